@@ -1,0 +1,138 @@
+// The one table of error codes, and the error class that every layer throws. docs/errors.md lists the same codes;
+// a test compares the two.
+
+/** What a code means to the person who reads it. */
+export interface ErrorEntry {
+  /** One sentence: what happened, in general. */
+  readonly meaning: string;
+  /** One sentence: what to do next. */
+  readonly next: string;
+  /** Whether Temporal should try the activity again. */
+  readonly retryable: boolean;
+}
+
+const fatal = (meaning: string, next: string): ErrorEntry => ({ meaning, next, retryable: false });
+const transient = (meaning: string, next: string): ErrorEntry => ({ meaning, next, retryable: true });
+
+/** Every error code. The code is also the `type` of the ApplicationFailure that carries it in a history. */
+export const ERRORS = {
+  DEFINITION_INVALID: fatal(
+    'A definition file cannot be read as what it claims to be.',
+    'Correct the file at the JSON pointer given, then run `waybill validate`.',
+  ),
+  DEFINITION_UNSUPPORTED: fatal(
+    'A definition uses something waybill does not run yet.',
+    'Remove or replace it; `waybill validate` lists every such place.',
+  ),
+  REFERENCE_MISSING: fatal(
+    'A definition refers to something that does not exist.',
+    'Correct the name; the nearest existing name is given.',
+  ),
+  PARAMETER_MISSING: fatal(
+    'A parameter without a default was given no value.',
+    'Pass it with `--param name=value`.',
+  ),
+  EXPRESSION_INVALID: fatal(
+    'An expression cannot be parsed or evaluated.',
+    'Correct the expression at the position given.',
+  ),
+  ACTIVITY_FAILED: fatal(
+    'An activity of a pipeline failed.',
+    'Read the cause below it, mend that, and run the pipeline again.',
+  ),
+  SETTINGS_INVALID: fatal(
+    'waybill.toml or the environment holds a bad setting.',
+    'Correct the key that is named.',
+  ),
+  SECRET_MISSING: fatal(
+    'A secret that a linked service refers to cannot be had.',
+    'Set the environment variable or the vault secret that is named.',
+  ),
+  IDENTIFIER_INVALID: fatal(
+    'A schema, table, column or file name cannot be used safely.',
+    'Use a name without NUL that is not empty and not longer than the store allows.',
+  ),
+  CONNECTION_FAILED: transient(
+    'A store could not be reached, or the connection broke.',
+    'Check host, port and network; waybill tries again by itself.',
+  ),
+  AUTHENTICATION_FAILED: fatal(
+    'A store refused the credentials.',
+    'Check user and secret of the linked service that is named.',
+  ),
+  QUERY_FAILED: fatal('A store refused a statement.', 'Correct the query or the permission that is named.'),
+  STORE_BUSY: transient(
+    'A store asked to come back later (deadlock, lock timeout, throttling).',
+    'Nothing to do: waybill waits and tries again.',
+  ),
+  OBJECT_MISSING: fatal('A table, file or bucket does not exist.', 'Create it or correct its name.'),
+  TYPE_UNSUPPORTED: fatal(
+    'A column type cannot be carried between these two stores without loss.',
+    'Cast the column in the source query, or drop it from the mapping.',
+  ),
+  SINK_TYPE_OVERFLOW: fatal(
+    'A value does not fit its column in the sink.',
+    'Widen the column, then run again: committed chunks are kept.',
+  ),
+  CONSTRAINT_VIOLATED: fatal(
+    'The sink refused rows that break a constraint.',
+    'Remove the duplicates or the rows named, then run again.',
+  ),
+  CHUNK_MISMATCH: fatal(
+    'The sink does not hold what left the source.',
+    'Nothing was published. Run again; if it stays, report it with the chunk named.',
+  ),
+  CHUNK_FENCED: fatal(
+    'A newer attempt of this chunk has taken over, so this one may not write.',
+    'Nothing to do: the newer attempt carries on.',
+  ),
+  SOURCE_CHANGED: fatal(
+    'The source no longer matches the plan this copy was made with.',
+    'Start the copy under a new key.',
+  ),
+  STAGING_FAILED: transient(
+    'A staged file could not be written or read.',
+    'Nothing to do: waybill tries again.',
+  ),
+  CLUSTER_FAILED: fatal(
+    'The Spark cluster ended before its work was done.',
+    "Read the cluster's state change reason; run again for a new cluster.",
+  ),
+  STEP_FAILED: fatal('A Spark step failed.', 'Read the log tail; the full log is at the address given.'),
+  STEP_CANCELLED: fatal('A Spark step was cancelled.', 'Run again if that was not wanted.'),
+  COMPUTE_BUSY: transient(
+    'The compute service throttles or is briefly unavailable.',
+    'Nothing to do: waybill waits.',
+  ),
+  CHECK_FAILED: fatal(
+    'A check of the result did not hold.',
+    'Do not use the result; the check says what differs.',
+  ),
+  INTERNAL: transient('Something unforeseen went wrong.', 'Report it with the workflow id.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Facts about one failure: names, ranges and counts. Never rows' contents beyond a key, never a secret. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean>>;
+
+/** The error that every layer throws. `message` says what failed and why, in one or two sentences. */
+export class WaybillError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+  /** Whether trying again may help. Starts from the code's table entry. */
+  readonly retryable: boolean;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: ErrorDetails = {},
+    options: { cause?: unknown; retryable?: boolean } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'WaybillError';
+    this.code = code;
+    this.details = details;
+    this.retryable = options.retryable ?? ERRORS[code].retryable;
+  }
+}

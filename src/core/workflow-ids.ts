@@ -1,0 +1,18 @@
+// Workflow ids: paths of logical identity, never made from a clock or a random number, so that asking twice for
+// the same thing is asking once.
+
+/** The id of a pipeline's run. `key` is the window, file, event or the caller's own key. */
+export const pipelineWorkflowId = (pipeline: string, key: string): string => `pipeline/${pipeline}/${key}`;
+
+/** The id of a lakehouse pipeline's run over one window. */
+export const lakehouseWorkflowId = (name: string, window: string): string => `lakehouse/${name}/${window}`;
+
+/** The id of one Copy activity within its parent. `item` tells the iterations of a ForEach apart. */
+export const copyWorkflowId = (parent: string, activity: string, item?: string): string =>
+  item === undefined ? `${parent}/copy/${activity}` : `${parent}/copy/${activity}/${item}`;
+
+/** The id of the workflow that owns one cluster. */
+export const clusterWorkflowId = (name: string, owner: string): string => `cluster/${name}/${owner}`;
+
+/** The id of one Spark job within its parent. */
+export const sparkWorkflowId = (parent: string, stage: string): string => `${parent}/spark/${stage}`;
