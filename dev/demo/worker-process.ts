@@ -1,0 +1,70 @@
+// The demo's worker: a process of its own, as in production, so that it can be killed as in production.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const program = fileURLToPath(new URL('../../src/worker.js', import.meta.url));
+
+export class WorkerProcess {
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #logFile: string;
+  #child: ChildProcess | undefined;
+  #expectedToEnd = false;
+
+  constructor(env: NodeJS.ProcessEnv, logFile: string) {
+    this.#env = env;
+    this.#logFile = logFile;
+  }
+
+  /** Starts a worker; its log is appended to the log file. */
+  start(): void {
+    mkdirSync(dirname(this.#logFile), { recursive: true });
+    const log = openSync(this.#logFile, 'a');
+    this.#expectedToEnd = false;
+    this.#child = spawn(process.execPath, [program], { env: this.#env, stdio: ['ignore', log, log] });
+    closeSync(log);
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves never, or rejects when a worker ends that nobody asked to end. */
+  async failure(): Promise<never> {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const child = this.#child;
+      if (child === undefined || this.#expectedToEnd) continue;
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(`the worker ended by itself (exit ${child.exitCode ?? child.signalCode}):\n${this.lastLines()}`);
+      }
+    }
+  }
+
+  /** The end of the log, for an error message. */
+  lastLines(count = 12): string {
+    return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
+  }
+
+  /** SIGKILL, as a crashed machine would; resolves once the process is gone. */
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** SIGTERM: drains and ends. */
+  stop(): Promise<void> {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#expectedToEnd = true;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill(signal);
+    const tooLong = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    await ended;
+    clearTimeout(tooLong);
+  }
+}

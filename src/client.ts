@@ -1,0 +1,91 @@
+// Asks for work: the `waybill` command. Starts runs, watches them, lists them, checks definitions.
+import { Command, Option } from 'commander';
+import { cancelCommand, listCommand, runCommand, statusCommand, watchCommand } from './client/commands.ts';
+import { explainFailure, renderFailure } from './client/failure.ts';
+import { scheduleCommand } from './client/schedule.ts';
+import { validateCommand } from './client/validate.ts';
+
+const program = new Command('waybill')
+  .description('Data pipelines as durable Temporal workflows.')
+  .showHelpAfterError('(waybill --help shows every command)')
+  .addHelpText(
+    'after',
+    `
+A first day with waybill:
+  waybill dev up                              start the local world (Temporal, databases, S3, EMR)
+  waybill validate factory                    check every definition before anything runs
+  waybill run pl_orders --param day=2026-01-01    run a pipeline and watch it
+  waybill list                                what ran, newest first
+  waybill status pipeline/pl_orders/2026-11-22    one run, its activities and copies
+
+A run's id is pipeline/<name>/<key> or lakehouse/<name>/<window>. The same key is the same run: asking twice
+starts it once, and a run that failed continues where it stopped.
+Settings: waybill.toml (or WAYBILL_CONFIG); Temporal: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a TOML profile.`,
+  );
+
+const collect = (value: string, previous: string[]): string[] => [...previous, value];
+const json = (): Option => new Option('--json', 'print the result as JSON on stdout, progress on stderr');
+
+program
+  .command('run')
+  .argument('<name>', 'a pipeline or lakehouse pipeline of the factory')
+  .description('start a pipeline or lakehouse pipeline and watch it to its end')
+  .option('-p, --param <name=value>', 'a parameter; the value is JSON where it parses as JSON', collect, [])
+  .option('-k, --key <key>', "the run's logical key, or a lakehouse window (default: today, UTC)")
+  .option('--no-watch', 'start it and return')
+  .addOption(json())
+  .action(runCommand);
+
+program
+  .command('watch')
+  .argument('<id>', 'workflow id')
+  .description('watch a run that is going on')
+  .addOption(json())
+  .action(watchCommand);
+
+program
+  .command('status')
+  .argument('<id>', 'workflow id')
+  .description('one look at a run: activities, copies, stages, checks')
+  .addOption(json())
+  .action(statusCommand);
+
+program
+  .command('list')
+  .description('runs, newest first')
+  .option('--pipeline <name>', 'only this pipeline or lakehouse pipeline')
+  .option('--running', 'only those still running')
+  .option('-n, --limit <count>', 'at most so many', '20')
+  .addOption(json())
+  .action(listCommand);
+
+program
+  .command('cancel')
+  .argument('<id>', 'workflow id')
+  .description('cancel a run: copies clean up, clusters end')
+  .action(cancelCommand);
+
+program
+  .command('schedule')
+  .argument('<verb>', 'create, trigger, pause, unpause, delete or show')
+  .argument('<name>', 'a lakehouse pipeline of the factory')
+  .description('a Temporal Schedule for a lakehouse pipeline')
+  .option('--cron <expression>', 'when to run, UTC', '0 3 * * *')
+  .option('--window <window>', "the run's window (default: the scheduled time)")
+  .action(scheduleCommand);
+
+program
+  .command('validate')
+  .argument('[directory]', "the factory's directory (default: from waybill.toml)")
+  .description('check every definition: all errors and warnings at once, with file, JSON pointer and advice')
+  .addOption(json())
+  .action(validateCommand);
+
+program.command('dev').description('the local world: waybill dev up, status or down (see waybill dev --help)');
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  for (const line of renderFailure(explainFailure(error))) console.error(line);
+  process.exitCode = 1;
+}

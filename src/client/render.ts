@@ -1,0 +1,121 @@
+// A run's snapshot as lines of text: the same for the live block on a terminal and for `waybill status`.
+import type { CopyProgress } from '../core/copy.ts';
+import type { ActivityRun, LakehouseProgress, PipelineProgress, StageReport } from '../core/run.ts';
+import { formatBar, formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+import type { CopySnapshot, RunSnapshot } from './snapshot.ts';
+
+/** Colour only where a terminal has it. */
+export interface Palette {
+  readonly green: (text: string) => string;
+  readonly red: (text: string) => string;
+  readonly dim: (text: string) => string;
+  readonly bold: (text: string) => string;
+}
+
+const wrap = (code: number) => (text: string) => `\u001b[${code}m${text}\u001b[0m`;
+const same = (text: string): string => text;
+
+export const paletteFor = (colour: boolean): Palette =>
+  colour
+    ? { green: wrap(32), red: wrap(31), dim: wrap(2), bold: wrap(1) }
+    : { green: same, red: same, dim: same, bold: same };
+
+/** "flights", from "Snowflake PUBLIC.FLIGHTS": the last part of the sink's name. */
+export function shortName(progress: CopyProgress): string {
+  const last = progress.to.split(/[\s./]+/).filter((part) => part !== '').pop();
+  return (last ?? progress.activity).toLowerCase();
+}
+
+export function renderCopy(copy: CopySnapshot, now: number, width: number, palette: Palette): string {
+  const { progress } = copy;
+  const name = shortName(progress).padEnd(width);
+  const elapsed = progress.startedAt > 0 ? Math.max(1, now - progress.startedAt) : 1;
+  const rows = Math.min(progress.rowsDone + copy.rowsInFlight, Math.max(progress.rowsTotal, progress.rowsDone));
+  switch (progress.state) {
+    case 'planning':
+      return `  ${name}  ${palette.dim('planning')}   ${progress.from} → ${progress.to}`;
+    case 'done':
+      return `  ${name}  ${palette.green('✔')} ${formatCount(progress.rowsDone)} rows · ${formatBytes(progress.bytesDone)} · verified   ${palette.dim(`${progress.from} → ${progress.to}`)}`;
+    case 'failed':
+      return `  ${name}  ${palette.red('✖')} stopped after ${formatCount(progress.rowsDone)} rows · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
+    case 'publishing':
+      return `  ${name}  ${formatBar(1, 1)} 100 %   ${formatCount(progress.rowsDone)} rows · publishing`;
+    case 'copying': {
+      const rate = (rows / elapsed) * 1000;
+      const left = rate > 0 && progress.rowsTotal > rows ? ((progress.rowsTotal - rows) / rate) * 1000 : 0;
+      const share = progress.rowsTotal > 0 ? Math.floor((100 * rows) / progress.rowsTotal) : 0;
+      const line = `  ${name}  ${formatBar(rows, progress.rowsTotal)} ${String(share).padStart(3)} %   ${formatCount(rows)} rows · ${formatBytes(progress.bytesDone + copy.bytesInFlight)} · ${formatRate(rate)} · eta ${formatDuration(left)} · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
+      return copy.lastFailure === undefined ? line : `${line} ${palette.dim(`· retrying: ${copy.lastFailure}`)}`;
+    }
+  }
+}
+
+const stageMark = (state: StageReport['state'], palette: Palette): string => {
+  if (state === 'done') return palette.green('✔');
+  if (state === 'failed') return palette.red('✖');
+  if (state === 'compensated') return palette.red('↶');
+  return state === 'running' ? '●' : palette.dim('·');
+};
+
+function renderStage(stage: StageReport, now: number, palette: Palette): string {
+  const seconds = stage.start === undefined ? '' : formatDuration((stage.end ?? now) - stage.start);
+  const passed = stage.checks.filter((check) => check.passed).length;
+  const checks = stage.checks.length === 0 ? '' : ` · ${passed} of ${stage.checks.length} checks`;
+  return `  ${stage.stage.padEnd(9)} ${stageMark(stage.state, palette)}  ${`${stage.doing}${checks}`.padEnd(64)} ${seconds}`.trimEnd();
+}
+
+const activityMark = (run: ActivityRun, palette: Palette): string => {
+  if (run.status === 'Succeeded') return palette.green('✔');
+  if (run.status === 'Failed' || run.status === 'Cancelled') return palette.red('✖');
+  return run.status === 'InProgress' ? '●' : palette.dim('·');
+};
+
+function renderPipeline(progress: PipelineProgress, snapshot: RunSnapshot, now: number, palette: Palette): string[] {
+  const lines: string[] = [];
+  for (const run of progress.activities) {
+    if (run.workflowId?.includes('/copy/') && snapshot.copies.some((copy) => copy.workflowId === run.workflowId)) {
+      continue;
+    }
+    const seconds = run.start === undefined ? '' : formatDuration((run.end ?? now) - run.start);
+    const error = run.error === undefined ? '' : ` ${run.error.errorCode}: ${run.error.message}`;
+    lines.push(`  ${activityMark(run, palette)} ${run.activityName} (${run.activityType}) ${run.status} ${seconds}${error}`.trimEnd());
+  }
+  return [...renderCopies(snapshot, now, palette), ...lines];
+}
+
+function renderCopies(snapshot: RunSnapshot, now: number, palette: Palette): string[] {
+  const width = Math.max(0, ...snapshot.copies.map((copy) => shortName(copy.progress).length));
+  return snapshot.copies.map((copy) => renderCopy(copy, now, width, palette));
+}
+
+function renderLakehouse(progress: LakehouseProgress, snapshot: RunSnapshot, now: number, palette: Palette): string[] {
+  const lines: string[] = [];
+  for (const stage of progress.stages) {
+    lines.push(renderStage(stage, now, palette));
+    if (stage.state !== 'running') continue;
+    const copies = snapshot.copies.filter((copy) => stage.children.includes(copy.workflowId));
+    lines.push(...renderCopies({ ...snapshot, copies }, now, palette).map((line) => `  ${line}`));
+  }
+  if (progress.cluster !== undefined) {
+    lines.push(`  cluster      ${progress.cluster.id} ${progress.cluster.state.toLowerCase()}`);
+  }
+  return lines;
+}
+
+/** Every line of a run's state, without its heading. */
+export function renderSnapshot(snapshot: RunSnapshot, now: number, palette: Palette): string[] {
+  const { progress } = snapshot;
+  if (progress === undefined) {
+    return snapshot.status === 'RUNNING'
+      ? ['  waiting for a worker: the run goes on as soon as one is there']
+      : [`  ${snapshot.status}`];
+  }
+  switch (progress.kind) {
+    case 'pipeline':
+      return renderPipeline(progress, snapshot, now, palette);
+    case 'lakehouse':
+      return renderLakehouse(progress, snapshot, now, palette);
+    case 'copy':
+      return renderCopies(snapshot, now, palette);
+  }
+}

@@ -1,0 +1,105 @@
+// Reads how far a run is: the workflows' own answers for what is committed, heartbeats for what is in flight.
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
+import type { ChunkHeartbeat, CopyProgress } from '../core/copy.ts';
+import type { LakehouseProgress, PipelineProgress } from '../core/run.ts';
+
+/** One copy as it stands: committed figures plus those in flight. */
+export interface CopySnapshot {
+  readonly workflowId: string;
+  readonly progress: CopyProgress;
+  readonly rowsInFlight: number;
+  readonly bytesInFlight: number;
+  /** Last failure of an attempt that is being retried, if any. */
+  readonly lastFailure?: string;
+}
+
+export interface RunSnapshot {
+  readonly workflowId: string;
+  /** Temporal's status: RUNNING, COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT. */
+  readonly status: string;
+  /** Absent while no worker answers queries. */
+  readonly progress?: PipelineProgress | LakehouseProgress | CopyProgress;
+  readonly copies: readonly CopySnapshot[];
+}
+
+/** Queries are answered by a worker; after this long without one, progress is shown as unknown. */
+const QUERY_TIMEOUT_MS = 3000;
+
+async function query<Result>(client: Client, workflowId: string): Promise<Result | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+      client.workflow.getHandle(workflowId).query<Result>('progress'),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+async function describe(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () =>
+      client.workflow.getHandle(workflowId).describe(),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** Workflow ids of the copies a run has started, running ones and finished ones. */
+export function copiesOf(progress: RunSnapshot['progress']): string[] {
+  if (progress === undefined || progress.kind === 'copy') return [];
+  const ids =
+    progress.kind === 'pipeline'
+      ? progress.activities.flatMap((activity) => activity.workflowId ?? [])
+      : progress.stages.flatMap((stage) => stage.children);
+  return ids.filter((id) => id.includes('/copy/'));
+}
+
+/** Copies that are done do not change: they are read once and kept here. */
+export class SnapshotReader {
+  readonly #client: Client;
+  readonly #finished = new Map<string, CopySnapshot>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async read(workflowId: string): Promise<RunSnapshot> {
+    const [description, progress] = await Promise.all([
+      describe(this.#client, workflowId),
+      query<PipelineProgress | LakehouseProgress | CopyProgress>(this.#client, workflowId),
+    ]);
+    const status = description?.status.name ?? 'UNKNOWN';
+    if (progress === undefined) return { workflowId, status, copies: [...this.#finished.values()] };
+    const ids = progress.kind === 'copy' ? [workflowId] : copiesOf(progress);
+    const copies = await Promise.all(ids.map((id) => this.#readCopy(id)));
+    return { workflowId, status, progress, copies: copies.filter((copy) => copy !== undefined) };
+  }
+
+  async #readCopy(workflowId: string): Promise<CopySnapshot | undefined> {
+    const known = this.#finished.get(workflowId);
+    if (known !== undefined) return known;
+    const [progress, description] = await Promise.all([
+      query<CopyProgress>(this.#client, workflowId),
+      describe(this.#client, workflowId),
+    ]);
+    if (progress === undefined) return undefined;
+    const pending = description?.raw.pendingActivities ?? [];
+    const beats = pending.flatMap((activity): ChunkHeartbeat[] => {
+      const payload = activity.heartbeatDetails?.payloads?.[0];
+      if (activity.activityType?.name !== 'copyChunk' || payload === undefined) return [];
+      return [defaultPayloadConverter.fromPayload<ChunkHeartbeat>(payload)];
+    });
+    const lastFailure = pending.map((activity) => activity.lastFailure?.message).find((message) => message);
+    const snapshot: CopySnapshot = {
+      workflowId,
+      progress,
+      rowsInFlight: beats.reduce((sum, beat) => sum + beat.rows, 0),
+      bytesInFlight: beats.reduce((sum, beat) => sum + beat.bytes, 0),
+      ...(lastFailure ? { lastFailure } : {}),
+    };
+    if (progress.state === 'done' || progress.state === 'failed') this.#finished.set(workflowId, snapshot);
+    return snapshot;
+  }
+}

@@ -1,0 +1,57 @@
+// Runs work: one worker with every workflow and activity, until SIGTERM or SIGINT, then drains.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createCopyActivities } from './activities/copy.ts';
+import { createDefinitionActivities } from './activities/definitions.ts';
+import { createLakehouseActivities } from './activities/lakehouse.ts';
+import { createLinkedServiceResolver } from './activities/linked-services.ts';
+import { createSparkActivities } from './activities/spark.ts';
+import { loadSettings } from './config/settings.ts';
+import { CastErrorsInterceptor } from './interceptors/cast-errors.ts';
+import { createLogger } from './interceptors/logger.ts';
+
+/** The bundle that `npm run build` made; a worker started from elsewhere bundles by itself, which takes seconds. */
+function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> {
+  const bundle = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+  return existsSync(bundle)
+    ? { workflowBundle: { codePath: bundle } }
+    : { workflowsPath: fileURLToPath(new URL('./workflows/index.js', import.meta.url)) };
+}
+
+async function run(): Promise<void> {
+  const settings = await loadSettings({ env: process.env, cwd: process.cwd() });
+  Runtime.install({ logger: createLogger(process.env['WAYBILL_LOG_LEVEL'] ?? 'info'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
+  const config = loadClientConnectConfig();
+  const connection = await NativeConnection.connect(config.connectionOptions);
+  try {
+    const resolveLinkedService = createLinkedServiceResolver({ settings, env: process.env });
+    const worker = await Worker.create({
+      connection,
+      ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+      taskQueue: settings.taskQueue,
+      ...workflowSource(),
+      activities: {
+        ...createDefinitionActivities({ settings }),
+        ...createCopyActivities({ resolveLinkedService, workDirectory: settings.workDirectory }),
+        ...createSparkActivities({ settings }),
+        ...createLakehouseActivities({ settings }),
+      },
+      interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
+      // A killed worker's activity is found by its missing heartbeat: the beats must leave the process as they are made.
+      maxHeartbeatThrottleInterval: '1s',
+      defaultHeartbeatThrottleInterval: '1s',
+      shutdownGraceTime: '5s',
+      maxCachedWorkflows: 200,
+    });
+    await worker.run();
+  } finally {
+    await connection.close();
+  }
+}
+
+run().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
