@@ -1,0 +1,52 @@
+// Columns as the copy engine sees them: a name and one of ADF's interim types. Every store maps to and from these.
+
+/** ADF's interim types, plus Date (ADF folds it into DateTime; keeping it apart keeps `date` columns dates). */
+export type InterimType =
+  | 'Int16'
+  | 'Int32'
+  | 'Int64'
+  | 'Decimal'
+  | 'Single'
+  | 'Double'
+  | 'Boolean'
+  | 'String'
+  | 'Date'
+  | 'DateTime'
+  | 'DateTimeOffset'
+  | 'TimeSpan'
+  | 'Guid'
+  | 'Byte[]';
+
+/** One column of a table, query or file. Plain JSON: the plan of a copy keeps columns in the sink's ledger. */
+export interface Column {
+  readonly name: string;
+  readonly type: InterimType;
+  /** Decimal: digits in all. */
+  readonly precision?: number;
+  /** Decimal: digits after the point. DateTime, DateTimeOffset, TimeSpan: fractional digits the store keeps. */
+  readonly scale?: number;
+  /** String: characters, Byte[]: bytes; absent where the store sets no limit. */
+  readonly length?: number;
+  readonly nullable: boolean;
+  /** The store's own name of the type, for messages and for reading it back: "datetime2", "NUMBER(38,0)". */
+  readonly native: string;
+}
+
+/** One field of the copy: where it comes from and the column it goes to. */
+export interface MappedColumn {
+  readonly source: Column;
+  readonly sink: Column;
+}
+
+/**
+ * A row in the interim form: per column its canonical text, or null.
+ *
+ * Int16, Int32, Int64 "-12" · Decimal with exactly the column's scale "1.50" · Boolean "1" or "0" · Date "2024-02-29" ·
+ * DateTime "2024-02-29T13:14:15.123456" (no zone) · DateTimeOffset the same instant in UTC, ending in "Z" ·
+ * TimeSpan "13:14:15.123456" · Guid lower case · Byte[] upper-case hex · String as it is ·
+ * Single and Double the shortest decimal text that reads back to the same number.
+ */
+export type Row = (string | null)[];
+
+/** Types whose text every store prints in its own way: their values stay out of the content checksum, NULLs do not. */
+export const isFloat = (type: InterimType): boolean => type === 'Single' || type === 'Double';
