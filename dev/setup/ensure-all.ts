@@ -1,0 +1,40 @@
+// All set-up steps, in parallel where they do not wait for each other.
+import { type Keys, ensureKeys } from './keys.ts';
+import { ensureClassData } from './class-data.ts';
+import { ensureJars } from './jars.ts';
+import { ensurePostgres, type PostgresPrograms } from './postgres.ts';
+import { ensurePython, type PythonHome } from './python.ts';
+import type { Report } from './report.ts';
+import { ensureTemporal, type TemporalPrograms } from './temporal.ts';
+
+/** Everything the local world is built from. */
+export interface Setup {
+  readonly python: PythonHome;
+  readonly jars: string;
+  /** The class-data archive, absent when this Java could not make one: submits are slower, nothing else changes. */
+  readonly classData?: string;
+  readonly temporal: TemporalPrograms;
+  readonly postgres: PostgresPrograms;
+  readonly keys: Keys;
+}
+
+/** Does what is not done yet; once everything is there it takes a few tenths of a second and reports nothing. */
+export async function ensureAll(report: Report): Promise<Setup> {
+  const installing = ensurePython(report);
+  const fetching = ensureJars(report);
+  const [python, jars, temporal, postgres, keys] = await settleAll([
+    installing,
+    fetching,
+    installing.then(() => ensureTemporal(report)),
+    ensurePostgres(report),
+    ensureKeys(report),
+  ]);
+  const classData = await ensureClassData(report, python, jars);
+  return { python, jars, temporal, postgres, keys, ...(classData && { classData }) };
+}
+
+/** Like Promise.all, but lets every step end before it throws: none may go on writing behind the error message. */
+async function settleAll<T extends readonly unknown[]>(steps: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  await Promise.allSettled(steps);
+  return (await Promise.all(steps)) as unknown as T;
+}
