@@ -104,6 +104,14 @@ export const ERRORS = {
     'The compute service throttles or is briefly unavailable.',
     'Nothing to do: waybill waits.',
   ),
+  COMPUTE_REFUSED: fatal(
+    'The compute service refused a request.',
+    'Correct what its message names: a role, an instance type, a release or a permission.',
+  ),
+  STAGE_TIMEOUT: fatal(
+    'A stage took longer than its timeout allows.',
+    'Give the stage more time in its definition, or find out what was slow from its children.',
+  ),
   CHECK_FAILED: fatal(
     'A check of the result did not hold.',
     'Do not use the result; the check says what differs.',

@@ -1,0 +1,43 @@
+// What a Spark service must be able to do. One implementation per service; workflows never see which.
+import type {
+  ClusterRequest,
+  ClusterSnapshot,
+  ClusterStatus,
+  JobLogs,
+  JobStatus,
+  SparkEngine,
+  SparkJobRequest,
+} from '../core/spark.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /**
+   * An earlier attempt may have made the same call and died before it learned the answer. Lists are eventually
+   * consistent, so the runner then waits one look-up delay before it looks.
+   */
+  readonly repeated?: boolean;
+}
+
+/**
+ * Creating calls look for the deterministic name first and are sent once. When the answer is lost the runner looks
+ * again, and if it still sees nothing throws COMPUTE_BUSY (retryable): the next attempt looks before it creates.
+ *
+ * Every method throws COMPUTE_BUSY (throttled or out of reach; try again), AUTHENTICATION_FAILED, CLUSTER_FAILED or
+ * QUERY_FAILED (the service refused the request; do not try again).
+ */
+export interface SparkRunner {
+  readonly engine: SparkEngine;
+  openCluster(request: ClusterRequest, options?: CallOptions): Promise<ClusterStatus>;
+  /** The cluster and all its jobs, oldest first. */
+  snapshot(clusterId: string, options?: CallOptions): Promise<ClusterSnapshot>;
+  /** Clusters of this name and owner that have not ended, whatever their generation. */
+  findClusters(request: ClusterRequest, options?: CallOptions): Promise<ClusterStatus[]>;
+  /** Asks for the cluster's end; returns at once. */
+  terminateCluster(clusterId: string, options?: CallOptions): Promise<void>;
+  submit(clusterId: string, job: SparkJobRequest, options?: CallOptions): Promise<JobStatus>;
+  describe(clusterId: string, jobId: string, options?: CallOptions): Promise<JobStatus>;
+  /** Asks for the job's end; a job that has ended is left as it is. */
+  cancel(clusterId: string, jobId: string, options?: CallOptions): Promise<void>;
+  /** The last lines of the job's log, if the service has put it where it says. */
+  logs(clusterId: string, jobId: string, options?: CallOptions): Promise<JobLogs>;
+}

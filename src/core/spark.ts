@@ -1,0 +1,232 @@
+// Spark as workflows see it: clusters, jobs, and the activities that reach the service which runs them.
+import type { JsonObject } from './json.ts';
+
+/** Services that run Spark. */
+export type SparkEngine = 'emr';
+
+/** How an EMR cluster is made. Names follow RunJobFlow, in camel case; every expression has been evaluated. */
+export interface EmrClusterProfile {
+  readonly releaseLabel: string;
+  readonly applications: readonly string[];
+  readonly serviceRole: string;
+  readonly instanceProfile: string;
+  readonly logUri: string;
+  readonly subnetIds?: readonly string[];
+  readonly securityConfiguration?: string;
+  readonly instanceFleets?: readonly EmrInstanceFleet[];
+  readonly instanceGroups?: readonly EmrInstanceGroup[];
+  readonly managedScaling?: EmrManagedScaling;
+  /** Steps that may run at once, 1 to 256. */
+  readonly stepConcurrency: number;
+  /** Seconds without work after which EMR itself ends the cluster, 60 to 604800: the net below our own termination. */
+  readonly idleTerminationSeconds: number;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly configurations: readonly EmrConfiguration[];
+  readonly bootstrapActions: readonly EmrBootstrapAction[];
+}
+
+export type EmrRole = 'MASTER' | 'CORE' | 'TASK';
+
+export interface EmrInstanceFleet {
+  readonly name: string;
+  readonly type: EmrRole;
+  readonly onDemandCapacity: number;
+  readonly spotCapacity: number;
+  readonly instanceTypes: readonly {
+    readonly type: string;
+    readonly weight: number;
+    /** Highest spot price as a percentage of the on-demand price. */
+    readonly bidPercentage?: number;
+    readonly volumeGb?: number;
+  }[];
+  readonly spot?: {
+    readonly timeoutMinutes: number;
+    readonly timeoutAction: 'SWITCH_TO_ON_DEMAND' | 'TERMINATE_CLUSTER';
+    readonly allocationStrategy:
+      | 'capacity-optimized'
+      | 'price-capacity-optimized'
+      | 'lowest-price'
+      | 'diversified'
+      | 'capacity-optimized-prioritized';
+  };
+}
+
+export interface EmrInstanceGroup {
+  readonly name: string;
+  readonly role: EmrRole;
+  readonly type: string;
+  readonly count: number;
+  readonly market: 'ON_DEMAND' | 'SPOT';
+  readonly volumeGb?: number;
+}
+
+export interface EmrManagedScaling {
+  readonly unit: 'Instances' | 'InstanceFleetUnits' | 'VCPU';
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly maximumOnDemand?: number;
+  readonly maximumCore?: number;
+}
+
+export interface EmrConfiguration {
+  readonly classification: string;
+  readonly properties: Readonly<Record<string, string>>;
+  readonly configurations?: readonly EmrConfiguration[];
+}
+
+export interface EmrBootstrapAction {
+  readonly name: string;
+  readonly path: string;
+  readonly arguments: readonly string[];
+}
+
+/** Which cluster is wanted. `name`, `owner` and `generation` identify it: asked for twice, it is the same cluster. */
+export interface ClusterRequest {
+  readonly engine: SparkEngine;
+  readonly name: string;
+  /** Id of the workflow that the cluster exists for. */
+  readonly owner: string;
+  /** Grows when a cluster is needed in place of one that ended. */
+  readonly generation: number;
+  readonly profile: EmrClusterProfile;
+}
+
+export type ClusterState = 'starting' | 'running' | 'waiting' | 'terminating' | 'terminated' | 'failed';
+
+export interface ClusterStatus {
+  readonly id: string;
+  readonly state: ClusterState;
+  /** The service's own reason for the state; empty where it gives none. */
+  readonly reason: string;
+  /** ms since epoch, the service's clock. */
+  readonly createdAt?: number;
+  readonly endedAt?: number;
+}
+
+/** One Spark job to run on a cluster. `name` identifies it there: submitted twice, it is the same job. */
+export interface SparkJobRequest {
+  /** `<job>#<generation>`; unique within the cluster. */
+  readonly name: string;
+  /** URI of the Python entry. */
+  readonly main: string;
+  /** URIs that go with it. */
+  readonly pyFiles: readonly string[];
+  readonly arguments: readonly string[];
+  readonly configuration: Readonly<Record<string, string>>;
+}
+
+export type JobState = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+export interface JobStatus {
+  readonly id: string;
+  readonly name: string;
+  readonly state: JobState;
+  /** The service's own reason for a failure or cancellation; empty where it gives none. */
+  readonly reason: string;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+}
+
+export interface ClusterSnapshot {
+  readonly cluster: ClusterStatus;
+  readonly jobs: readonly JobStatus[];
+}
+
+/** The end of a job's log, and where the whole of it lies. */
+export interface JobLogs {
+  readonly address: string;
+  /** Last lines of driver output and error, newest last. */
+  readonly tail: string;
+}
+
+/** One table as a job left it. */
+export interface JobTable {
+  readonly table: string;
+  readonly rows: number;
+  readonly files?: number;
+  readonly bytes?: number;
+}
+
+/** What every job writes to `--result`. Fields beyond these are the job's own. */
+export interface JobResult extends JsonObject {
+  job: string;
+  tables: (JsonObject & { table: string; rows: number; files?: number; bytes?: number })[];
+}
+
+/** True when the cluster can take no more work. */
+export const clusterEnded = (state: ClusterState): boolean =>
+  state === 'terminating' || state === 'terminated' || state === 'failed';
+
+/** True when a job will not change any more. */
+export const jobEnded = (state: JobState): boolean =>
+  state === 'completed' || state === 'failed' || state === 'cancelled';
+
+/** Activities behind `sparkCluster` and `sparkJob`. All idempotent; all heartbeat and can be cancelled. */
+export interface SparkActivities {
+  /** Finds the cluster by name, owner and generation, or creates it, once. */
+  openCluster(request: ClusterRequest): Promise<ClusterStatus>;
+  /** Returns as soon as cluster or jobs differ from `known`, or unchanged after a while. The cluster's one poller. */
+  followCluster(input: {
+    engine: SparkEngine;
+    clusterId: string;
+    known: ClusterSnapshot;
+  }): Promise<ClusterSnapshot>;
+  /** Ends every cluster of this name and owner, and returns when the service says it is gone. */
+  closeCluster(request: ClusterRequest): Promise<ClusterStatus | undefined>;
+  /** Finds the job by name on the cluster, or submits it, once. */
+  submitJob(input: { engine: SparkEngine; clusterId: string; job: SparkJobRequest }): Promise<JobStatus>;
+  /** Asks the service to stop the job; a job that has ended is left as it is. */
+  cancelJob(input: { engine: SparkEngine; clusterId: string; jobId: string }): Promise<JobStatus>;
+  readJobLogs(input: { engine: SparkEngine; clusterId: string; jobId: string }): Promise<JobLogs>;
+  /** Reads what the job wrote to `--result`. Throws OBJECT_MISSING, or CHECK_FAILED when it is not a result. */
+  readJobResult(input: { uri: string }): Promise<JobResult>;
+}
+
+/** Input of the workflow `sparkCluster`. */
+export interface SparkClusterInput {
+  readonly request: ClusterRequest;
+  /** Lets the owner know of changes by the signal `clusterChanged`. */
+  readonly notify?: string;
+}
+
+/** Result of `sparkCluster`, returned only when the cluster is known to be gone. */
+export interface SparkClusterOutput {
+  readonly cluster?: ClusterStatus;
+  readonly jobs: readonly JobStatus[];
+  /** Seconds from creation to end by the service's clock; 0 when there never was a cluster. */
+  readonly seconds: number;
+}
+
+/** Answer of the query `progress` on `sparkCluster`. */
+export interface ClusterProgress {
+  readonly kind: 'cluster';
+  readonly name: string;
+  readonly cluster?: ClusterStatus;
+  readonly jobs: readonly JobStatus[];
+}
+
+/** Input of the workflow `sparkJob`. */
+export interface SparkJobInput {
+  readonly engine: SparkEngine;
+  /** Workflow id of the `sparkCluster` to run on. */
+  readonly cluster: string;
+  readonly job: SparkJobRequest;
+  /** Where the job writes its result; the job gets it as `--result`. */
+  readonly resultUri: string;
+}
+
+/** Result of `sparkJob`. */
+export interface SparkJobOutput {
+  readonly status: JobStatus;
+  readonly result: JobResult;
+  /** Seconds by the service's clock. */
+  readonly seconds: number;
+}
+
+/** Answer of the query `progress` on `sparkJob`. */
+export interface SparkJobProgress {
+  readonly kind: 'sparkJob';
+  readonly name: string;
+  readonly state: JobState | 'queued';
+  readonly id?: string;
+}
