@@ -1,18 +1,10 @@
 // The object store under a lakehouse: what lands there, what jobs write, how long it is kept.
+import type { LifecycleRule } from '../core/lakehouse.ts';
 
 /** One object as listed. `uri` is `s3://bucket/key`. */
 export interface StoredObject {
   readonly uri: string;
   readonly bytes: number;
-}
-
-/** One lifecycle rule. `id` says whose it is: rules of other ids are never touched. */
-export interface LifecycleRule {
-  readonly id: string;
-  readonly prefix: string;
-  readonly transition?: { readonly days: number; readonly storageClass: string };
-  readonly expireAfterDays?: number;
-  readonly abortIncompleteUploadsAfterDays?: number;
 }
 
 /** Every method throws CONNECTION_FAILED (try again), AUTHENTICATION_FAILED or OBJECT_MISSING (no such bucket). */

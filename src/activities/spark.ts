@@ -1,0 +1,144 @@
+// Activities behind `sparkCluster` and `sparkJob`: open, follow and close clusters; submit, cancel and read jobs.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import type { LakeStorage } from '../compute/lake-storage.ts';
+import type { CallOptions, SparkRunner } from '../compute/spark-runner.ts';
+import { WaybillError } from '../core/errors.ts';
+import {
+  type ClusterSnapshot,
+  type ClusterStatus,
+  clusterEnded,
+  type JobResult,
+  type SparkActivities,
+  type SparkEngine,
+} from '../core/spark.ts';
+
+export interface SparkDependencies {
+  readonly runners: Readonly<Record<SparkEngine, SparkRunner>>;
+  /** Where jobs leave their results. */
+  readonly storage: LakeStorage;
+  /** ms between two looks at a cluster: 20,000 on AWS, whose calls are rationed; less against a stand-in. */
+  readonly pollInterval: number;
+}
+
+/** Heartbeats go out at least this often, whatever the poll interval, so that cancellation arrives in time. */
+const HEARTBEAT_MS = 2_000;
+/** One look at a cluster lasts at most this long, to keep an attempt well below its time limit. */
+const FOLLOW_MS = 20 * 60_000;
+
+export function createSparkActivities(dependencies: SparkDependencies): SparkActivities {
+  const { runners, storage, pollInterval } = dependencies;
+
+  return {
+    async openCluster(request) {
+      return heartbeating(() => runners[request.engine].openCluster(request, callOptions()));
+    },
+
+    async followCluster({ engine, clusterId, known }) {
+      const deadline = Date.now() + FOLLOW_MS;
+      for (;;) {
+        const now = await heartbeating(() => runners[engine].snapshot(clusterId, callOptions()));
+        if (differs(now, known) || Date.now() >= deadline) return now;
+        await pause(jittered(pollInterval));
+      }
+    },
+
+    async closeCluster(request) {
+      const runner = runners[request.engine];
+      let last: ClusterStatus | undefined;
+      for (;;) {
+        const clusters = await heartbeating(() => runner.findClusters(request, callOptions()));
+        for (const cluster of clusters) {
+          last = cluster;
+          if (!clusterEnded(cluster.state)) {
+            await heartbeating(() => runner.terminateCluster(cluster.id, callOptions()));
+          }
+        }
+        if (clusters.length === 0) break;
+        await pause(jittered(pollInterval));
+      }
+      // Gone from the list of active clusters; its last state is still there to be read.
+      return last && (await heartbeating(() => runner.snapshot(last.id, callOptions()))).cluster;
+    },
+
+    async submitJob({ engine, clusterId, job }) {
+      return heartbeating(() => runners[engine].submit(clusterId, job, callOptions()));
+    },
+
+    async cancelJob({ engine, clusterId, jobId }) {
+      return heartbeating(async () => {
+        await runners[engine].cancel(clusterId, jobId, callOptions());
+        return runners[engine].describe(clusterId, jobId, callOptions());
+      });
+    },
+
+    async readJobLogs({ engine, clusterId, jobId }) {
+      return heartbeating(() => runners[engine].logs(clusterId, jobId, callOptions()));
+    },
+
+    async readJobResult({ uri }) {
+      const body = await heartbeating(() => storage.read(uri, Context.current().cancellationSignal));
+      if (body === undefined) {
+        throw new WaybillError('OBJECT_MISSING', `The job ended well but left no result at ${uri}.`, { uri });
+      }
+      return parseResult(body.toString('utf8'), uri);
+    },
+  };
+}
+
+/** A job's result, checked for the fields that waybill relies on. */
+function parseResult(text: string, uri: string): JobResult {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const result = value as Partial<JobResult> | null | undefined;
+  const isResult =
+    typeof result === 'object' &&
+    result !== null &&
+    typeof result.job === 'string' &&
+    Array.isArray(result.tables) &&
+    result.tables.every((table) => typeof table?.table === 'string' && Number.isSafeInteger(table.rows));
+  if (!isResult) {
+    throw new WaybillError('CHECK_FAILED', `${uri} is not a job result: {"job", "tables": [{"table", "rows"}]}.`, {
+      uri,
+    });
+  }
+  return result as JobResult;
+}
+
+/** True when anything a workflow acts on is different. */
+function differs(now: ClusterSnapshot, known: ClusterSnapshot): boolean {
+  if (now.cluster.state !== known.cluster.state) return true;
+  const states = new Map(known.jobs.map((job) => [job.id, job.state]));
+  return now.jobs.some((job) => states.get(job.id) !== job.state);
+}
+
+const jittered = (interval: number): number => interval * (0.8 + Math.random() * 0.4);
+
+function callOptions(): CallOptions {
+  const { info, cancellationSignal } = Context.current();
+  return { signal: cancellationSignal, repeated: info.attempt > 1 };
+}
+
+/** Heartbeats while the service answers; its calls have time limits of their own, so a hung one ends. */
+async function heartbeating<T>(work: () => Promise<T>): Promise<T> {
+  const context = Context.current();
+  context.heartbeat();
+  const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+  try {
+    return await work();
+  } catch (error) {
+    // A call cut off by cancellation is the cancellation, not the service's failure.
+    if (context.cancellationSignal.aborted) await context.cancelled;
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function pause(duration: number): Promise<void> {
+  await heartbeating(() => sleep(duration, undefined, { signal: Context.current().cancellationSignal }));
+}
