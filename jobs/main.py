@@ -1,0 +1,8 @@
+"""Entry point of every Spark step: `spark-submit --py-files waybill_jobs.zip main.py <job> --key value ...`."""
+
+import sys
+
+from waybill_jobs.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

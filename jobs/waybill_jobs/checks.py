@@ -1,0 +1,61 @@
+"""What the tables hold, in numbers that can be compared with the source's own."""
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from waybill_jobs.io import in_parallel, is_table, last_commit, read_table, table_size
+from waybill_jobs.layout import ALL_TABLES, Lake
+from waybill_jobs.quality import content_hash
+from waybill_jobs.results import TableResult
+from waybill_jobs.scd2 import IS_CURRENT, history_faults
+from waybill_jobs.schemas import INGESTED_AT, RUN, TABLES
+
+
+def check(spark: SparkSession, lake: Lake) -> tuple[list[TableResult], dict[str, Any]]:
+    """Counts every table; for silver also distinct keys, sums and an order-independent hash of the content.
+
+    `faults` lists every invariant that does not hold, in words; it is empty when all do.
+    """
+    present = [name for name in ALL_TABLES if is_table(spark, lake.path(name))]
+    done = in_parallel(lambda name: _check_table(spark, lake, name), present)
+    faults = [fault for _, found in done for fault in found]
+    return [result for result, _ in done], {"faults": faults, "ok": not faults}
+
+
+def _check_table(spark: SparkSession, lake: Lake, qualified: str) -> tuple[TableResult, list[str]]:
+    path = lake.path(qualified)
+    layer, name = qualified.split("/")
+    version, _ = last_commit(spark, path)
+    frame = read_table(spark, path, version)
+    files, size = table_size(spark, path)
+    details: dict[str, Any] = {}
+    faults: list[str] = []
+    if layer == "silver" and TABLES[name].load == "history":
+        table = TABLES[name]
+        found = history_faults(frame, table.key[0])
+        faults = [f"{qualified}: {kind} = {count}" for kind, count in found.items() if count]
+        counts = frame.agg(F.count(F.lit(1)), F.count_if(IS_CURRENT), F.count_distinct(*table.key)).head()
+        assert counts is not None
+        details = {"currentRows": int(counts[1]), "distinctKeys": int(counts[2]), "invariants": found}
+        rows = int(counts[0])
+    elif layer == "silver":
+        table = TABLES[name]
+        numbers = [c.name for c in table.columns if c.type != "string" and c.type != "timestamp"]
+        sums = [F.sum(F.col(n).cast("decimal(38,8)")).alias(n) for n in numbers]
+        counts = frame.agg(F.count(F.lit(1)).alias("_rows"), F.count_distinct(*table.key).alias("_keys"), *sums).head()
+        assert counts is not None
+        values = counts.asDict()
+        rows = int(values.pop("_rows"))
+        keys = int(values.pop("_keys"))
+        if keys != rows:
+            faults.append(f"{qualified}: {rows} rows but {keys} distinct keys")
+        plain = {n: format(v.normalize(), "f") if v is not None else None for n, v in values.items()}
+        details = {"distinctKeys": keys, "sums": plain}
+        details["contentHash"] = content_hash(frame, ignore=(INGESTED_AT, RUN))[1]
+    elif layer == "gold":
+        rows, details["contentHash"] = content_hash(frame)
+    else:
+        rows = frame.count()
+    return TableResult(qualified, path, version, rows, files, size, False, details), faults

@@ -1,0 +1,153 @@
+"""Slowly changing dimension, type 2: a table that keeps every state a key was in, by one MERGE a run."""
+
+from dataclasses import dataclass
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column as SqlColumn
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from waybill_jobs.errors import JobError
+from waybill_jobs.io import is_table, last_commit, read_table, transaction, write_once
+from waybill_jobs.schemas import RUN
+from waybill_jobs.session import merge_session
+
+VALID_FROM = "valid_from"
+VALID_TO = "valid_to"
+IS_CURRENT = "is_current"
+ROW_HASH = "row_hash"
+
+
+@dataclass(frozen=True)
+class MergeOutcome:
+    """What one run did to the history: keys added, keys whose attributes changed (one row closed, one added)."""
+
+    version: int
+    written: bool
+    added: int
+    changed: int
+
+
+def row_hash(attributes: tuple[str, ...]) -> SqlColumn:
+    """SHA-256 over the attributes as JSON, in which NULL and '' are different."""
+    return F.sha2(F.to_json(F.struct(*attributes), {"ignoreNullFields": "false"}), 256)
+
+
+def merge_history(
+    spark: SparkSession,
+    source: DataFrame,
+    path: str,
+    *,
+    key: str,
+    attributes: tuple[str, ...],
+    as_of: str,
+    run: str,
+    step: str,
+) -> MergeOutcome:
+    """Brings a snapshot of the source into the history table at `path`.
+
+    New keys are inserted, changed keys closed at `as_of` and inserted anew from `as_of`; unchanged keys are left
+    alone, and a snapshot that changes nothing commits nothing. A key that the snapshot lacks stays current.
+
+    Raises JobError: SCD2_NULL_KEY, SCD2_DUPLICATE_KEY (the source must have each key once), SCD2_LATE_DATA
+    (a change dated at or before the state it would close).
+    """
+    _refuse_bad_keys(source, key, path)
+    incoming = source.select(key, *attributes).withColumn(ROW_HASH, row_hash(attributes))
+    moment = F.lit(as_of).cast("timestamp")
+    opened = [
+        moment.alias(VALID_FROM),
+        F.lit(None).cast("timestamp").alias(VALID_TO),
+        F.lit(True).alias(IS_CURRENT),
+        F.lit(run).alias(RUN),
+    ]
+    if not is_table(spark, path):
+        outcome = write_once(spark, incoming.select("*", *opened), path, step=step, run=run, mode="append")
+        return MergeOutcome(outcome.version, outcome.written, outcome.rows or 0, 0)
+
+    guard, before = transaction(spark, path, step, run)
+    current = read_table(spark, path, before).where(IS_CURRENT)
+    compared = incoming.alias("s").join(
+        current.select(F.col(key).alias("t_key"), F.col(ROW_HASH).alias("t_hash"), VALID_FROM),
+        F.col(f"s.{key}") == F.col("t_key"),
+        "left",
+    )
+    is_new = F.col("t_key").isNull()
+    is_changed = F.col("t_hash") != F.col(f"s.{ROW_HASH}")
+    counts = compared.agg(
+        F.count_if(is_new), F.count_if(is_changed), F.count_if(is_changed & (F.col(VALID_FROM) >= moment))
+    ).head()
+    assert counts is not None
+    added, changed, late = (int(count) for count in counts)
+    if late:
+        raise JobError(
+            "SCD2_LATE_DATA",
+            f"{late} changed rows of {path} are dated {as_of}, not after the state they would close.",
+            "Run the windows in order, or restore the table to the version before the later run and replay both.",
+        )
+    if added == 0 and changed == 0:
+        return MergeOutcome(before, False, 0, 0)
+
+    session = merge_session(spark, guard)
+    columns = [key, *attributes, ROW_HASH]
+    to_close = compared.where(is_changed).select(F.col(key).alias("merge_key"), *columns)
+    to_open = compared.where(is_new | is_changed).select(F.lit(None).cast("string").alias("merge_key"), *columns)
+    values = {name: F.col(f"s.{name}") for name in columns}
+    (
+        DeltaTable.forPath(session, path)
+        .alias("t")
+        .merge(to_close.unionByName(to_open).alias("s"), f"t.{key} = s.merge_key AND t.{IS_CURRENT}")
+        .whenMatchedUpdate(set={VALID_TO: moment, IS_CURRENT: F.lit(False)})
+        .whenNotMatchedInsert(
+            values={
+                **values,
+                VALID_FROM: moment,
+                VALID_TO: F.lit(None).cast("timestamp"),
+                IS_CURRENT: F.lit(True),
+                RUN: F.lit(run),
+            }
+        )
+        .execute()
+    )
+    version = last_commit(spark, path)[0]
+    return MergeOutcome(version, version > before, added, changed)
+
+
+def _refuse_bad_keys(source: DataFrame, key: str, path: str) -> None:
+    keys = source.groupBy(key).count()
+    counts = keys.agg(
+        F.sum(F.when(F.col(key).isNull(), F.col("count"))),
+        F.count_if(F.col(key).isNotNull() & (F.col("count") > 1)),
+    ).head()
+    assert counts is not None
+    if counts[0]:
+        raise JobError(
+            "SCD2_NULL_KEY",
+            f"{counts[0]} source rows for {path} have no {key}.",
+            "Quarantine rows without a key before the merge; silver does.",
+        )
+    if counts[1]:
+        raise JobError(
+            "SCD2_DUPLICATE_KEY",
+            f"{counts[1]} values of {key} come more than once in the source for {path}.",
+            "De-duplicate by a declared order before the merge; silver does.",
+        )
+
+
+def history_faults(frame: DataFrame, key: str) -> dict[str, int]:
+    """Counts of what must never be in a history table; all zero when it is sound."""
+    in_time = Window.partitionBy(key).orderBy(VALID_FROM)
+    seen = (
+        frame.withColumn("_next", F.lead(VALID_FROM).over(in_time))
+        .withColumn("_current", F.sum(F.col(IS_CURRENT).cast("int")).over(Window.partitionBy(key)))
+        .withColumn("_row", F.row_number().over(in_time))
+    )
+    counts = seen.agg(
+        F.count_if(F.col(key).isNull()).alias("nullKeys"),
+        F.count_if((F.col("_row") == 1) & (F.col("_current") != 1)).alias("keysWithoutOneCurrentRow"),
+        F.count_if(F.col("_next").isNotNull() & ~F.col(VALID_TO).eqNullSafe(F.col("_next"))).alias("gapsOrOverlaps"),
+        F.count_if(F.col(VALID_TO).isNotNull() & (F.col(VALID_TO) <= F.col(VALID_FROM))).alias("emptyIntervals"),
+        F.count_if(F.col(IS_CURRENT) != F.col(VALID_TO).isNull()).alias("currentFlagWrong"),
+    ).head()
+    assert counts is not None
+    return {name: int(value) for name, value in counts.asDict().items()}

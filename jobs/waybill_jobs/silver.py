@@ -1,0 +1,157 @@
+"""Bronze to silver: typed, clean, one row a key; what is refused goes to quarantine, and the two add up."""
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column as SqlColumn
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from waybill_jobs.errors import JobError
+from waybill_jobs.io import (
+    WriteOutcome,
+    current_version,
+    in_parallel,
+    is_table,
+    last_commit,
+    read_table,
+    table_size,
+    transaction,
+    write_once,
+)
+from waybill_jobs.layout import Lake
+from waybill_jobs.quality import judge, kept, rank_duplicates, refused
+from waybill_jobs.results import TableResult
+from waybill_jobs.scd2 import merge_history
+from waybill_jobs.schemas import INGESTED_AT, RUN, TABLES, Table
+from waybill_jobs.session import merge_session
+
+MAX_RECORDS_PER_FILE = 1_000_000
+
+
+def silver(spark: SparkSession, lake: Lake, run: str, as_of: str, tables: list[str]) -> list[TableResult]:
+    """Brings the run's bronze rows to silver. Repeating it changes nothing."""
+    return in_parallel(lambda name: _refine(spark, lake, TABLES[name], run, as_of), tables)
+
+
+def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> TableResult:
+    source = lake.table("bronze", table.name)
+    if not is_table(spark, source):
+        raise JobError(
+            "SILVER_NO_BRONZE",
+            f"There is no bronze table {table.name} at {source}.",
+            "Run the bronze job for this run first, with the same --lake.",
+        )
+    path = lake.table("silver", table.name)
+    landed = read_table(spark, source).where(F.col(RUN) == run)
+    judged = judge(landed, table)
+    ranked = rank_duplicates(judged, table)
+    rows = kept(ranked, table)
+    details: dict[str, int] = {}
+    if table.load == "history":
+        outcome = merge_history(
+            spark,
+            rows,
+            path,
+            key=table.key[0],
+            attributes=tuple(name for name in table.names if name not in table.key),
+            as_of=as_of,
+            run=run,
+            step=f"silver/{table.name}",
+        )
+        version, written, accepted = outcome.version, outcome.written, rows.count()
+        details |= {"keysAdded": outcome.added, "keysChanged": outcome.changed}
+    else:
+        write = _merge_rows if table.load == "incremental" else _replace_rows
+        done = write(spark, rows, path, table, run)
+        version, written = done.version, done.written
+        accepted = done.rows if done.rows is not None else rows.count()
+
+    rows_in = landed.count()
+    quarantined = _quarantine(spark, lake, judged, ranked, table, run, rows_in - accepted)
+    if rows_in != accepted + quarantined:
+        raise JobError(
+            "SILVER_ROWS_LOST",
+            f"Table {table.name}: {rows_in} rows in, {accepted} accepted, {quarantined} quarantined.",
+            "This is a defect of the job: keep the bronze table and report it with these numbers.",
+        )
+    details |= {"rowsIn": rows_in, "rowsAccepted": accepted, "rowsQuarantined": quarantined}
+    total = rows_of(spark, path, version)
+    files, size = table_size(spark, path)
+    return TableResult(f"silver/{table.name}", path, version, total, files, size, written, dict(details))
+
+
+def rows_of(spark: SparkSession, path: str, version: int | None = None) -> int:
+    """Row count of a table; Delta answers it from file statistics."""
+    return read_table(spark, path, version).count()
+
+
+def _by_partition(spark: SparkSession, rows: DataFrame, table: Table) -> DataFrame:
+    """Sends each partition's rows to one task, so that a day becomes one file."""
+    if not table.partition_by:
+        return rows.coalesce(1)
+    tasks = int(str(spark.conf.get("spark.sql.shuffle.partitions")))
+    return rows.repartition(tasks, *table.partition_by)
+
+
+def _replace_rows(spark: SparkSession, rows: DataFrame, path: str, table: Table, run: str) -> WriteOutcome:
+    """A snapshot replaces the days it holds, or the whole of a table without partitions."""
+    options = {"maxRecordsPerFile": str(MAX_RECORDS_PER_FILE)}
+    if table.partition_by:
+        options["partitionOverwriteMode"] = "dynamic"
+    return write_once(
+        spark,
+        _by_partition(spark, rows, table),
+        path,
+        step=f"silver/{table.name}",
+        run=run,
+        mode="overwrite",
+        partition_by=table.partition_by,
+        options=options,
+    )
+
+
+def _merge_rows(spark: SparkSession, rows: DataFrame, path: str, table: Table, run: str) -> WriteOutcome:
+    """New rows are merged by key; a row of an older ingestion never replaces one of a newer."""
+    if not is_table(spark, path):
+        return _replace_rows(spark, rows, path, table, run)
+    guard, before = transaction(spark, path, f"silver/{table.name}", run)
+    accepted = rows.count()
+    if accepted == 0:
+        return WriteOutcome(before, False, 0)
+    names = [*table.names, INGESTED_AT, RUN]
+    same = " AND ".join(f"t.{name} = s.{name}" for name in (*table.partition_by, *table.key))
+    values: dict[str, str | SqlColumn] = {name: F.col(f"s.{name}") for name in names}
+    (
+        DeltaTable.forPath(merge_session(spark, guard), path)
+        .alias("t")
+        .merge(_by_partition(spark, rows, table).alias("s"), same)
+        .whenMatchedUpdate(f"t.{INGESTED_AT} <= s.{INGESTED_AT}", set=values)
+        .whenNotMatchedInsert(values=values)
+        .execute()
+    )
+    version = last_commit(spark, path)[0]
+    return WriteOutcome(version, version > before, accepted)
+
+
+def _quarantine(
+    spark: SparkSession,
+    lake: Lake,
+    judged: DataFrame,
+    ranked: DataFrame,
+    table: Table,
+    run: str,
+    expected: int,
+) -> int:
+    """Writes the run's refused rows in place of an earlier attempt's; returns their number."""
+    path = lake.table("quarantine", table.name)
+    if expected == 0 and current_version(spark, path) < 0:
+        return 0
+    if is_table(spark, path):
+        present = read_table(spark, path).where(F.col(RUN) == run).count()
+        if present == expected:
+            return present
+    rows = refused(judged, ranked, table).coalesce(1)
+    writer = rows.write.format("delta").mode("overwrite")
+    if is_table(spark, path):
+        writer = writer.option("replaceWhere", f"{RUN} = '{run}'")
+    writer.save(path)
+    return read_table(spark, path).where(F.col(RUN) == run).count()
