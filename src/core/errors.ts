@@ -32,6 +32,18 @@ export const ERRORS = {
     'A parameter without a default was given no value.',
     'Pass it with `--param name=value`.',
   ),
+  PARAMETER_INVALID: fatal(
+    'A parameter was given a value of the wrong type, or does not exist.',
+    'Pass a value of the declared type; `waybill validate` lists the parameters.',
+  ),
+  ACTIVITY_UNKNOWN: fatal(
+    'An activity has a type that Data Factory does not have.',
+    'Correct the type; the nearest existing one is given.',
+  ),
+  STORE_UNKNOWN: fatal(
+    'A linked service, dataset, source or sink has a type that waybill does not know.',
+    'Correct the type; the nearest existing one is given.',
+  ),
   EXPRESSION_INVALID: fatal(
     'An expression cannot be parsed or evaluated.',
     'Correct the expression at the position given.',

@@ -1,0 +1,92 @@
+// Conversion functions. "Binary" is what Microsoft's page shows: the text's bytes as a string of zeros and ones.
+import type { JsonValue } from '../../json.ts';
+import { expressionError } from '../expression-error.ts';
+import { Float } from '../syntax.ts';
+import { base64Decode, base64Encode, utf8Encode } from '../utf8-base64.ts';
+import { toText } from '../values.ts';
+import { type FunctionEntry, MANY, plain, text } from './define.ts';
+
+const bits = (value: string): string =>
+  utf8Encode(value)
+    .map((byte) => byte.toString(2).padStart(8, '0'))
+    .join('');
+
+function toBoolean(value: JsonValue | undefined): boolean {
+  if (typeof value === 'boolean') return value;
+  if (typeof value === 'number') return value !== 0;
+  if (typeof value === 'string') {
+    const word = value.trim().toLowerCase();
+    if (word === 'true' || word === '1') return true;
+    if (word === 'false' || word === '0') return false;
+  }
+  throw expressionError('bool() takes true, false, a number, or one of these as text');
+}
+
+function toInteger(value: JsonValue | undefined): number {
+  if (typeof value === 'number') return Math.trunc(value);
+  if (typeof value === 'boolean') return Number(value);
+  if (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)) return Number(value);
+  throw expressionError(`int() cannot read ${JSON.stringify(value ?? null).slice(0, 80)}`);
+}
+
+function toFloat(value: JsonValue | undefined): Float {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isFinite(number)) return new Float(number);
+  throw expressionError(`float() cannot read ${JSON.stringify(value ?? null).slice(0, 80)}`);
+}
+
+function parseJson(value: JsonValue | undefined): JsonValue {
+  if (typeof value !== 'string') return value ?? null;
+  try {
+    return JSON.parse(value) as JsonValue;
+  } catch {
+    throw expressionError('json() was given a text that is not JSON');
+  }
+}
+
+function unescapeUri(name: string, value: JsonValue | undefined): string {
+  try {
+    return decodeURIComponent(text(name, value));
+  } catch {
+    throw expressionError(`${name}() was given a text with a broken % sequence`);
+  }
+}
+
+const escapeUri = (value: string): string =>
+  encodeURIComponent(value).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+
+const DATA_URI = /^data:([^,]*?)(;base64)?,(.*)$/s;
+
+function dataUriText(name: string, value: JsonValue | undefined): string {
+  const found = DATA_URI.exec(text(name, value));
+  if (found === null) throw expressionError(`${name}() takes a data URI`);
+  const content = found[3] ?? '';
+  return found[2] === undefined ? unescapeUri(name, content) : base64Decode(content);
+}
+
+export const CONVERSION: FunctionEntry[] = [
+  plain('array', 1, 1, ([a]) => [a as JsonValue]),
+  plain('createArray', 0, MANY, (args) => args),
+  plain('base64', 1, 1, ([a]) => base64Encode(text('base64', a))),
+  plain('base64ToString', 1, 1, ([a]) => base64Decode(text('base64ToString', a))),
+  plain('decodeBase64', 1, 1, ([a]) => base64Decode(text('decodeBase64', a))),
+  plain('base64ToBinary', 1, 1, ([a]) => bits(text('base64ToBinary', a))),
+  plain('binary', 1, 1, ([a]) => bits(text('binary', a))),
+  plain('bool', 1, 1, ([a]) => toBoolean(a)),
+  plain('int', 1, 1, ([a]) => toInteger(a)),
+  plain('float', 1, 1, ([a]) => toFloat(a)),
+  plain('string', 1, 1, ([a]) => toText(a as JsonValue)),
+  plain('json', 1, 1, ([a]) => parseJson(a)),
+  plain('dataUri', 1, 1, ([a]) => `data:text/plain;charset=utf-8;base64,${base64Encode(text('dataUri', a))}`),
+  plain('dataUriToString', 1, 1, ([a]) => dataUriText('dataUriToString', a)),
+  plain('decodeDataUri', 1, 1, ([a]) => dataUriText('decodeDataUri', a)),
+  plain('dataUriToBinary', 1, 1, ([a]) => bits(text('dataUriToBinary', a))),
+  plain('uriComponent', 1, 1, ([a]) => escapeUri(text('uriComponent', a))),
+  plain('encodeUriComponent', 1, 1, ([a]) => escapeUri(text('encodeUriComponent', a))),
+  plain('uriComponentToString', 1, 1, ([a]) => unescapeUri('uriComponentToString', a)),
+  plain('decodeUriComponent', 1, 1, ([a]) => unescapeUri('decodeUriComponent', a)),
+  plain('uriComponentToBinary', 1, 1, ([a]) => bits(text('uriComponentToBinary', a))),
+];

@@ -1,0 +1,85 @@
+// How a function of the expression language is declared, and the checks its arguments share.
+import type { JsonObject, JsonValue } from '../../json.ts';
+import type { EvaluationContext } from '../context.ts';
+import { expressionError } from '../expression-error.ts';
+import { Float, type RawValue } from '../syntax.ts';
+
+interface Arity {
+  /** ADF's spelling. Calls match it in any case. */
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** `plain` gets JSON, `raw` can tell 5.0 from 5, `lazy` evaluates its arguments itself. */
+export type FunctionEntry = Arity &
+  (
+    | {
+        readonly kind: 'plain';
+        readonly call: (args: JsonValue[], context: EvaluationContext) => JsonValue | Float;
+      }
+    | { readonly kind: 'raw'; readonly call: (args: RawValue[]) => RawValue }
+    | { readonly kind: 'lazy'; readonly call: (args: (() => RawValue)[]) => RawValue }
+  );
+
+export const MANY = Number.POSITIVE_INFINITY;
+
+export const plain = (
+  name: string,
+  min: number,
+  max: number,
+  call: (args: JsonValue[], context: EvaluationContext) => JsonValue | Float,
+): FunctionEntry => ({ kind: 'plain', name, min, max, call });
+
+export const raw = (
+  name: string,
+  min: number,
+  max: number,
+  call: (args: RawValue[]) => RawValue,
+): FunctionEntry => ({ kind: 'raw', name, min, max, call });
+
+export const lazy = (
+  name: string,
+  min: number,
+  max: number,
+  call: (args: (() => RawValue)[]) => RawValue,
+): FunctionEntry => ({ kind: 'lazy', name, min, max, call });
+
+const kindOf = (value: RawValue | undefined): string =>
+  value === null || value === undefined ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+
+const wrong = (name: string, wanted: string, value: RawValue | undefined): Error =>
+  expressionError(`${name}() wants ${wanted}, not ${kindOf(value)}`);
+
+export function text(name: string, value: JsonValue | undefined): string {
+  if (typeof value === 'string') return value;
+  throw wrong(name, 'a string', value);
+}
+
+export function integer(name: string, value: JsonValue | undefined): number {
+  if (typeof value === 'number' && Number.isInteger(value)) return value;
+  if (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)) return Number(value);
+  throw wrong(name, 'a whole number', value);
+}
+
+export function boolean(name: string, value: RawValue | undefined): boolean {
+  if (typeof value === 'boolean') return value;
+  if (typeof value === 'string' && /^\s*(true|false)\s*$/i.test(value))
+    return value.trim().toLowerCase() === 'true';
+  throw wrong(name, 'true or false', value);
+}
+
+export function array(name: string, value: JsonValue | undefined): JsonValue[] {
+  if (Array.isArray(value)) return value;
+  throw wrong(name, 'an array', value);
+}
+
+export function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function numeric(name: string, value: RawValue | undefined): number | Float {
+  if (typeof value === 'number') return Number.isInteger(value) ? value : new Float(value);
+  if (value instanceof Float) return value;
+  throw wrong(name, 'a number', value);
+}

@@ -1,0 +1,68 @@
+// String functions. Which ones ignore case follows Microsoft's page on expressions and functions.
+import { expressionError } from '../expression-error.ts';
+import { toText } from '../values.ts';
+import { type FunctionEntry, integer, MANY, plain, text } from './define.ts';
+
+/** .NET's Guid formats: D with hyphens, N without, B in braces, P in parentheses. */
+function formatGuid(guid: string, format: string): string {
+  switch (format.toUpperCase()) {
+    case '':
+    case 'D':
+      return guid;
+    case 'N':
+      return guid.replaceAll('-', '');
+    case 'B':
+      return `{${guid}}`;
+    case 'P':
+      return `(${guid})`;
+    default:
+      throw expressionError(`guid() knows the formats D, N, B and P, not "${format}"`);
+  }
+}
+
+function substring(value: string, start: number, length: number): string {
+  if (start < 0 || length < 0 || start + length > value.length) {
+    throw expressionError(
+      `substring() from ${start} for ${length} is outside the string of ${value.length} characters`,
+    );
+  }
+  return value.slice(start, start + length);
+}
+
+export const STRING: FunctionEntry[] = [
+  plain('concat', 1, MANY, (args) =>
+    args.every(Array.isArray) ? args.flat(1) : args.map((arg) => toText(arg)).join(''),
+  ),
+  plain('endsWith', 2, 2, ([a, b]) =>
+    text('endsWith', a).toLowerCase().endsWith(text('endsWith', b).toLowerCase()),
+  ),
+  plain('startsWith', 2, 2, ([a, b]) =>
+    text('startsWith', a).toLowerCase().startsWith(text('startsWith', b).toLowerCase()),
+  ),
+  plain('guid', 0, 1, ([format], context) =>
+    formatGuid(context.guid(), format === undefined ? 'D' : text('guid', format)),
+  ),
+  plain('indexOf', 2, 2, ([a, b]) =>
+    text('indexOf', a).toLowerCase().indexOf(text('indexOf', b).toLowerCase()),
+  ),
+  plain('lastIndexOf', 2, 2, ([a, b]) =>
+    text('lastIndexOf', a).toLowerCase().lastIndexOf(text('lastIndexOf', b).toLowerCase()),
+  ),
+  plain('replace', 3, 3, ([a, b, c]) => {
+    const sought = text('replace', b);
+    if (sought === '') throw expressionError('replace() cannot look for an empty string');
+    return text('replace', a).split(sought).join(text('replace', c));
+  }),
+  plain('split', 2, 2, ([a, b]) => {
+    const separator = text('split', b);
+    return separator === '' ? [text('split', a)] : text('split', a).split(separator);
+  }),
+  plain('substring', 2, 3, ([a, start, length]) => {
+    const value = text('substring', a);
+    const from = integer('substring', start);
+    return substring(value, from, length === undefined ? value.length - from : integer('substring', length));
+  }),
+  plain('toLower', 1, 1, ([a]) => text('toLower', a).toLowerCase()),
+  plain('toUpper', 1, 1, ([a]) => text('toUpper', a).toUpperCase()),
+  plain('trim', 1, 1, ([a]) => text('trim', a).trim()),
+];

@@ -1,0 +1,88 @@
+// A pipeline as a run holds it: the definition it began with, defaults applied, without secrets. History keeps it, so
+// an edit of the files never changes a run in flight.
+import type { JsonObject, JsonValue } from '../json.ts';
+
+export type DependencyCondition = 'Succeeded' | 'Failed' | 'Skipped' | 'Completed';
+
+export interface Dependency {
+  readonly activity: string;
+  readonly conditions: DependencyCondition[];
+}
+
+export interface ActivityPolicy {
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Further attempts after the first. May be an expression. */
+  readonly retry: JsonValue;
+  readonly retryIntervalSeconds: number;
+  readonly secureInput: boolean;
+  readonly secureOutput: boolean;
+}
+
+/** A dataset as an activity refers to it; parameters may hold expressions. */
+export interface DatasetUse {
+  readonly dataset: string;
+  readonly parameters: JsonObject;
+}
+
+export interface ActivitySnapshot {
+  readonly name: string;
+  /** ADF's type in ADF's own spelling. */
+  readonly type: string;
+  readonly dependsOn: Dependency[];
+  readonly policy: ActivityPolicy;
+  /** Set where the activity is switched off: the status it then counts as. */
+  readonly inactiveAs?: 'Succeeded' | 'Failed' | 'Skipped';
+  /** Without the inner activities. */
+  readonly typeProperties: JsonObject;
+  readonly inputs?: DatasetUse[];
+  readonly outputs?: DatasetUse[];
+  /** Inner activities: `activities`, `ifTrueActivities`, `ifFalseActivities`, `defaultActivities`, `case <value>`. */
+  readonly blocks?: Record<string, ActivitySnapshot[]>;
+}
+
+export interface ParameterSpecification {
+  readonly type: string;
+  readonly defaultValue?: JsonValue;
+}
+
+export interface DatasetSnapshot {
+  readonly type: string;
+  readonly linkedService: string;
+  readonly linkedServiceParameters: JsonObject;
+  readonly parameters: Record<string, ParameterSpecification>;
+  readonly typeProperties: JsonObject;
+}
+
+export interface PipelineSnapshot {
+  readonly name: string;
+  readonly activities: ActivitySnapshot[];
+  readonly variables: Record<string, ParameterSpecification>;
+}
+
+/** Result of the activity `loadPipeline`. */
+export interface LoadedPipeline {
+  readonly dataFactory: string;
+  readonly pipeline: PipelineSnapshot;
+  /** The datasets that the pipeline refers to, by name. */
+  readonly datasets: Record<string, DatasetSnapshot>;
+  readonly globalParameters: JsonObject;
+  /** Every declared parameter with its value, typed as declared. */
+  readonly parameters: JsonObject;
+}
+
+export interface LoadPipelineInput {
+  readonly pipeline: string;
+  readonly parameters: JsonObject;
+  /** Drop values for parameters that the pipeline does not declare, as Data Factory does for Execute Pipeline. */
+  readonly ignoreUnknownParameters: boolean;
+}
+
+/** The activities that read definitions. */
+export interface DefinitionActivities {
+  /**
+   * Validates the pipeline and what it refers to, and returns the snapshot to run. Throws, before anything runs, with
+   * every reason: DEFINITION_INVALID, DEFINITION_UNSUPPORTED, REFERENCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID.
+   */
+  loadPipeline(input: LoadPipelineInput): Promise<LoadedPipeline>;
+}
