@@ -1,0 +1,135 @@
+// waybill.toml and the environment -> one typed, frozen Settings. Temporal's own connection is not here: it comes from
+// Temporal's environment configuration (@temporalio/envconfig).
+import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { z } from 'zod';
+import { WaybillError } from '../core/errors.ts';
+import type { JsonValue } from '../core/json.ts';
+import { nearestName } from '../core/nearest-name.ts';
+import { DEFAULT_TASK_QUEUE } from '../core/search-attributes.ts';
+
+/** typeProperties that replace those of the definition. `{ env: "NAME" }` stands for a secret in that variable. */
+export type LinkedServiceOverrides = Readonly<Record<string, JsonValue>>;
+
+export interface Settings {
+  /** The file the settings came from; absent when there is none. */
+  readonly file?: string;
+  /** Absolute path of the folder with linkedService/, dataset/, pipeline/ ... */
+  readonly factoryDirectory: string;
+  /** Absolute path for files in passing: staged parts, spools. */
+  readonly workDirectory: string;
+  readonly taskQueue: string;
+  /** By linked service name, in the case in which it was written. */
+  readonly linkedService: Readonly<Record<string, LinkedServiceOverrides>>;
+}
+
+const schema = z.strictObject({
+  factoryDirectory: z.string().min(1).optional(),
+  workDirectory: z.string().min(1).optional(),
+  taskQueue: z.string().min(1).optional(),
+  linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
+});
+
+const TOP_LEVEL = Object.keys(schema.shape);
+
+/** Environment variables that set one key each, and win over the file. */
+const VARIABLES = {
+  WAYBILL_FACTORY_DIRECTORY: 'factoryDirectory',
+  WAYBILL_WORK_DIRECTORY: 'workDirectory',
+  WAYBILL_TASK_QUEUE: 'taskQueue',
+} as const;
+
+/** `WAYBILL_LINKED_SERVICE__<name>__<key>=value` overrides one property of one linked service. */
+const LINKED_SERVICE_VARIABLE = /^WAYBILL_LINKED_SERVICE__(.+?)__(.+)$/;
+
+/**
+ * Reads `waybill.toml` in `cwd`, or the file that WAYBILL_CONFIG names, then the environment. Relative paths in the
+ * file are relative to the file, those in the environment to `cwd`. Throws SETTINGS_INVALID naming file and key.
+ */
+export function loadSettings(from: {
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+}): Settings {
+  const { env, cwd } = from;
+  const named = env['WAYBILL_CONFIG'];
+  const file = named === undefined || named === '' ? resolve(cwd, 'waybill.toml') : resolve(cwd, named);
+  const exists = existsSync(file);
+  if (!exists && named)
+    throw invalid(`WAYBILL_CONFIG names ${file}, which does not exist.`, 'WAYBILL_CONFIG');
+  const parsed = exists ? readSettingsFile(file) : {};
+  const base = exists ? dirname(file) : cwd;
+  const values: Record<(typeof VARIABLES)[keyof typeof VARIABLES], string> = {
+    factoryDirectory: absolute(base, parsed.factoryDirectory ?? 'factory'),
+    workDirectory: absolute(base, parsed.workDirectory ?? join(tmpdir(), 'waybill')),
+    taskQueue: parsed.taskQueue ?? DEFAULT_TASK_QUEUE,
+  };
+  for (const [variable, key] of Object.entries(VARIABLES)) {
+    const value = env[variable];
+    if (value) values[key] = key === 'taskQueue' ? value : absolute(cwd, value);
+  }
+  return deepFreeze({
+    ...(exists ? { file } : {}),
+    ...values,
+    linkedService: withEnvironment(parsed.linkedService ?? {}, env),
+  });
+}
+
+const absolute = (base: string, path: string): string => (isAbsolute(path) ? path : resolve(base, path));
+
+function readSettingsFile(file: string): z.infer<typeof schema> {
+  let content: unknown;
+  try {
+    content = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (error instanceof TomlError)
+      throw invalid(`${file}, line ${error.line}: ${error.message.split('\n')[0]}`, 'line');
+    throw invalid(`${file} cannot be read: ${(error as Error).message}`, 'file');
+  }
+  const result = schema.safeParse(content);
+  if (result.success) return result.data;
+  throw invalid(`${file}: ${result.error.issues.map(explain).join(' ')}`, keyOf(result.error.issues[0]));
+}
+
+function explain(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys
+      .map((key) => {
+        const near = nearestName(key, TOP_LEVEL);
+        return `There is no setting "${key}".${near === undefined ? '' : ` Did you mean "${near}"?`}`;
+      })
+      .join(' ');
+  }
+  return `"${issue.path.join('.')}": ${issue.message}.`;
+}
+
+const keyOf = (issue: z.core.$ZodIssue | undefined): string =>
+  issue?.code === 'unrecognized_keys' ? (issue.keys[0] ?? '') : (issue?.path.join('.') ?? '');
+
+const invalid = (message: string, key: string): WaybillError =>
+  new WaybillError('SETTINGS_INVALID', message, { key });
+
+function withEnvironment(
+  fromFile: Record<string, Record<string, JsonValue>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, Record<string, JsonValue>> {
+  const merged = new Map(Object.entries(fromFile).map(([name, keys]) => [name, { ...keys }]));
+  for (const variable of Object.keys(env).sort()) {
+    const found = LINKED_SERVICE_VARIABLE.exec(variable);
+    if (found === null) continue;
+    const [name, key] = [found[1] as string, found[2] as string];
+    const existing = [...merged.keys()].find((other) => other.toLowerCase() === name.toLowerCase()) ?? name;
+    // The variable itself is the reference: its value stays in the environment until it is used.
+    merged.set(existing, { ...merged.get(existing), [key]: { env: variable } });
+  }
+  return Object.fromEntries(merged);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const entry of Object.values(value)) deepFreeze(entry);
+  }
+  return value;
+}
