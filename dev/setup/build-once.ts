@@ -21,7 +21,13 @@ export interface BuildOnce {
  * Returns `target`, built by `build` unless it is complete already. A build that fails or is killed leaves nothing
  * that counts: the marker file is written last, and all but in-place builds are moved into place whole.
  */
-export async function buildOnce({ target, label, report, build, inPlace = false }: BuildOnce): Promise<string> {
+export async function buildOnce({
+  target,
+  label,
+  report,
+  build,
+  inPlace = false,
+}: BuildOnce): Promise<string> {
   if (await isComplete(target)) return target;
   await mkdir(dirname(target), { recursive: true });
   await withLock(

@@ -20,7 +20,11 @@ export const shortJobOptions = '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC';
  * @returns the archive, or undefined when Java could not make it
  * @throws SetupError when there is no Java 17 or newer
  */
-export async function ensureClassData(report: Report, python: PythonHome, jars: string): Promise<string | undefined> {
+export async function ensureClassData(
+  report: Report,
+  python: PythonHome,
+  jars: string,
+): Promise<string | undefined> {
   const java = await javaVersion();
   const name = `class-data-${shortHash(java, python.directory, jars, shortJobOptions, await readFile(job))}`;
   const target = join(cacheDirectory(), name);
@@ -36,7 +40,13 @@ export async function ensureClassData(report: Report, python: PythonHome, jars: 
         report('    class-data archive: running one Spark job to learn its classes, under a minute');
         await record(directory, python, jars);
         const { size } = await stat(join(directory, 'spark.jsa'));
-        report(doneLine('class-data archive', startedAt, `${formatBytes(size)}, sessions start three times as fast`));
+        report(
+          doneLine(
+            'class-data archive',
+            startedAt,
+            `${formatBytes(size)}, sessions start three times as fast`,
+          ),
+        );
       },
     });
     return archive;
@@ -52,7 +62,13 @@ async function record(directory: string, python: PythonHome, jars: string): Prom
   const s3 = spawn(python.python, ['-c', 'from ministack.app import main; main()'], {
     cwd: directory,
     stdio: 'ignore',
-    env: { ...process.env, BIND_HOST: '127.0.0.1', GATEWAY_PORT: String(port), IOT_MTLS_ENABLED: '0', SERVICES: 's3' },
+    env: {
+      ...process.env,
+      BIND_HOST: '127.0.0.1',
+      GATEWAY_PORT: String(port),
+      IOT_MTLS_ENABLED: '0',
+      SERVICES: 's3',
+    },
   });
   try {
     await once(s3, 'spawn');
@@ -65,13 +81,25 @@ async function record(directory: string, python: PythonHome, jars: string): Prom
   }
 }
 
-async function runJob(directory: string, python: PythonHome, jars: string, s3Endpoint: string): Promise<void> {
+async function runJob(
+  directory: string,
+  python: PythonHome,
+  jars: string,
+  s3Endpoint: string,
+): Promise<void> {
   const script = join(directory, 'job.py');
   await copyFile(job, script);
   const options = `${shortJobOptions} -XX:ArchiveClassesAtExit=${join(directory, 'spark.jsa')}`;
   await runCommand(
     join(python.sparkHome, 'bin', 'spark-submit'),
-    [...['--master', 'local[2]', '--driver-class-path', `${jars}/*`], '--driver-java-options', options, script, directory, s3Endpoint],
+    [
+      ...['--master', 'local[2]', '--driver-class-path', `${jars}/*`],
+      '--driver-java-options',
+      options,
+      script,
+      directory,
+      s3Endpoint,
+    ],
     {
       cwd: directory,
       env: {
@@ -89,7 +117,8 @@ async function runJob(directory: string, python: PythonHome, jars: string, s3End
 }
 
 async function javaVersion(): Promise<string> {
-  const advice = 'install Java 17 (Debian: apt-get install openjdk-17-jre-headless) so that `java` is on the PATH.';
+  const advice =
+    'install Java 17 (Debian: apt-get install openjdk-17-jre-headless) so that `java` is on the PATH.';
   const output = await promisify(execFile)('java', ['-version']).catch((error: Error) => {
     throw new SetupError(`Spark needs Java 17 or newer: ${error.message}`, advice);
   });

@@ -1,7 +1,8 @@
 // All set-up steps, in parallel where they do not wait for each other.
-import { type Keys, ensureKeys } from './keys.ts';
+
 import { ensureClassData } from './class-data.ts';
 import { ensureJars } from './jars.ts';
+import { ensureKeys, type Keys } from './keys.ts';
 import { ensurePostgres, type PostgresPrograms } from './postgres.ts';
 import { ensurePython, type PythonHome } from './python.ts';
 import type { Report } from './report.ts';

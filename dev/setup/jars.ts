@@ -44,7 +44,10 @@ async function fetchJars(directory: string, wanted: Map<string, string>, report:
 
 async function verify(file: string, expected: string, advice: string): Promise<void> {
   const content = await readFile(file).catch((error: Error) => {
-    throw new SetupError(`a jar on the list of dev/jars/jars.sha256 was not fetched: ${error.message}`, advice);
+    throw new SetupError(
+      `a jar on the list of dev/jars/jars.sha256 was not fetched: ${error.message}`,
+      advice,
+    );
   });
   const actual = createHash('sha256').update(content).digest('hex');
   if (actual === expected) return;

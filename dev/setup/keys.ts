@@ -36,13 +36,33 @@ async function makeKeys(directory: string, report: Report): Promise<void> {
     'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:localhost,IP:127.0.0.1\n',
   );
   const rsa = ['-newkey', 'rsa:2048', '-nodes'];
-  await openssl('req', '-x509', ...rsa, '-days', '825', '-subj', '/CN=waybill local world CA', '-keyout', authorityKey, '-out', keys.caCertificate);
+  await openssl(
+    'req',
+    '-x509',
+    ...rsa,
+    '-days',
+    '825',
+    '-subj',
+    '/CN=waybill local world CA',
+    '-keyout',
+    authorityKey,
+    '-out',
+    keys.caCertificate,
+  );
   await openssl('req', ...rsa, '-subj', '/CN=localhost', '-keyout', keys.serverKey, '-out', request);
   await openssl(
     ...['x509', '-req', '-in', request, '-CA', keys.caCertificate, '-CAkey', authorityKey, '-CAcreateserial'],
     ...['-days', '397', '-extfile', extensions, '-out', keys.serverCertificate],
   );
-  await openssl('genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048', '-out', keys.snowflakePrivateKey);
+  await openssl(
+    'genpkey',
+    '-algorithm',
+    'RSA',
+    '-pkeyopt',
+    'rsa_keygen_bits:2048',
+    '-out',
+    keys.snowflakePrivateKey,
+  );
   await openssl('pkey', '-in', keys.snowflakePrivateKey, '-pubout', '-out', keys.snowflakePublicKey);
   // The authority has done its one job; without its key nobody can sign another certificate in its name.
   for (const spent of [authorityKey, request, extensions]) await rm(spent);

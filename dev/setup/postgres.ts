@@ -23,7 +23,8 @@ export interface PostgresPrograms {
 /** Copies the server out of node_modules, restores its library links and makes the template cluster. */
 export async function ensurePostgres(report: Report): Promise<PostgresPrograms> {
   const user = process.getuid?.() === 0 ? await findUser() : undefined;
-  const version = JSON.parse(await readFile(join(packageDirectory, 'package.json'), 'utf8')).version as string;
+  const version = JSON.parse(await readFile(join(packageDirectory, 'package.json'), 'utf8'))
+    .version as string;
   const root = await openDirectory(user);
   const name = `postgres-${shortHash(version, user?.name ?? '', layoutVersion)}`;
   const directory = await buildOnce({

@@ -76,13 +76,20 @@ async function install(directory: string, python: string, report: Report): Promi
 /** Package versions as pinned, by lower-case name. */
 export async function readVersions(): Promise<Map<string, string>> {
   const text = await readFile(requirements, 'utf8');
-  return new Map([...text.matchAll(/^(\S+)==(\S+)/gm)].map((m) => [String(m[1]).toLowerCase().replaceAll('_', '-'), String(m[2])]));
+  return new Map(
+    [...text.matchAll(/^(\S+)==(\S+)/gm)].map((m) => [
+      String(m[1]).toLowerCase().replaceAll('_', '-'),
+      String(m[2]),
+    ]),
+  );
 }
 
 async function findInterpreter(): Promise<string> {
   const seen: string[] = [];
   for (const candidate of [`python${pythonVersion}`, 'python3']) {
-    const version = await runCommand(candidate, ['--version'], { doing: '', advice: '' }).catch(() => undefined);
+    const version = await runCommand(candidate, ['--version'], { doing: '', advice: '' }).catch(
+      () => undefined,
+    );
     if (version?.includes(` ${pythonVersion}.`)) return candidate;
     if (version) seen.push(`${candidate} is ${version.trim()}`);
   }

@@ -44,7 +44,9 @@ export function runCommand(command: string, args: readonly string[], options: Ru
       if (code === 0) return resolve(lines.join('\n'));
       const tail = lines.slice(-15).map((line) => `  | ${line}`);
       const how = signal ? `was ended by ${signal}` : `exited with ${code}`;
-      reject(new SetupError([`${options.doing} failed: ${command} ${how}`, ...tail].join('\n'), options.advice));
+      reject(
+        new SetupError([`${options.doing} failed: ${command} ${how}`, ...tail].join('\n'), options.advice),
+      );
     });
   });
 }

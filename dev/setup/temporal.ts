@@ -26,7 +26,9 @@ export async function ensureTemporal(report: Report): Promise<TemporalPrograms> 
 }
 
 /** The `temporal` program for TestWorkflowEnvironment.createLocal({ server: { executable } }). */
-export async function temporalExecutable(report: Report = () => {}): Promise<{ type: 'existing-path'; path: string }> {
+export async function temporalExecutable(
+  report: Report = () => {},
+): Promise<{ type: 'existing-path'; path: string }> {
   return { type: 'existing-path', path: (await ensureTemporal(report)).temporal };
 }
 

@@ -43,7 +43,8 @@ export function isListening(port: number): Promise<boolean> {
 export async function untilListening(port: number, milliseconds: number): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!(await isListening(port))) {
-    if (Date.now() > deadline) throw new Error(`nothing listens on 127.0.0.1:${port} after ${milliseconds / 1000} s`);
+    if (Date.now() > deadline)
+      throw new Error(`nothing listens on 127.0.0.1:${port} after ${milliseconds / 1000} s`);
     await delay(50);
   }
 }

@@ -1,0 +1,268 @@
+// The engines of a world: how each is started, when it is ready, how it is asked to stop.
+import { execFile } from 'node:child_process';
+import { access, chown, mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { projectPath } from '../cache.ts';
+import { readVersions } from '../setup/python.ts';
+import { runCommand } from '../setup/run-command.ts';
+import { isListening } from './ports.ts';
+import { type EngineName, postgresDataDirectory, type Secrets, type WorldConfig } from './state.ts';
+
+/** What an engine is started with. */
+export interface EngineContext {
+  readonly config: WorldConfig;
+  readonly secrets: Secrets;
+  /** Every port of the world, by its name; an engine's first port has the engine's name. */
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+/** A command line, and what it needs around it. */
+export interface Launch {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly user?: { readonly uid: number; readonly gid: number };
+}
+
+/** One engine of the world. */
+export interface Engine {
+  readonly name: EngineName;
+  readonly needs: readonly EngineName[];
+  readonly ports: readonly string[];
+  /** Asks it to end in good order; SIGTERM unless said. */
+  readonly stopSignal?: NodeJS.Signals;
+  readonly launch: (context: EngineContext) => Promise<Launch>;
+  /**
+   * How readiness shows: 'announces' means that the program prints {"ready":true} on stdout;
+   * otherwise a probe that is asked again until it says true.
+   */
+  readonly ready: 'announces' | ((context: EngineContext) => Promise<boolean>);
+  readonly version: (context: EngineContext) => Promise<string>;
+}
+
+/** Search attributes that runs are found by; the same names as in src/core. */
+export const searchAttributes: Readonly<Record<string, string>> = {
+  WaybillPipeline: 'Keyword',
+  WaybillTrigger: 'Keyword',
+  WaybillStage: 'Keyword',
+  WaybillWindowStart: 'Datetime',
+};
+
+export const region = 'us-east-1';
+
+const temporal: Engine = {
+  name: 'temporal',
+  needs: [],
+  ports: ['temporal', 'temporal-ui'],
+  launch: async ({ config, ports }) => ({
+    command: config.setup.temporal.temporal,
+    args: [
+      ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(ports['temporal'])],
+      ...['--ui-port', String(ports['temporal-ui']), '--ui-disable-news-fetch', '--log-level', 'warn'],
+      // In a file, so that history survives a restart; WAL, because it halves the latency of every step.
+      ...['--db-filename', join(config.directory, 'temporal.db')],
+      ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
+      // One queue read per 50 ms by default: 250 ms for four small steps. And one partition, for one worker.
+      ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000'],
+      ...['--dynamic-config-value', 'matching.numTaskqueueReadPartitions=1'],
+      ...['--dynamic-config-value', 'matching.numTaskqueueWritePartitions=1'],
+      ...Object.entries(searchAttributes).flatMap(([name, type]) => [
+        '--search-attribute',
+        `${name}=${type}`,
+      ]),
+    ],
+  }),
+  ready: async ({ config, ports }) => {
+    if (!(await isListening(ports['temporal'] ?? 0))) return false;
+    const query = ['operator', 'search-attribute', 'list', '--address', `127.0.0.1:${ports['temporal']}`];
+    const output = await promisify(execFile)(config.setup.temporal.temporal, query, {
+      env: ownEnvironment(),
+      timeout: 10_000,
+    }).catch(() => undefined);
+    return Object.keys(searchAttributes).every((name) => output?.stdout.includes(name));
+  },
+  version: async ({ config }) => config.setup.temporal.version,
+};
+
+const postgres: Engine = {
+  name: 'postgres',
+  needs: [],
+  ports: ['postgres'],
+  // Fast shutdown: SIGTERM would wait until every client has gone.
+  stopSignal: 'SIGINT',
+  launch: async ({ config, ports }) => {
+    const { bin, user } = config.setup.postgres;
+    const data = await ensurePostgresData(config);
+    const settings = {
+      port: ports['postgres'],
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      max_connections: 200,
+      timezone: 'UTC',
+      log_timezone: 'UTC',
+      // Survives the death of any process; only a crash of the whole machine may cost this local data.
+      fsync: 'off',
+      synchronous_commit: 'off',
+      full_page_writes: 'off',
+    };
+    return {
+      command: join(bin, 'postgres'),
+      args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      cwd: data,
+      ...(user && { user }),
+    };
+  },
+  ready: async ({ ports }) => {
+    const client = new pg.Client({ host: '127.0.0.1', port: ports['postgres'] ?? 0, user: 'postgres' });
+    try {
+      await client.connect();
+      const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [
+        servingDatabase,
+      ]);
+      if (rowCount === 0) await client.query(`CREATE DATABASE ${servingDatabase}`);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  },
+  version: async ({ config }) => config.setup.postgres.version,
+};
+
+const sqlserver: Engine = {
+  name: 'sqlserver',
+  needs: ['postgres'],
+  ports: ['sqlserver'],
+  launch: async ({ config, ports, secrets }) => ({
+    command: process.execPath,
+    args: [
+      ...[projectPath('build', 'dev', 'sql-server', 'main.js'), '--port', String(ports['sqlserver'])],
+      ...['--postgres', `127.0.0.1:${ports['postgres']}`, '--postgres-user', 'postgres'],
+      ...['--user', 'sa', '--password-env', 'WAYBILL_LOCAL_SQLSERVER_PASSWORD'],
+      ...['--tls-key', config.setup.keys.serverKey, '--tls-cert', config.setup.keys.serverCertificate],
+    ],
+    env: { WAYBILL_LOCAL_SQLSERVER_PASSWORD: secrets.sqlServerPassword },
+  }),
+  ready: 'announces',
+  version: async ({ config }) => `TDS 7.4 on PostgreSQL ${config.setup.postgres.version}`,
+};
+
+const snowflake: Engine = {
+  name: 'snowflake',
+  needs: [],
+  ports: ['snowflake'],
+  launch: async ({ config, ports, secrets }) => ({
+    command: config.setup.python.python,
+    args: [
+      ...[projectPath('dev', 'snowflake', 'main.py'), '--port', String(ports['snowflake'])],
+      ...['--data-dir', join(config.directory, 'snowflake')],
+      ...['--user', 'WAYBILL', '--password-env', 'WAYBILL_LOCAL_SNOWFLAKE_PASSWORD'],
+      ...['--public-key', config.setup.keys.snowflakePublicKey],
+    ],
+    env: { WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword },
+  }),
+  ready: 'announces',
+  version: async () => pinned('fakesnow'),
+};
+
+const s3: Engine = {
+  name: 's3',
+  needs: [],
+  ports: ['s3'],
+  launch: async ({ config, ports }) => ({
+    command: config.setup.python.python,
+    args: ['-c', 'from ministack.app import main; main()'],
+    cwd: config.directory,
+    env: {
+      // Its defaults are all interfaces, and an MQTT port beside.
+      BIND_HOST: '127.0.0.1',
+      GATEWAY_PORT: String(ports['s3']),
+      IOT_MTLS_ENABLED: '0',
+      SERVICES: 's3',
+    },
+  }),
+  ready: async ({ ports }) => {
+    const answer = await fetch(`http://127.0.0.1:${ports['s3']}/`).catch(() => undefined);
+    return answer?.ok ?? false;
+  },
+  version: async () => pinned('ministack'),
+};
+
+const emr: Engine = {
+  name: 'emr',
+  needs: ['s3'],
+  ports: ['emr'],
+  launch: async ({ config, ports, secrets }) => {
+    const { python, jars, classData } = config.setup;
+    return {
+      command: process.execPath,
+      args: [
+        ...[projectPath('build', 'dev', 'emr', 'main.js'), '--port', String(ports['emr'])],
+        ...['--state-dir', join(config.directory, 'emr'), '--spark-home', python.sparkHome],
+        ...['--python', python.python, '--jars', jars, ...(classData ? ['--class-data', classData] : [])],
+        ...['--s3-endpoint', `http://127.0.0.1:${ports['s3']}`],
+      ],
+      env: awsEnvironment(secrets),
+    };
+  },
+  ready: 'announces',
+  version: async () => `Spark ${await pinned('pyspark')}, Delta ${await pinned('delta-spark')}`,
+};
+
+/** All engines, each after those it needs. */
+export const engines: readonly Engine[] = [temporal, postgres, s3, snowflake, sqlserver, emr];
+
+/** The named engines and all that they need, in starting order. */
+export function askedFor(names: readonly EngineName[]): Engine[] {
+  const wanted = new Set(names);
+  for (const engine of [...engines].reverse()) {
+    if (wanted.has(engine.name)) for (const name of engine.needs) wanted.add(name);
+  }
+  return engines.filter(({ name }) => wanted.has(name));
+}
+
+/** PostgreSQL database that stands for the serving store of the example. */
+export const servingDatabase = 'serving';
+
+/** AWS credentials of the world as the AWS clients read them. */
+export function awsEnvironment(secrets: Secrets): Record<string, string> {
+  return {
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_ACCESS_KEY_ID: secrets.awsAccessKeyId,
+    AWS_SECRET_ACCESS_KEY: secrets.awsSecretAccessKey,
+  };
+}
+
+/** This process's environment without what would point an engine, or a client in it, at the outer world. */
+export function ownEnvironment(): NodeJS.ProcessEnv {
+  const outer = /^(AWS|TEMPORAL|PG|SNOWFLAKE|SPARK|PYSPARK|PYTHON(PATH|HOME))/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !outer.test(name)));
+}
+
+async function ensurePostgresData(config: WorldConfig): Promise<string> {
+  const data = postgresDataDirectory(config);
+  const exists = await access(join(data, 'PG_VERSION')).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
+  if (exists) return data;
+  const { template, user } = config.setup.postgres;
+  await mkdir(dirname(data), { recursive: true, mode: 0o755 });
+  await rm(`${data}.new`, { recursive: true, force: true });
+  await runCommand('cp', ['-a', template, `${data}.new`], {
+    doing: 'copying the PostgreSQL template',
+    advice: 'check the free disk space.',
+  });
+  if (user) await chown(`${data}.new`, user.uid, user.gid);
+  await rename(`${data}.new`, data);
+  return data;
+}
+
+async function pinned(name: string): Promise<string> {
+  return `${name} ${(await readVersions()).get(name) ?? ''}`;
+}

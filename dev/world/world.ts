@@ -1,0 +1,157 @@
+// A running world as its users see it: where each engine answers, and the environment that points a process at it.
+import { join } from 'node:path';
+import { awsEnvironment, region, servingDatabase } from './engines.ts';
+import {
+  type EngineName,
+  ensureSecrets,
+  readConfig,
+  type Secrets,
+  type WorldConfig,
+  type WorldState,
+  writeWhole,
+} from './state.ts';
+
+/** Addresses of a world's engines. Passwords are not in it: their variables are named, and set in `env`. */
+export interface World {
+  readonly name: string;
+  readonly directory: string;
+  /** The engines that run in it: the addresses of others lead nowhere. */
+  readonly engines: readonly EngineName[];
+  readonly temporal: { readonly address: string; readonly uiUrl: string; readonly namespace: string };
+  readonly postgres: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly database: string;
+  };
+  readonly sqlServer: {
+    readonly server: string;
+    readonly port: number;
+    readonly user: string;
+    readonly passwordEnv: string;
+    readonly caFile: string;
+  };
+  readonly snowflake: {
+    readonly url: string;
+    readonly account: string;
+    readonly user: string;
+    readonly passwordEnv: string;
+    readonly privateKeyFile: string;
+  };
+  readonly s3: { readonly endpoint: string; readonly region: string };
+  readonly emr: { readonly endpoint: string; readonly requestLog: string };
+  /** The settings file that points linked services at this world; also WAYBILL_CONFIG in `env`. */
+  readonly configFile: string;
+  /** The Python with PySpark and the data set. */
+  readonly python: string;
+  /** All that a worker or client process needs besides its own environment; holds the passwords. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Describes the world that `state` says is up, and writes its settings file. */
+export async function describeWorld(state: WorldState): Promise<World> {
+  const { directory } = state;
+  const config = readConfig(directory);
+  if (!config)
+    throw new Error(`${directory}/config.json is missing: run \`waybill dev down\`, then \`waybill dev up\``);
+  const ports: Record<string, number> = Object.assign(
+    {},
+    ...Object.values(state.engines).map(({ ports }) => ports),
+  );
+  const secrets = await ensureSecrets(directory);
+  const world = assemble(state, config, ports, secrets);
+  await writeWhole(world.configFile, settingsFile(world));
+  return world;
+}
+
+function assemble(
+  state: WorldState,
+  config: WorldConfig,
+  ports: Record<string, number>,
+  secrets: Secrets,
+): World {
+  const { name, directory } = state;
+  const at = (port: string): string => `127.0.0.1:${ports[port] ?? 0}`;
+  const configFile = join(directory, 'waybill.local.toml');
+  const { keys, python } = config.setup;
+  return {
+    name,
+    directory,
+    engines: Object.keys(state.engines) as EngineName[],
+    temporal: { address: at('temporal'), uiUrl: `http://${at('temporal-ui')}`, namespace: 'default' },
+    postgres: {
+      host: '127.0.0.1',
+      port: ports['postgres'] ?? 0,
+      user: 'postgres',
+      database: servingDatabase,
+    },
+    sqlServer: {
+      server: 'localhost',
+      port: ports['sqlserver'] ?? 0,
+      user: 'sa',
+      passwordEnv: 'WAYBILL_LOCAL_SQLSERVER_PASSWORD',
+      caFile: keys.caCertificate,
+    },
+    snowflake: {
+      url: `http://${at('snowflake')}`,
+      account: 'local',
+      user: 'WAYBILL',
+      passwordEnv: 'WAYBILL_LOCAL_SNOWFLAKE_PASSWORD',
+      privateKeyFile: keys.snowflakePrivateKey,
+    },
+    s3: { endpoint: `http://${at('s3')}`, region },
+    emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'logs', 'emr.log') },
+    configFile,
+    python: python.python,
+    env: {
+      TEMPORAL_ADDRESS: at('temporal'),
+      TEMPORAL_NAMESPACE: 'default',
+      AWS_ENDPOINT_URL_S3: `http://${at('s3')}`,
+      AWS_ENDPOINT_URL_EMR: `http://${at('emr')}`,
+      ...awsEnvironment(secrets),
+      WAYBILL_CONFIG: configFile,
+      WAYBILL_LOCAL_SQLSERVER_PASSWORD: secrets.sqlServerPassword,
+      WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword,
+    },
+  };
+}
+
+function settingsFile({ name, sqlServer, snowflake, postgres, s3 }: World): string {
+  const linkedServices: Record<string, Record<string, string | number | { env: string }>> = {
+    ls_sqlserver: {
+      server: `${sqlServer.server},${sqlServer.port}`,
+      database: 'nycflights',
+      userName: sqlServer.user,
+      password: { env: sqlServer.passwordEnv },
+      caFile: sqlServer.caFile,
+    },
+    ls_snowflake: {
+      host: snowflake.url,
+      accountIdentifier: snowflake.account,
+      user: snowflake.user,
+      password: { env: snowflake.passwordEnv },
+      database: 'NYCFLIGHTS',
+      schema: 'PUBLIC',
+      warehouse: 'LOCAL',
+    },
+    ls_postgres: {
+      server: postgres.host,
+      port: postgres.port,
+      username: postgres.user,
+      database: postgres.database,
+      sslMode: 'disable',
+    },
+    ls_s3: { region: s3.region, serviceUrl: s3.endpoint },
+  };
+  const lines = [`# Written by waybill for the local world "${name}" at every start: changes here are lost.`];
+  for (const [service, settings] of Object.entries(linkedServices)) {
+    lines.push('', `[linkedService.${service}]`);
+    for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${toml(value)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function toml(value: string | number | { env: string }): string {
+  // A JSON string is a TOML basic string, for what addresses, names and paths can hold.
+  return typeof value === 'object' ? `{ env = ${JSON.stringify(value.env)} }` : JSON.stringify(value);
+}
