@@ -52,8 +52,9 @@ export function checkInstances(fleets?: InstanceFleetConfig[], groups?: Instance
   if (fleets?.length && groups?.length) {
     throw validation('Instance fleets and instance groups are mutually exclusive. Specify only one of them.');
   }
-  const types =
-    fleets?.map((fleet) => fleet.InstanceFleetType) ?? groups?.map((group) => group.InstanceRole) ?? [];
+  const types = fleets?.length
+    ? fleets.map((fleet) => fleet.InstanceFleetType)
+    : (groups ?? []).map((group) => group.InstanceRole);
   if (types.filter((type) => type === 'MASTER').length !== 1) {
     throw validation(`A cluster needs exactly one MASTER instance ${fleets?.length ? 'fleet' : 'group'}.`);
   }
