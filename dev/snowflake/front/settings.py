@@ -1,0 +1,36 @@
+"""What one stand-in process was told on its command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the parts need; made once in main.py and never changed."""
+
+    data_dir: Path
+    user: str
+    password: str
+    public_key: Path | None
+    s3_endpoint: str | None
+    # A statement that runs longer answers "in progress" (333333) and is polled for, as Snowflake does at 45 s.
+    sync_seconds: float
+    # How long a session token lives before the client must renew it (390112).
+    token_seconds: float
+    # A transaction that idles this long while another session waits for its locks is rolled back.
+    # Snowflake's own limit is five minutes.
+    idle_transaction_seconds: float
+
+    @property
+    def databases(self) -> Path:
+        return self.data_dir / "databases"
+
+    @property
+    def stages(self) -> Path:
+        return self.data_dir / "stages"
+
+    @property
+    def results(self) -> Path:
+        return self.data_dir / "results"
