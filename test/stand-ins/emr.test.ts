@@ -22,7 +22,7 @@ import {
   startEmr,
   step,
   stepIn,
-} from './emr-stand-in.ts';
+} from '../support/emr-stand-in.ts';
 
 const ENDED = ['COMPLETED', 'FAILED', 'CANCELLED'];
 const WAIT = { minDelay: 1, maxDelay: 1, maxWaitTime: 60 };
