@@ -5,10 +5,17 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { projectPath } from '../cache.ts';
+import { ministackProgram } from '../s3/ministack.ts';
 import { readVersions } from '../setup/python.ts';
 import { runCommand } from '../setup/run-command.ts';
 import { isListening } from './ports.ts';
-import { type EngineName, postgresDataDirectory, type Secrets, type WorldConfig } from './state.ts';
+import {
+  type EngineName,
+  makePrivate,
+  postgresDataDirectory,
+  type Secrets,
+  type WorldConfig,
+} from './state.ts';
 
 /** What an engine is started with. */
 export interface EngineContext {
@@ -173,18 +180,12 @@ const s3: Engine = {
   name: 's3',
   needs: [],
   ports: ['s3'],
-  launch: async ({ config, ports }) => ({
-    command: config.setup.python.python,
-    args: ['-c', 'from ministack.app import main; main()'],
-    cwd: config.directory,
-    env: {
-      // Its defaults are all interfaces, and an MQTT port beside.
-      BIND_HOST: '127.0.0.1',
-      GATEWAY_PORT: String(ports['s3']),
-      IOT_MTLS_ENABLED: '0',
-      SERVICES: 's3',
-    },
-  }),
+  launch: async ({ config, ports }) => {
+    const state = join(config.directory, 's3');
+    await makePrivate(state);
+    const program = ministackProgram(config.setup.python.python, ports['s3'] ?? 0, state);
+    return { command: program.command, args: program.args, env: program.environment, cwd: state };
+  },
   ready: async ({ ports }) => {
     const answer = await fetch(`http://127.0.0.1:${ports['s3']}/`).catch(() => undefined);
     return answer?.ok ?? false;

@@ -11,7 +11,7 @@ import { withLock } from '../setup/lock.ts';
 import { type Report, SetupError } from '../setup/report.ts';
 import { askControl, removeControl } from './control.ts';
 import { askedFor, ownEnvironment } from './engines.ts';
-import { isListening } from './ports.ts';
+import { untilClosed } from './ports.ts';
 import {
   findProcesses,
   identify,
@@ -234,7 +234,7 @@ async function endLeftOvers(directory: string): Promise<number> {
   const problems = find().map(({ pid }) => `process ${pid} still runs`);
   for (const [name, engine] of Object.entries(state?.engines ?? {})) {
     for (const port of Object.values(engine.ports)) {
-      if (await isListening(port)) problems.push(`port ${port} (${name}) is still served`);
+      if (!(await untilClosed(port, 3000))) problems.push(`port ${port} (${name}) is still served`);
     }
   }
   if (problems.length > 0) {

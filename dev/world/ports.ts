@@ -48,3 +48,13 @@ export async function untilListening(port: number, milliseconds: number): Promis
     await delay(50);
   }
 }
+
+/** Waits until nobody accepts connections; returns false when somebody still does after `milliseconds`. */
+export async function untilClosed(port: number, milliseconds: number): Promise<boolean> {
+  const deadline = Date.now() + milliseconds;
+  while (await isListening(port)) {
+    if (Date.now() > deadline) return false;
+    await delay(50);
+  }
+  return true;
+}

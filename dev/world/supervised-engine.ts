@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Engine, type EngineContext, ownEnvironment } from './engines.ts';
-import { isListening } from './ports.ts';
+import { untilClosed } from './ports.ts';
 import {
   engineMark,
   findProcesses,
@@ -114,7 +114,7 @@ export class SupervisedEngine {
     child.once('exit', (code, signal) => this.#onExit(child, code, signal));
     if (child.stdout) {
       createInterface({ input: child.stdout }).on('line', (line) => {
-        if (line.startsWith('{"ready":true')) announced.ready = true;
+        if (saysReady(line)) announced.ready = true;
       });
     }
     this.#onChange();
@@ -161,7 +161,9 @@ export class SupervisedEngine {
       await untilGone(left, 2000);
     }
     for (const [name, port] of Object.entries(this.status.ports)) {
-      if (await isListening(port)) this.#record(`port ${port} (${name}) is still served by another process`);
+      // A dying process shows no environment any more while its sockets are still closing: hence the wait.
+      if (!(await untilClosed(port, 3000)))
+        this.#record(`port ${port} (${name}) is still served by another process`);
     }
   }
 
@@ -178,5 +180,13 @@ export class SupervisedEngine {
     this.status.state = state;
     console.error(`${new Date().toISOString()} ${this.engine.name}: ${state}`);
     this.#onChange();
+  }
+}
+
+function saysReady(line: string): boolean {
+  try {
+    return (JSON.parse(line) as { ready?: boolean }).ready === true;
+  } catch {
+    return false;
   }
 }
