@@ -5,24 +5,24 @@ export interface CsvFormat {
   readonly delimiter: string;
   readonly quote: string;
   /** What makes a quote inside a quoted field plain; the quote itself where quotes are doubled. */
-  readonly escape: string;
+  readonly escapeMark: string;
   /** What an unquoted field must be to mean NULL. */
   readonly nullText: string;
 }
 
 /** RFC 4180 with doubled quotes; NULL is an empty field without quotes. What we exchange with stores ourselves. */
-export const PLAIN_CSV: CsvFormat = { delimiter: ',', quote: '"', escape: '"', nullText: '' };
+export const PLAIN_CSV: CsvFormat = { delimiter: ',', quote: '"', escapeMark: '"', nullText: '' };
 
 /** One line per row, strings quoted, other values bare; `quoted[i]` says whether column i is a string. */
 export const formatCsv = (rows: readonly Row[], quoted: readonly boolean[], format: CsvFormat): string => {
-  const { delimiter, quote, escape, nullText } = format;
+  const { delimiter, quote, escapeMark, nullText } = format;
   let text = '';
   for (const row of rows) {
     for (let i = 0; i < quoted.length; i++) {
       if (i > 0) text += delimiter;
       const value = row[i];
       if (value === null || value === undefined) text += nullText;
-      else if (quoted[i]) text += quote + escapeField(value, quote, escape) + quote;
+      else if (quoted[i]) text += quote + escapeField(value, quote, escapeMark) + quote;
       else text += value;
     }
     text += '\n';
@@ -30,10 +30,11 @@ export const formatCsv = (rows: readonly Row[], quoted: readonly boolean[], form
   return text;
 };
 
-const escapeField = (value: string, quote: string, escape: string): string => {
+const escapeField = (value: string, quote: string, escapeMark: string): string => {
   let text = value;
-  if (escape !== quote && text.includes(escape)) text = text.replaceAll(escape, escape + escape);
-  return text.includes(quote) ? text.replaceAll(quote, escape + quote) : text;
+  if (escapeMark !== quote && text.includes(escapeMark))
+    text = text.replaceAll(escapeMark, escapeMark + escapeMark);
+  return text.includes(quote) ? text.replaceAll(quote, escapeMark + quote) : text;
 };
 
 /** Reads delimited text piece by piece. Feed it with `push`, take rows from its result, call `end` once. */
@@ -61,7 +62,7 @@ export class CsvReader {
   }
 
   #take(): Row[] {
-    const { delimiter, quote, escape, nullText } = this.#format;
+    const { delimiter, quote, escapeMark, nullText } = this.#format;
     const text = this.#rest;
     const rows: Row[] = [];
     let row: Row = [];
@@ -74,7 +75,7 @@ export class CsvReader {
         const raw = text.slice(at + quote.length, end);
         const after = end + quote.length;
         if (after >= text.length && !this.#ended) break;
-        row.push(unescapeField(raw, quote, escape));
+        row.push(unescapeField(raw, quote, escapeMark));
         at = after;
       } else {
         let end = at;
@@ -115,19 +116,19 @@ export class CsvReader {
 
   /** Index of the quote that closes the field begun before `from`, or -1 if it is not in the text yet. */
   #closingQuote(text: string, from: number): number {
-    const { quote, escape } = this.#format;
+    const { quote, escapeMark } = this.#format;
     let at = from;
     for (;;) {
       const next = text.indexOf(quote, at);
       if (next < 0) return -1;
-      if (escape === quote) {
+      if (escapeMark === quote) {
         if (!text.startsWith(quote, next + quote.length)) return next;
         at = next + 2 * quote.length;
         continue;
       }
       let escapes = 0;
-      while (next - (escapes + 1) * escape.length >= from) {
-        if (!text.startsWith(escape, next - (escapes + 1) * escape.length)) break;
+      while (next - (escapes + 1) * escapeMark.length >= from) {
+        if (!text.startsWith(escapeMark, next - (escapes + 1) * escapeMark.length)) break;
         escapes++;
       }
       if (escapes % 2 === 0) return next;
@@ -136,17 +137,21 @@ export class CsvReader {
   }
 }
 
-const unescapeField = (raw: string, quote: string, escape: string): string => {
-  if (escape === quote) return raw.includes(quote) ? raw.replaceAll(quote + quote, quote) : raw;
-  if (escape === '' || !raw.includes(escape)) return raw;
+const unescapeField = (raw: string, quote: string, escapeMark: string): string => {
+  if (escapeMark === quote) return raw.includes(quote) ? raw.replaceAll(quote + quote, quote) : raw;
+  if (escapeMark === '' || !raw.includes(escapeMark)) return raw;
   let text = '';
   let at = 0;
   for (;;) {
-    const next = raw.indexOf(escape, at);
+    const next = raw.indexOf(escapeMark, at);
     if (next < 0) return text + raw.slice(at);
-    const after = next + escape.length;
-    const escaped = raw.startsWith(quote, after) ? quote : raw.startsWith(escape, after) ? escape : undefined;
-    text += raw.slice(at, next) + (escaped ?? escape);
+    const after = next + escapeMark.length;
+    const escaped = raw.startsWith(quote, after)
+      ? quote
+      : raw.startsWith(escapeMark, after)
+        ? escape
+        : undefined;
+    text += raw.slice(at, next) + (escaped ?? escapeMark);
     at = after + (escaped?.length ?? 0);
   }
 };

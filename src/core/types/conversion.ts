@@ -184,10 +184,10 @@ export const conversionBetween = (source: Column, sink: Column): Conversion | un
   if (from === 'Boolean') return to === 'Boolean' ? EXACT : numericFromBoolean(to, sink);
   if (from === 'Date' && to === 'DateTime') return widened((text) => `${text}T00:00:00.000000`);
   if (from === 'DateTime' && to === 'Date') return checked(PARSERS.Date(sink));
-  if (from === to && (to === 'DateTime' || to === 'DateTimeOffset')) {
+  if (from === to && (to === 'DateTime' || to === 'DateTimeOffset' || to === 'TimeSpan')) {
     return Math.min(sink.scale ?? 6, 6) >= Math.min(source.scale ?? 6, 6) && (source.scale ?? 6) <= 6
       ? EXACT
-      : checked(instantText(sink));
+      : checked(PARSERS[to](sink));
   }
   if (from === 'Single' && to === 'Double') return WIDENED;
   return from === to ? EXACT : undefined;

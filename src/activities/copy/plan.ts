@@ -1,0 +1,112 @@
+// Plans a copy once: columns, types, ranges. A copy that was planned before goes on with that plan.
+import type { CopySink, CopySource, LedgerState, StoredPlan } from '../../connectors/connector.ts';
+import type { CopyPlan } from '../../core/copy/activities.ts';
+import { mapColumns } from '../../core/copy/mapping.ts';
+import type { CopyInput } from '../../core/copy.ts';
+import { WaybillError } from '../../core/errors.ts';
+import { type Column, isFloat } from '../../core/types/column.ts';
+import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
+import { withHeartbeat } from './heartbeat.ts';
+
+/** Content verification is on unless the definition turns it off. */
+const verifies = (input: CopyInput): boolean =>
+  String(input.options['validateDataConsistency'] ?? 'true').toLowerCase() !== 'false';
+
+/** Options that would change the result if they were ignored. */
+const refuseUnsupported = (input: CopyInput): void => {
+  if (String(input.options['enableSkipIncompatibleRow'] ?? 'false').toLowerCase() === 'true') {
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      'enableSkipIncompatibleRow is not supported: bad rows fail the copy.',
+    );
+  }
+  const additional = input.source.settings['additionalColumns'];
+  if (Array.isArray(additional) && additional.length > 0) {
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      'additionalColumns is not supported; add them in the source query.',
+    );
+  }
+};
+
+const sinkColumns = async (
+  sink: CopySink,
+  source: readonly Column[],
+  target: Column[] | undefined | null,
+): Promise<readonly Column[]> => {
+  if (target === null) return source;
+  return target ?? (await sink.createTarget(source));
+};
+
+const notesFor = (
+  input: CopyInput,
+  sink: CopySink,
+  plan: Pick<StoredPlan, 'columns' | 'verify'>,
+): string[] => {
+  const notes: string[] = [];
+  const floats = plan.columns
+    .filter(({ sink: column }) => isFloat(column.type))
+    .map(({ sink: column }) => column.name);
+  if (plan.verify && floats.length > 0) {
+    notes.push(`Values of floating-point columns are outside the content checksum: ${floats.join(', ')}.`);
+  }
+  if (
+    String(input.options['enableStaging'] ?? 'false').toLowerCase() === 'true' &&
+    sink.label.startsWith('Snowflake')
+  ) {
+    notes.push("Staged through waybill's internal Snowflake stage.");
+  }
+  return notes;
+};
+
+const makePlan = async (
+  input: CopyInput,
+  source: CopySource,
+  sink: CopySink,
+  target: Column[] | undefined | null,
+): Promise<LedgerState> => {
+  const columns = await source.columns();
+  const mapped = mapColumns(columns, await sinkColumns(sink, columns, target), input.options['translator']);
+  const verify = verifies(input);
+  const { ranges, rows, sourceState } = await source.plan(parallelCopies(input));
+  const plan: StoredPlan = {
+    columns: mapped,
+    sourceState,
+    rows,
+    from: source.label,
+    verify,
+    notes: notesFor(input, sink, { columns: mapped, verify }),
+  };
+  return sink.storePlan(plan, ranges);
+};
+
+/** ADF's parallelCopies; 2 where the definition does not say, which keeps two cores busy. */
+const parallelCopies = (input: CopyInput): number => {
+  const given = Number(input.options['parallelCopies'] ?? 0);
+  return Number.isInteger(given) && given > 0 ? given : 2;
+};
+
+/** Finds the copy's plan in the sink's ledger, or makes and stores it. Fences attempts made under an older epoch. */
+export const planCopy = (dependencies: CopyDependencies, input: CopyInput): Promise<CopyPlan> =>
+  withHeartbeat(
+    () => 'planning',
+    () =>
+      withSink(dependencies, input, async (sink) => {
+        refuseUnsupported(input);
+        const target = await sink.columns();
+        const state =
+          (await sink.resumePlan()) ??
+          (await withSource(dependencies, input, (source) => makePlan(input, source, sink, target)));
+        const { plan } = state;
+        return {
+          chunks: state.chunks,
+          rows: plan.rows,
+          epoch: state.epoch,
+          from: plan.from,
+          to: sink.label,
+          published: state.published,
+          notes: [...plan.notes],
+          verified: plan.verify,
+        };
+      }),
+  );

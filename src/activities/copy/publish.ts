@@ -1,0 +1,10 @@
+// Makes a copy's committed chunks visible in the target, all at once and once only.
+import type { PublishInput, PublishResult } from '../../core/copy/activities.ts';
+import { type CopyDependencies, withSink } from './endpoints.ts';
+import { withHeartbeat } from './heartbeat.ts';
+
+export const publishCopy = (dependencies: CopyDependencies, input: PublishInput): Promise<PublishResult> =>
+  withHeartbeat(
+    () => 'publishing',
+    () => withSink(dependencies, input.copy, (sink) => sink.publish(input.epoch)),
+  );

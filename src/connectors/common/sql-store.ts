@@ -1,0 +1,69 @@
+// What a SQL store must offer so that the shared ledger, chunk and publish logic (table-sink.ts) can run on it.
+import type { Column, MappedColumn } from '../../core/types/column.ts';
+import type { MeasuredRows } from '../connector.ts';
+import type { TableName } from './identifier.ts';
+
+/** A result row; keys in lower case. */
+export type SqlRow = Readonly<Record<string, unknown>>;
+
+/** The parts of SQL in which stores differ. Everything returned is complete SQL text. */
+export interface Dialect {
+  /** For labels: "SQL Server". */
+  readonly product: string;
+  /** Longest table name, in bytes. */
+  readonly nameLimit: number;
+  /** The store's spelling of one of our own names: "_waybill_ledger" or "_WAYBILL_LEDGER". */
+  own(name: string): string;
+  quote(name: string): string;
+  /** Text literal. Throws for NUL, which no store's text can hold. */
+  literal(text: string): string;
+  /** Statement that creates the ledger if it is not there. */
+  createLedger(ledger: TableName): string;
+  createTable(table: TableName, columns: readonly Column[]): string;
+  /** Creates the staging table if it is not there: the mapped columns and the chunk number. */
+  createStaging(staging: TableName, columns: readonly Column[], chunkColumn: string): string;
+  dropTable(table: TableName): string;
+  /** Value of a staged column in the target's type. */
+  fromStaging(column: Column): string;
+  /** A query of one row: `n` rows and `c`, the checksum's sum as text, over the rows of one chunk. */
+  checksum(staging: TableName, columns: readonly Column[], chunkColumn: string, chunk: number): string;
+  /** The current instant. */
+  readonly now: string;
+  /** preCopyScript as this store must be given it to keep it within the transaction. */
+  transactional(script: string): string;
+  /** What to create for a column that comes from another store. */
+  columnFor(column: Column): Column;
+}
+
+export interface LoadRequest {
+  readonly staging: TableName;
+  readonly columns: readonly MappedColumn[];
+  readonly chunkColumn: string;
+  readonly chunk: number;
+  readonly generation: number;
+}
+
+export interface Loaded {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** One connection to a SQL store. */
+export interface SqlStore {
+  readonly dialect: Dialect;
+  query(sql: string): Promise<SqlRow[]>;
+  /** Runs a statement and returns how many rows it changed. */
+  execute(sql: string): Promise<number>;
+  begin(): Promise<void>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  /** The table as the store has it (its own spelling of the name), or undefined. */
+  findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined>;
+  /** Brings rows near the store before the transaction begins; `load` is given what it returns. */
+  stage(request: LoadRequest, rows: MeasuredRows): Promise<unknown>;
+  /** Loads the chunk into the staging table, inside the transaction. */
+  load(request: LoadRequest, rows: MeasuredRows, staged: unknown): Promise<Loaded>;
+  /** Removes what `stage` left for the copy. */
+  removeStaged(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+// Finds a connector by the linked service's type. Drivers load when a connector is first used, not before.
+import { WaybillError } from '../core/errors.ts';
+import type { Connector } from './connector.ts';
+
+const sqlServer = async (): Promise<Connector> => (await import('./sql-server/index.ts')).sqlServer;
+const snowflake = async (): Promise<Connector> => (await import('./snowflake/index.ts')).snowflake;
+const postgres = async (): Promise<Connector> => (await import('./postgres/index.ts')).postgres;
+const s3 = async (): Promise<Connector> => (await import('./s3/index.ts')).s3;
+
+/** Linked-service type (as ADF spells it) to connector. The contract suite has a harness for each. */
+export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
+  SqlServer: sqlServer,
+  AzureSqlDatabase: sqlServer,
+  SnowflakeV2: snowflake,
+  Snowflake: snowflake,
+  AzurePostgreSql: postgres,
+  PostgreSqlV2: postgres,
+  PostgreSql: postgres,
+  AmazonS3: s3,
+};
+
+/** The connector of a linked service's type. Throws DEFINITION_UNSUPPORTED for a type there is none for. */
+export const connectorFor = async (type: string): Promise<Connector> => {
+  const load = CONNECTORS[type];
+  if (load === undefined) {
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `There is no connector for linked services of type ${type}.`,
+      {
+        type,
+        supported: Object.keys(CONNECTORS).join(', '),
+      },
+    );
+  }
+  return load();
+};

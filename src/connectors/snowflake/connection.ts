@@ -1,0 +1,122 @@
+// One Snowflake session through snowflake-sdk, as promises.
+import type snowflake from 'snowflake-sdk';
+import type { SqlRow } from '../common/sql-store.ts';
+import type { SnowflakeConfig } from './config.ts';
+import { snowflakeError } from './errors.ts';
+
+type Driver = typeof snowflake;
+export type ColumnMetadata = snowflake.Column;
+
+let driver: Driver | undefined;
+
+/** Loads snowflake-sdk once, and keeps it from writing log files of its own. */
+const loadDriver = async (): Promise<Driver> => {
+  if (driver === undefined) {
+    driver = (await import('snowflake-sdk')).default;
+    driver.configure({ logLevel: 'OFF', additionalLogToConsole: false });
+  }
+  return driver;
+};
+
+interface Answer {
+  readonly rows: Record<string, unknown>[];
+  readonly statement: snowflake.RowStatement;
+}
+
+export class SnowflakeConnection {
+  readonly #connection: snowflake.Connection;
+  readonly #running = new Set<snowflake.RowStatement>();
+
+  private constructor(connection: snowflake.Connection) {
+    this.#connection = connection;
+  }
+
+  static async open(
+    config: SnowflakeConfig,
+    queryTag: string,
+    signal: AbortSignal,
+  ): Promise<SnowflakeConnection> {
+    const sdk = await loadDriver();
+    const connection = sdk.createConnection({
+      account: config.account,
+      ...(config.accessUrl === undefined ? {} : { accessUrl: config.accessUrl }),
+      username: config.user,
+      ...(config.privateKey === undefined
+        ? { password: config.password ?? '' }
+        : {
+            authenticator: 'SNOWFLAKE_JWT',
+            privateKey: config.privateKey,
+            ...(config.privateKeyPassphrase === undefined
+              ? {}
+              : { privateKeyPass: config.privateKeyPassphrase }),
+          }),
+      database: config.database,
+      schema: config.schema,
+      ...(config.warehouse === undefined ? {} : { warehouse: config.warehouse }),
+      ...(config.role === undefined ? {} : { role: config.role }),
+      application: 'waybill',
+      queryTag,
+      // Without it a fetched NULL may become the text 'NULL'.
+      representNullAsStringNull: false,
+      clientSessionKeepAlive: true,
+      // Temporal retries; the driver's own five minutes of it would only hide that something is wrong.
+      retryTimeout: 60,
+    } as snowflake.ConnectionOptions);
+    await new Promise<void>((resolve, reject) => {
+      connection.connect((error) => {
+        if (error) reject(snowflakeError(error, `connecting to ${config.accessUrl ?? config.account}`));
+        else resolve();
+      });
+    });
+    const session = new SnowflakeConnection(connection);
+    signal.addEventListener('abort', () => session.#cancel(), { once: true });
+    return session;
+  }
+
+  /** Rows with keys in lower case; numbers as text, so that none is rounded. */
+  async query(sql: string, doing: string): Promise<SqlRow[]> {
+    const { rows } = await this.#run(sql, doing);
+    return rows.map((row) =>
+      Object.fromEntries(Object.entries(row).map(([key, value]) => [key.toLowerCase(), value])),
+    );
+  }
+
+  /** Rows changed, for INSERT, UPDATE, DELETE and MERGE; 0 for others. */
+  async execute(sql: string, doing: string): Promise<number> {
+    const { statement } = await this.#run(sql, doing);
+    return Math.max(0, statement.getNumUpdatedRows() ?? 0);
+  }
+
+  /** A query's columns without running it. */
+  async describe(sql: string, doing: string): Promise<ColumnMetadata[]> {
+    const { statement } = await this.#run(sql, doing, { describeOnly: true });
+    return statement.getColumns() ?? [];
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#connection.destroy(() => resolve());
+    });
+  }
+
+  #run(sql: string, doing: string, options: { describeOnly?: boolean } = {}): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      // The driver sends a statement under one requestId however often it has to resend it, so Snowflake runs it once.
+      const running = this.#connection.execute({
+        sqlText: sql,
+        fetchAsString: ['Number'],
+        ...options,
+        complete: (error, statement, rows) => {
+          this.#running.delete(running);
+          if (error) reject(snowflakeError(error, doing));
+          else resolve({ rows: (rows ?? []) as Record<string, unknown>[], statement });
+        },
+      } as snowflake.StatementOption) as snowflake.RowStatement;
+      this.#running.add(running);
+    });
+  }
+
+  #cancel(): void {
+    for (const statement of this.#running) statement.cancel(() => undefined);
+  }
+}

@@ -1,0 +1,114 @@
+// Snowflake's types: to and from the interim types, and each type's canonical text in Snowflake SQL.
+import type { Column } from '../../core/types/column.ts';
+
+export interface TypeFacts {
+  readonly name: string;
+  /** INFORMATION_SCHEMA's DATA_TYPE or the driver's type name. */
+  readonly native: string;
+  readonly length?: number | null;
+  readonly precision?: number | null;
+  readonly scale?: number | null;
+  readonly nullable: boolean;
+}
+
+const MAX_TEXT = 16_777_216;
+
+export const columnFromFacts = (facts: TypeFacts): Column => {
+  const { name, nullable } = facts;
+  const native = facts.native.toUpperCase();
+  const base = { name, nullable, native };
+  const scale = facts.scale ?? 9;
+  const length = facts.length ?? MAX_TEXT;
+  switch (native) {
+    case 'NUMBER':
+    case 'FIXED': {
+      const precision = facts.precision ?? 38;
+      const digits = facts.scale ?? 0;
+      return { ...base, native: `NUMBER(${precision},${digits})`, type: 'Decimal', precision, scale: digits };
+    }
+    case 'FLOAT':
+    case 'REAL':
+      return { ...base, type: 'Double' };
+    case 'BOOLEAN':
+      return { ...base, type: 'Boolean' };
+    case 'DATE':
+      return { ...base, type: 'Date' };
+    case 'TIME':
+      return { ...base, type: 'TimeSpan', scale };
+    case 'TIMESTAMP_NTZ':
+      return { ...base, type: 'DateTime', scale };
+    case 'TIMESTAMP_TZ':
+    case 'TIMESTAMP_LTZ':
+      return { ...base, type: 'DateTimeOffset', scale };
+    case 'BINARY':
+      return {
+        ...base,
+        type: 'Byte[]',
+        ...(facts.length === null || facts.length === undefined ? {} : { length }),
+      };
+    case 'TEXT':
+      return { ...base, type: 'String', ...(length >= MAX_TEXT ? {} : { length }) };
+    default:
+      return { ...base, type: 'String' };
+  }
+};
+
+export const declaration = (column: Column): string => {
+  switch (column.type) {
+    case 'Int16':
+    case 'Int32':
+    case 'Int64':
+      return 'NUMBER(38,0)';
+    case 'Decimal':
+      return `NUMBER(${column.precision ?? 38},${column.scale ?? 0})`;
+    case 'Single':
+    case 'Double':
+      return 'FLOAT';
+    case 'Boolean':
+      return 'BOOLEAN';
+    case 'Date':
+      return 'DATE';
+    case 'DateTime':
+      return `TIMESTAMP_NTZ(${column.scale ?? 9})`;
+    case 'DateTimeOffset':
+      return column.native === 'TIMESTAMP_LTZ'
+        ? `TIMESTAMP_LTZ(${column.scale ?? 9})`
+        : `TIMESTAMP_TZ(${column.scale ?? 9})`;
+    case 'TimeSpan':
+      return `TIME(${column.scale ?? 9})`;
+    case 'Guid':
+      return 'VARCHAR(36)';
+    case 'Byte[]':
+      return 'BINARY';
+    case 'String':
+      return column.length === undefined ? 'VARCHAR' : `VARCHAR(${column.length})`;
+  }
+};
+
+const SEMI_STRUCTURED = ['VARIANT', 'OBJECT', 'ARRAY'];
+
+/**
+ * The canonical text of a non-NULL `expression` of this column's type. `fraction` is the number of fractional digits
+ * to print: six, or nine where a column may hold them and the copy must notice.
+ */
+export const canonicalText = (column: Column, expression: string, fraction: 6 | 9 = 6): string => {
+  const clock = `HH24:MI:SS.FF${fraction}`;
+  switch (column.type) {
+    case 'Boolean':
+      return `IFF(${expression}, '1', '0')`;
+    case 'Date':
+      return `TO_VARCHAR(${expression}, 'YYYY-MM-DD')`;
+    case 'DateTime':
+      return `TO_VARCHAR(${expression}, 'YYYY-MM-DD"T"${clock}')`;
+    case 'DateTimeOffset':
+      return `TO_VARCHAR(CONVERT_TIMEZONE('UTC', ${expression}), 'YYYY-MM-DD"T"${clock}') || 'Z'`;
+    case 'TimeSpan':
+      return `TO_VARCHAR(${expression}, '${clock}')`;
+    case 'Byte[]':
+      return `HEX_ENCODE(${expression})`;
+    case 'String':
+      return SEMI_STRUCTURED.includes(column.native) ? `TO_JSON(${expression})` : expression;
+    default:
+      return `TO_VARCHAR(${expression})`;
+  }
+};

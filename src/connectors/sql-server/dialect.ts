@@ -1,0 +1,93 @@
+// T-SQL as the shared sink logic needs it.
+import { fieldText } from '../../core/copy/row-text.ts';
+import { WaybillError } from '../../core/errors.ts';
+import type { Column } from '../../core/types/column.ts';
+import { quoteIdentifier, type TableName } from '../common/identifier.ts';
+import type { Dialect } from '../common/sql-store.ts';
+import { canonicalText, columnFromFacts, declaration } from './types.ts';
+
+export const quote = (name: string): string =>
+  quoteIdentifier(name, { open: '[', close: ']', limit: 128, unit: 'characters' });
+
+export const quoteTable = (table: TableName): string => `${quote(table.schema)}.${quote(table.name)}`;
+
+export const literal = (text: string): string => {
+  if (text.includes('\0')) throw new WaybillError('IDENTIFIER_INVALID', 'A text holds a NUL character.');
+  return `N'${text.replaceAll("'", "''")}'`;
+};
+
+/**
+ * tedious writes decimals through a double, which keeps 15 digits. Longer ones are staged as text and become decimals
+ * when they are compared and published, by the server.
+ */
+export const stagedAsText = (column: Column): boolean =>
+  column.type === 'Decimal' && ((column.precision ?? 38) > 15 || column.native.endsWith('money'));
+
+const staged = (column: Column): string => (stagedAsText(column) ? 'varchar(41)' : declaration(column));
+
+const fromStaging = (column: Column): string =>
+  stagedAsText(column)
+    ? `CONVERT(decimal(${column.precision ?? 38}, ${column.scale ?? 0}), ${quote(column.name)})`
+    : quote(column.name);
+
+/** One field of the row's text, see core/copy/row-text.ts. */
+const field = (column: Column): string => {
+  const kind = fieldText(column);
+  const text = canonicalText(column, fromStaging(column));
+  const value =
+    kind === 'presence' ? "'V'" : kind === 'escaped' ? `N'V' + REPLACE(${text}, '|', '||')` : `'V' + ${text}`;
+  return `CASE WHEN ${quote(column.name)} IS NULL THEN 'N' ELSE ${value} END`;
+};
+
+const create = (table: TableName, body: string): string =>
+  `IF OBJECT_ID(${literal(quoteTable(table))}) IS NULL CREATE TABLE ${quoteTable(table)} (${body})`;
+
+const nullability = (column: Column): string => (column.nullable ? 'NULL' : 'NOT NULL');
+
+export const sqlServerDialect: Dialect = {
+  product: 'SQL Server',
+  nameLimit: 128,
+  own: (name) => name,
+  quote,
+  literal,
+  now: 'SYSUTCDATETIME()',
+  createLedger: (ledger) =>
+    create(
+      ledger,
+      '[copy_key] varchar(32) NOT NULL, [chunk] int NOT NULL, [copy_id] nvarchar(1000) NOT NULL, ' +
+        '[state] varchar(20) NOT NULL, [generation] bigint NOT NULL, [lower_bound] nvarchar(1000) NULL, ' +
+        '[upper_bound] nvarchar(1000) NULL, [row_count] bigint NULL, [bytes_read] bigint NULL, ' +
+        '[bytes_written] bigint NULL, [checksum] varchar(40) NULL, [committed_at] datetime2(6) NULL, ' +
+        '[detail] nvarchar(max) NULL, PRIMARY KEY ([copy_key], [chunk])',
+    ),
+  createTable: (table, columns) =>
+    `CREATE TABLE ${quoteTable(table)} (${columns
+      .map((column) => `${quote(column.name)} ${declaration(column)} ${nullability(column)}`)
+      .join(', ')})`,
+  createStaging: (staging, columns, chunkColumn) =>
+    create(
+      staging,
+      [
+        ...columns.map((column) => `${quote(column.name)} ${staged(column)} NULL`),
+        `${quote(chunkColumn)} int NOT NULL`,
+      ].join(', '),
+    ),
+  dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
+  fromStaging,
+  // CONCAT of one (max) part is (max) as a whole, so long rows are not cut; the UTF-8 collation makes the bytes that
+  // are hashed UTF-8. NOLOCK: parallel bulk loads into the heap hold BU locks, which a locking read would wait for;
+  // the rows of this chunk are this transaction's own, and rows of other chunks are filtered out.
+  checksum: (staging, columns, chunkColumn, chunk) =>
+    'SELECT COUNT_BIG(*) AS n, CONVERT(varchar(40), COALESCE(SUM(CASE WHEN h < 0 THEN CAST(h AS decimal(38,0)) + 18446744073709551616 ELSE CAST(h AS decimal(38,0)) END), 0)) AS c FROM (' +
+    `SELECT CONVERT(bigint, SUBSTRING(HASHBYTES('MD5', CONVERT(varchar(max), CONCAT(CONVERT(nvarchar(max), N''), ${columns
+      .map(field)
+      .join(", '|', ")}) COLLATE Latin1_General_100_BIN2_UTF8)), 1, 8)) AS h ` +
+    `FROM ${quoteTable(staging)} WITH (NOLOCK) WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
+  transactional: (script) => script,
+  columnFor: (column) => {
+    const native = declaration({ ...column, native: '' });
+    const [name = native] = native.split('(');
+    const own = columnFromFacts({ ...column, native: name });
+    return { ...column, ...own, type: own.type };
+  },
+};

@@ -1,0 +1,62 @@
+// What mssql and SQL Server report, as waybill's codes. Messages name numbers and objects, never values.
+import { type ErrorCode, WaybillError } from '../../core/errors.ts';
+
+/** Error numbers; those that ask to come back later are Microsoft's transient list and the lock errors. */
+const NUMBERS: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+  ...[
+    1205, 1222, 1204, 3960, 10928, 10929, 40501, 40613, 40197, 49918, 49919, 49920, 10936, 701, 8645, 8651,
+  ].map((number) => [number, 'STORE_BUSY'] as const),
+  ...[64, 233, 4221, 615, 926, 40143, 40540, 10053, 10054, 10060].map(
+    (number) => [number, 'CONNECTION_FAILED'] as const,
+  ),
+  [18456, 'AUTHENTICATION_FAILED'],
+  [4060, 'AUTHENTICATION_FAILED'],
+  [208, 'OBJECT_MISSING'],
+  [207, 'OBJECT_MISSING'],
+  [3701, 'OBJECT_MISSING'],
+  [2627, 'CONSTRAINT_VIOLATED'],
+  [2601, 'CONSTRAINT_VIOLATED'],
+  [547, 'CONSTRAINT_VIOLATED'],
+  [515, 'CONSTRAINT_VIOLATED'],
+  [8152, 'SINK_TYPE_OVERFLOW'],
+  [2628, 'SINK_TYPE_OVERFLOW'],
+  [8115, 'SINK_TYPE_OVERFLOW'],
+  [220, 'SINK_TYPE_OVERFLOW'],
+  [245, 'SINK_TYPE_OVERFLOW'],
+  [241, 'SINK_TYPE_OVERFLOW'],
+  [4815, 'SINK_TYPE_OVERFLOW'],
+]);
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  ELOGIN: 'AUTHENTICATION_FAILED',
+  ESOCKET: 'CONNECTION_FAILED',
+  ECONNCLOSED: 'CONNECTION_FAILED',
+  ENOTOPEN: 'CONNECTION_FAILED',
+  ETIMEOUT: 'CONNECTION_FAILED',
+  EINSTLOOKUP: 'CONNECTION_FAILED',
+  EINVALIDSTATE: 'CONNECTION_FAILED',
+  ECONNREFUSED: 'CONNECTION_FAILED',
+  ECONNRESET: 'CONNECTION_FAILED',
+};
+
+/** Messages quote values after a colon or in quotes ("duplicate key value is (..)", "value 'x'"); those go. */
+const withoutValues = (message: string): string =>
+  message
+    .replace(/The duplicate key value is \(.*\)\.?/s, '')
+    .replace(/(value|Truncated value:?)\s+'[^']*'/gi, '$1')
+    .trim();
+
+export const sqlServerError = (error: unknown, doing: string): WaybillError => {
+  if (error instanceof WaybillError) return error;
+  const raw = error as { code?: string; number?: number; message?: string };
+  const code =
+    (raw.number === undefined ? undefined : NUMBERS.get(raw.number)) ??
+    CODES[raw.code ?? ''] ??
+    (raw.number === undefined ? 'INTERNAL' : 'QUERY_FAILED');
+  const where = raw.number === undefined ? (raw.code ?? 'error') : `error ${raw.number}`;
+  return new WaybillError(code, `SQL Server, ${doing}: ${where}: ${withoutValues(raw.message ?? '')}`, {
+    store: 'SQL Server',
+    ...(raw.number === undefined ? {} : { number: raw.number }),
+    ...(raw.code === undefined ? {} : { driverCode: raw.code }),
+  });
+};
