@@ -66,11 +66,18 @@ export function createLakehouseActivities(dependencies: LakehouseDependencies): 
       let files = 0;
       let uploads = 0;
       for (const prefix of prefixes.map(folder)) {
-        const segments = prefix.replace(/^s3:\/\/[^/]+\//, '').split('/').filter(Boolean);
+        const segments = prefix
+          .replace(/^s3:\/\/[^/]+\//, '')
+          .split('/')
+          .filter(Boolean);
         if (segments.length < LEAST_DELETABLE_SEGMENTS) {
-          throw new WaybillError('DEFINITION_INVALID', `Refused to delete under ${prefix}: the prefix is too short.`, {
-            prefix,
-          });
+          throw new WaybillError(
+            'DEFINITION_INVALID',
+            `Refused to delete under ${prefix}: the prefix is too short.`,
+            {
+              prefix,
+            },
+          );
         }
         uploads += await storage.abortUploads(prefix, signal);
         for await (const page of storage.list(prefix, signal)) {

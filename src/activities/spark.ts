@@ -46,7 +46,7 @@ export function createSparkActivities(dependencies: SparkDependencies): SparkAct
     async closeCluster(request) {
       const runner = runners[request.engine];
       let last: ClusterStatus | undefined;
-      for (;;) {
+      for (let look = 1; ; look++) {
         const clusters = await heartbeating(() => runner.findClusters(request, callOptions()));
         for (const cluster of clusters) {
           last = cluster;
@@ -54,7 +54,8 @@ export function createSparkActivities(dependencies: SparkDependencies): SparkAct
             await heartbeating(() => runner.terminateCluster(cluster.id, callOptions()));
           }
         }
-        if (clusters.length === 0) break;
+        // Nothing listed on the first look may be a cluster too new to be listed.
+        if (clusters.length === 0 && (last !== undefined || look > 1)) break;
         await pause(jittered(pollInterval));
       }
       // Gone from the list of active clusters; its last state is still there to be read.
@@ -102,9 +103,13 @@ function parseResult(text: string, uri: string): JobResult {
     Array.isArray(result.tables) &&
     result.tables.every((table) => typeof table?.table === 'string' && Number.isSafeInteger(table.rows));
   if (!isResult) {
-    throw new WaybillError('CHECK_FAILED', `${uri} is not a job result: {"job", "tables": [{"table", "rows"}]}.`, {
-      uri,
-    });
+    throw new WaybillError(
+      'CHECK_FAILED',
+      `${uri} is not a job result: {"job", "tables": [{"table", "rows"}]}.`,
+      {
+        uri,
+      },
+    );
   }
   return result as JobResult;
 }

@@ -1,5 +1,10 @@
 // A cluster profile as the input of RunJobFlow, with the tags and the name by which the cluster is found again.
-import type { Configuration, InstanceFleetConfig, InstanceGroupConfig, RunJobFlowInput } from '@aws-sdk/client-emr';
+import type {
+  Configuration,
+  InstanceFleetConfig,
+  InstanceGroupConfig,
+  RunJobFlowInput,
+} from '@aws-sdk/client-emr';
 import type {
   ClusterRequest,
   EmrClusterProfile,
@@ -30,7 +35,9 @@ export function runJobFlowInput(request: ClusterRequest): RunJobFlowInput {
     StepConcurrencyLevel: profile.stepConcurrency,
     AutoTerminationPolicy: { IdleTimeout: profile.idleTerminationSeconds },
     VisibleToAllUsers: true,
-    ...(profile.securityConfiguration === undefined ? {} : { SecurityConfiguration: profile.securityConfiguration }),
+    ...(profile.securityConfiguration === undefined
+      ? {}
+      : { SecurityConfiguration: profile.securityConfiguration }),
     Tags: [
       ...Object.entries(profile.tags).map(([Key, Value]) => ({ Key, Value })),
       { Key: OWNER_TAG, Value: request.owner },

@@ -1,4 +1,6 @@
 // Spark on EMR: clusters and steps found by name before they are created, and created once.
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AddJobFlowStepsCommand,
   CancelStepsCommand,
@@ -12,7 +14,6 @@ import {
   type StepSummary,
   TerminateJobFlowsCommand,
 } from '@aws-sdk/client-emr';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WaybillError } from '../../core/errors.ts';
 import {
   type ClusterRequest,
@@ -28,8 +29,8 @@ import type { CallOptions, SparkRunner } from '../spark-runner.ts';
 import type { EmrClients } from './client.ts';
 import { emrClusterName, GENERATION_TAG, OWNER_TAG, runJobFlowInput } from './cluster-input.ts';
 import { emrError, isAmbiguous, isUnknownCluster } from './errors.ts';
-import { logTail } from './step-logs.ts';
 import { ACTIVE_CLUSTER_STATES, clusterStatus, jobStatus } from './statuses.ts';
+import { logTail } from './step-logs.ts';
 
 export interface EmrRunnerOptions {
   readonly clients: EmrClients;
@@ -51,13 +52,15 @@ export class EmrRunner implements SparkRunner {
 
   async openCluster(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus> {
     const look = async (): Promise<ClusterStatus | undefined> =>
-      (await this.#owned(request, options, request.generation)).find((cluster) => cluster.state !== 'terminating');
+      (await this.#owned(request, options, request.generation)).find(
+        (cluster) => cluster.state !== 'terminating',
+      );
     const create = async (): Promise<ClusterStatus> => {
       const { JobFlowId: id } = await this.#options.clients.once.send(
         new RunJobFlowCommand(runJobFlowInput(request)),
-        abort(options),
       );
-      if (id === undefined) throw new WaybillError('COMPUTE_BUSY', 'EMR answered RunJobFlow without a cluster id.');
+      if (id === undefined)
+        throw new WaybillError('COMPUTE_BUSY', 'EMR answered RunJobFlow without a cluster id.');
       return { id, state: 'starting', reason: '' };
     };
     return this.#lookThenCreate('RunJobFlow', look, create, options);
@@ -79,10 +82,10 @@ export class EmrRunner implements SparkRunner {
             },
           ],
         }),
-        abort(options),
       );
       const id = ids?.[0];
-      if (id === undefined) throw new WaybillError('COMPUTE_BUSY', 'EMR answered AddJobFlowSteps without a step id.');
+      if (id === undefined)
+        throw new WaybillError('COMPUTE_BUSY', 'EMR answered AddJobFlowSteps without a step id.');
       return { id, name: job.name, state: 'pending', reason: '' };
     };
     return this.#lookThenCreate('AddJobFlowSteps', look, create, options);
@@ -103,7 +106,10 @@ export class EmrRunner implements SparkRunner {
 
   async terminateCluster(clusterId: string, options: CallOptions = {}): Promise<void> {
     await call('TerminateJobFlows', () =>
-      this.#options.clients.repeating.send(new TerminateJobFlowsCommand({ JobFlowIds: [clusterId] }), abort(options)),
+      this.#options.clients.repeating.send(
+        new TerminateJobFlowsCommand({ JobFlowIds: [clusterId] }),
+        abort(options),
+      ),
     );
   }
 
@@ -132,10 +138,14 @@ export class EmrRunner implements SparkRunner {
     );
     const refused = infos.find((info) => info.Status === 'FAILED');
     if (refused === undefined || jobEnded((await this.describe(clusterId, jobId, options)).state)) return;
-    throw new WaybillError('COMPUTE_BUSY', `EMR did not cancel step ${jobId}: ${refused.Reason ?? 'no reason given'}.`, {
-      clusterId,
-      jobId,
-    });
+    throw new WaybillError(
+      'COMPUTE_BUSY',
+      `EMR did not cancel step ${jobId}: ${refused.Reason ?? 'no reason given'}.`,
+      {
+        clusterId,
+        jobId,
+      },
+    );
   }
 
   async logs(clusterId: string, jobId: string, options: CallOptions = {}): Promise<JobLogs> {
@@ -143,10 +153,16 @@ export class EmrRunner implements SparkRunner {
     const base = cluster?.LogUri?.replace(/\/+$/, '').replace(/^s3[an]:/, 's3:');
     if (!base) return { address: '', tail: '' };
     const address = `${base}/${clusterId}/steps/${jobId}/`;
-    return { address, tail: await logTail(this.#options.storage, address, this.#options.logWait, options.signal) };
+    return {
+      address,
+      tail: await logTail(this.#options.storage, address, this.#options.logWait, options.signal),
+    };
   }
 
-  /** Looks, creates once, and when the answer is lost looks again after a delay; never creates a second time. */
+  /**
+   * Looks, creates once, and when the answer is lost looks again after a delay; never creates a second time.
+   * A cancelled caller still gets the answer of a create that was sent: giving up on it would lose the id.
+   */
   async #lookThenCreate<T>(
     operation: string,
     look: () => Promise<T | undefined>,
@@ -161,7 +177,7 @@ export class EmrRunner implements SparkRunner {
     try {
       return await create();
     } catch (error) {
-      if (!isAmbiguous(error) || signal?.aborted) throw emrError(error, operation);
+      if (!isAmbiguous(error)) throw emrError(error, operation);
       await delay();
       const made = await look();
       if (made !== undefined) return made;
@@ -178,7 +194,8 @@ export class EmrRunner implements SparkRunner {
         { ClusterStates: [...ACTIVE_CLUSTER_STATES] },
         abort(options),
       );
-      for await (const page of pages) found.push(...(page.Clusters ?? []).filter((cluster) => cluster.Name === name));
+      for await (const page of pages)
+        found.push(...(page.Clusters ?? []).filter((cluster) => cluster.Name === name));
       return found;
     });
     const owned: ClusterStatus[] = [];
@@ -196,7 +213,8 @@ export class EmrRunner implements SparkRunner {
   async #describeCluster(clusterId: string, options: CallOptions): Promise<Cluster | undefined> {
     try {
       const { repeating } = this.#options.clients;
-      return (await repeating.send(new DescribeClusterCommand({ ClusterId: clusterId }), abort(options))).Cluster;
+      return (await repeating.send(new DescribeClusterCommand({ ClusterId: clusterId }), abort(options)))
+        .Cluster;
     } catch (error) {
       if (isUnknownCluster(error)) return undefined;
       throw emrError(error, 'DescribeCluster');
@@ -234,7 +252,8 @@ function sparkSubmit(job: SparkJobRequest): string[] {
   ];
 }
 
-const abort = ({ signal }: CallOptions): { abortSignal?: AbortSignal } => (signal ? { abortSignal: signal } : {});
+const abort = ({ signal }: CallOptions): { abortSignal?: AbortSignal } =>
+  signal ? { abortSignal: signal } : {};
 
 async function call<T>(operation: string, request: () => Promise<T>): Promise<T> {
   try {

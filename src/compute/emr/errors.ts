@@ -33,22 +33,36 @@ export function emrError(error: unknown, operation: string): WaybillError {
     return new WaybillError('COMPUTE_BUSY', `EMR throttled ${operation}.`, details, { cause: error });
   }
   if (DENIED.test(name)) {
-    return new WaybillError('AUTHENTICATION_FAILED', `EMR refused the credentials for ${operation}: ${name}.`, details, {
-      cause: error,
-    });
+    return new WaybillError(
+      'AUTHENTICATION_FAILED',
+      `EMR refused the credentials for ${operation}: ${name}.`,
+      details,
+      {
+        cause: error,
+      },
+    );
   }
   const status = $metadata?.httpStatusCode;
   if (status === undefined || status >= 500) {
     const what = status === undefined ? (code ?? name) : `HTTP ${status}`;
-    return new WaybillError('COMPUTE_BUSY', `EMR gave no answer to ${operation} (${what}).`, details, { cause: error });
+    return new WaybillError('COMPUTE_BUSY', `EMR gave no answer to ${operation} (${what}).`, details, {
+      cause: error,
+    });
   }
-  return new WaybillError('COMPUTE_REFUSED', `EMR refused ${operation}: ${message}`, { ...details, reason: name }, {
-    cause: error,
-  });
+  return new WaybillError(
+    'COMPUTE_REFUSED',
+    `EMR refused ${operation}: ${message}`,
+    { ...details, reason: name },
+    {
+      cause: error,
+    },
+  );
 }
 
 /** EMR answers InvalidRequestException "Cluster id 'j-…' is not valid." for a cluster it does not know. */
 export function isUnknownCluster(error: unknown): boolean {
   const { name, message } = asServiceError(error);
-  return /InvalidRequestException|ValidationException/.test(name) && /cluster id .* is not valid/i.test(message);
+  return (
+    /InvalidRequestException|ValidationException/.test(name) && /cluster id .* is not valid/i.test(message)
+  );
 }

@@ -4,7 +4,13 @@ import { WaybillError } from '../../core/errors.ts';
 import type { ClusterState, ClusterStatus, JobState, JobStatus } from '../../core/spark.ts';
 
 /** States in which a cluster still costs money or can still take work. */
-export const ACTIVE_CLUSTER_STATES = ['STARTING', 'BOOTSTRAPPING', 'RUNNING', 'WAITING', 'TERMINATING'] as const;
+export const ACTIVE_CLUSTER_STATES = [
+  'STARTING',
+  'BOOTSTRAPPING',
+  'RUNNING',
+  'WAITING',
+  'TERMINATING',
+] as const;
 
 const CLUSTER_STATES: Record<string, ClusterState> = {
   STARTING: 'starting',
@@ -42,7 +48,9 @@ export function clusterStatus(cluster: Pick<Cluster, 'Id' | 'Status'>): ClusterS
 export function jobStatus(step: StepSummary): JobStatus {
   const status = step.Status ?? {};
   const failure = status.FailureDetails;
-  const reason = [failure?.Reason, failure?.Message, status.StateChangeReason?.Message].filter(Boolean).join(': ');
+  const reason = [failure?.Reason, failure?.Message, status.StateChangeReason?.Message]
+    .filter(Boolean)
+    .join(': ');
   return {
     id: step.Id ?? '',
     name: step.Name ?? '',
@@ -57,9 +65,13 @@ export function jobStatus(step: StepSummary): JobStatus {
 function known<S>(states: Record<string, S>, state: string | undefined, what: string): S {
   const found = states[state ?? ''];
   if (found !== undefined) return found;
-  throw new WaybillError('COMPUTE_REFUSED', `EMR reports a ${what} state that waybill does not know: ${state}.`, {
-    state: state ?? '',
-  });
+  throw new WaybillError(
+    'COMPUTE_REFUSED',
+    `EMR reports a ${what} state that waybill does not know: ${state}.`,
+    {
+      state: state ?? '',
+    },
+  );
 }
 
 const time = <K extends string>(key: K, value: Date | undefined): { [P in K]?: number } =>

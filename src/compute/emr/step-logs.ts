@@ -21,7 +21,10 @@ export async function logTail(
   const deadline = Date.now() + wait;
   for (;;) {
     const logs = await Promise.all(
-      ['stdout', 'stderr'].map(async (name) => ({ name, lines: await linesOf(storage, `${address}${name}.gz`) })),
+      ['stdout', 'stderr'].map(async (name) => ({
+        name,
+        lines: await linesOf(storage, `${address}${name}.gz`),
+      })),
     );
     const filled = logs.filter((log) => log.lines.length > 0);
     if (filled.length > 0) {

@@ -7,11 +7,11 @@ import {
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
-  type LifecycleRule as S3LifecycleRule,
-  paginateListObjectsV2,
   PutBucketLifecycleConfigurationCommand,
   PutObjectCommand,
+  paginateListObjectsV2,
   S3Client,
+  type LifecycleRule as S3LifecycleRule,
 } from '@aws-sdk/client-s3';
 import { WaybillError } from '../../core/errors.ts';
 import type { LifecycleRule } from '../../core/lakehouse.ts';
@@ -36,7 +36,11 @@ export class S3LakeStorage implements LakeStorage {
 
   async *list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject[]> {
     const { bucket, key } = parseUri(prefix);
-    const pages = paginateListObjectsV2({ client: this.#client }, { Bucket: bucket, Prefix: key }, abort(signal));
+    const pages = paginateListObjectsV2(
+      { client: this.#client },
+      { Bucket: bucket, Prefix: key },
+      abort(signal),
+    );
     const iterator = pages[Symbol.asyncIterator]();
     for (;;) {
       const page = await call('ListObjectsV2', prefix, () => iterator.next());
@@ -49,7 +53,10 @@ export class S3LakeStorage implements LakeStorage {
   async read(uri: string, signal?: AbortSignal): Promise<Buffer | undefined> {
     const { bucket, key } = parseUri(uri);
     try {
-      const { Body: body } = await this.#client.send(new GetObjectCommand({ Bucket: bucket, Key: key }), abort(signal));
+      const { Body: body } = await this.#client.send(
+        new GetObjectCommand({ Bucket: bucket, Key: key }),
+        abort(signal),
+      );
       return Buffer.from((await body?.transformToByteArray()) ?? []);
     } catch (error) {
       if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined;
@@ -80,7 +87,8 @@ export class S3LakeStorage implements LakeStorage {
 
   async remove(uris: readonly string[], signal?: AbortSignal): Promise<void> {
     const byBucket = new Map<string, string[]>();
-    for (const { bucket, key } of uris.map(parseUri)) byBucket.set(bucket, [...(byBucket.get(bucket) ?? []), key]);
+    for (const { bucket, key } of uris.map(parseUri))
+      byBucket.set(bucket, [...(byBucket.get(bucket) ?? []), key]);
     for (const [bucket, keys] of byBucket) {
       // DeleteObjects takes at most 1,000 keys.
       for (let at = 0; at < keys.length; at += 1_000) {
@@ -95,9 +103,13 @@ export class S3LakeStorage implements LakeStorage {
         );
         const first = errors[0];
         if (first) {
-          throw new WaybillError('CONNECTION_FAILED', `S3 did not delete s3://${bucket}/${first.Key}: ${first.Code}.`, {
-            failed: errors.length,
-          });
+          throw new WaybillError(
+            'CONNECTION_FAILED',
+            `S3 did not delete s3://${bucket}/${first.Key}: ${first.Code}.`,
+            {
+              failed: errors.length,
+            },
+          );
         }
       }
     }
@@ -116,11 +128,17 @@ export class S3LakeStorage implements LakeStorage {
         for (const { Key, UploadId } of page.Uploads ?? []) {
           // Some stand-ins ignore the prefix: never abort what was not asked for.
           if (!Key?.startsWith(key)) continue;
-          await this.#client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }), abort(signal));
+          await this.#client.send(
+            new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }),
+            abort(signal),
+          );
           aborted += 1;
         }
         if (!page.IsTruncated || !page.NextKeyMarker) break;
-        after = { KeyMarker: page.NextKeyMarker, ...(page.NextUploadIdMarker ? { UploadIdMarker: page.NextUploadIdMarker } : {}) };
+        after = {
+          KeyMarker: page.NextKeyMarker,
+          ...(page.NextUploadIdMarker ? { UploadIdMarker: page.NextUploadIdMarker } : {}),
+        };
       }
       return aborted;
     });
@@ -182,7 +200,8 @@ function lifecycleRule(prefix: string, rule: LifecycleRule): S3LifecycleRule {
   };
 }
 
-const abort = (signal?: AbortSignal): { abortSignal?: AbortSignal } => (signal ? { abortSignal: signal } : {});
+const abort = (signal?: AbortSignal): { abortSignal?: AbortSignal } =>
+  signal ? { abortSignal: signal } : {};
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 const isMissingBucket = (error: unknown): boolean => nameOf(error) === 'NoSuchBucket';
 const statusOf = (error: unknown): number | undefined =>
@@ -204,9 +223,14 @@ function storageError(error: unknown, operation: string, uri: string): WaybillEr
     return new WaybillError('OBJECT_MISSING', `S3 has no ${uri}.`, details, { cause: error });
   }
   if (status === 401 || status === 403) {
-    return new WaybillError('AUTHENTICATION_FAILED', `S3 refused ${operation} on ${uri}: ${nameOf(error)}.`, details, {
-      cause: error,
-    });
+    return new WaybillError(
+      'AUTHENTICATION_FAILED',
+      `S3 refused ${operation} on ${uri}: ${nameOf(error)}.`,
+      details,
+      {
+        cause: error,
+      },
+    );
   }
   const message = error instanceof Error ? error.message : String(error);
   // 4xx other than throttling will not change by asking again.

@@ -1,0 +1,211 @@
+// Finds everything that is wrong with a lakehouse definition, all of it at once, before anything runs.
+import type { z } from 'zod';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { nearestName } from '../../core/nearest-name.ts';
+import { checkExpressions } from '../check-expressions.ts';
+import { didYouMean, type Problems } from '../problem.ts';
+import { type LakehouseDefinition, lakehouseSchema } from './schema.ts';
+
+/** Parameters that every run has. */
+export const BUILT_IN_PARAMETERS = ['window'];
+
+export interface LakehouseSource {
+  readonly content: JsonObject;
+  readonly problems: Problems;
+  /** Names of the factory's linked services; absent where they are not to be checked. */
+  readonly linkedServices?: readonly string[];
+}
+
+/** The definition, or undefined when it has errors; they are in `problems`. */
+export function checkLakehouse({
+  content,
+  problems,
+  linkedServices,
+}: LakehouseSource): LakehouseDefinition | undefined {
+  const parsed = lakehouseSchema.safeParse(content);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) reportIssue(issue, content, problems);
+    return undefined;
+  }
+  const definition = parsed.data;
+  const before = errors(problems);
+  checkParameters(definition, problems);
+  const parameters = [...Object.keys(definition.parameters), ...BUILT_IN_PARAMETERS];
+  for (const part of ['storage', 'engine', 'stages']) {
+    checkExpressions(content[part], [part], { parameters, trigger: false }, problems);
+  }
+  checkNames(definition, problems);
+  checkCheckTerms(definition, problems);
+  if (linkedServices) checkLinkedServices(definition, linkedServices, problems);
+  return errors(problems) === before ? definition : undefined;
+}
+
+const errors = (problems: Problems): number => problems.list.filter((one) => one.severity === 'error').length;
+
+function reportIssue(issue: z.core.$ZodIssue, content: JsonObject, problems: Problems): void {
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) {
+      const near = nearestName(key, knownKeys(issue.path));
+      problems.error(
+        [...issue.path, key],
+        'DEFINITION_INVALID',
+        `"${key}" is not a property that belongs here.`,
+        didYouMean(near) ?? 'Take it out, or correct its name.',
+      );
+    }
+    return;
+  }
+  const missing = valueAt(content, issue.path) === undefined;
+  const subject = issue.path.length === 0 ? 'The definition' : `"${String(issue.path.at(-1))}"`;
+  const reason =
+    missing && issue.code !== 'custom' ? `${subject} is missing.` : `${subject}: ${issue.message}.`;
+  problems.error(issue.path, 'DEFINITION_INVALID', reason.replace(/\.\.$/, '.'));
+}
+
+function valueAt(content: JsonObject, path: readonly PropertyKey[]): JsonValue | undefined {
+  let value: JsonValue | undefined = content;
+  for (const segment of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as JsonObject)[String(segment)];
+  }
+  return value;
+}
+
+/** Names of the properties that may stand at a path. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = lakehouseSchema;
+  for (const segment of path) schema = stepInto(schema, segment);
+  const shape = (unwrap(schema) as { shape?: object } | undefined)?.shape;
+  return shape === undefined ? [] : Object.keys(shape);
+}
+
+function stepInto(schema: unknown, segment: PropertyKey): unknown {
+  const inner = unwrap(schema) as { shape?: Record<string, unknown>; element?: unknown } | undefined;
+  return typeof segment === 'number' ? inner?.element : inner?.shape?.[String(segment)];
+}
+
+/** Below optional() and default(). */
+function unwrap(schema: unknown): unknown {
+  let inner = schema;
+  while (typeof (inner as { unwrap?: unknown } | undefined)?.unwrap === 'function') {
+    inner = (inner as { unwrap: () => unknown }).unwrap();
+  }
+  return inner;
+}
+
+function checkParameters({ parameters }: LakehouseDefinition, problems: Problems): void {
+  for (const [name, { type, defaultValue }] of Object.entries(parameters)) {
+    if (BUILT_IN_PARAMETERS.includes(name)) {
+      problems.error(
+        ['parameters', name],
+        'DEFINITION_INVALID',
+        `"${name}" is a parameter that every run has already.`,
+      );
+    }
+    if (defaultValue !== undefined && !hasType(defaultValue, type)) {
+      problems.error(
+        ['parameters', name, 'defaultValue'],
+        'DEFINITION_INVALID',
+        `The default is not of type ${type}.`,
+      );
+    }
+  }
+}
+
+/** Whether a value is what a parameter's type asks for. */
+export function hasType(value: JsonValue, type: string): boolean {
+  switch (type) {
+    case 'string':
+      return typeof value === 'string';
+    case 'int':
+      return Number.isSafeInteger(value);
+    case 'float':
+      return typeof value === 'number';
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'array':
+      return Array.isArray(value);
+    default:
+      return typeof value === 'object' && value !== null && !Array.isArray(value);
+  }
+}
+
+type Stages = LakehouseDefinition['stages'];
+interface Named {
+  readonly name: string;
+  readonly path: readonly PropertyKey[];
+}
+
+/** Copies, inputs and jobs, which share one space of names: names become workflow ids and check terms. */
+function namedItems(stages: Stages): Named[] {
+  const { ingest, process, load, optimize } = stages;
+  const of = (stage: string, list: string, items: readonly { name: string }[] | undefined): Named[] =>
+    (items ?? []).map(({ name }, index) => ({ name, path: ['stages', stage, list, index, 'name'] }));
+  return [
+    ...of('ingest', 'copies', ingest?.copies),
+    ...of('ingest', 'inputs', ingest?.inputs),
+    ...of('process', 'jobs', process?.jobs),
+    ...of('load', 'copies', load?.copies),
+    ...of('optimize', 'jobs', optimize?.jobs),
+  ];
+}
+
+function checkNames({ stages }: LakehouseDefinition, problems: Problems): void {
+  const seen = new Set<string>();
+  for (const { name, path } of namedItems(stages)) {
+    if (seen.has(name)) {
+      problems.error(
+        path,
+        'DEFINITION_INVALID',
+        `"${name}" is the name of another copy, input or job.`,
+        'Rename one.',
+      );
+    }
+    seen.add(name);
+  }
+}
+
+/** A check may use what this stage and those before it counted. */
+function checkCheckTerms({ stages }: LakehouseDefinition, problems: Problems): void {
+  const known = new Set<string>();
+  for (const stage of ['ingest', 'process', 'load', 'optimize'] as const) {
+    const policy = stages[stage];
+    for (const { name, path } of namedItems(stages)) if (path[1] === stage) known.add(name);
+    policy?.checks.forEach((check, index) => {
+      for (const side of ['sum', 'equals'] as const) {
+        check[side].forEach((term, at) => {
+          const owner = term.split(':', 1)[0] ?? '';
+          if (known.has(owner) && /^[^:]+:.+$/.test(term)) return;
+          problems.error(
+            ['stages', stage, 'checks', index, side, at],
+            'REFERENCE_MISSING',
+            `"${term}" names no copy or job of this stage or one before it.`,
+            didYouMean(nearestName(owner, known)) ?? 'Write "<copy>:sink" or "<job>:<table>.rows".',
+          );
+        });
+      }
+    });
+  }
+}
+
+function checkLinkedServices(
+  { stages }: LakehouseDefinition,
+  linkedServices: readonly string[],
+  problems: Problems,
+): void {
+  for (const stage of ['ingest', 'load'] as const) {
+    stages[stage]?.copies.forEach((copy, index) => {
+      for (const end of ['source', 'sink'] as const) {
+        const name = copy[end].linkedService;
+        if (name.includes('@') || linkedServices.some((other) => other.toLowerCase() === name.toLowerCase()))
+          continue;
+        problems.error(
+          ['stages', stage, 'copies', index, end, 'linkedService'],
+          'REFERENCE_MISSING',
+          `There is no linked service "${name}".`,
+          didYouMean(nearestName(name, linkedServices)),
+        );
+      }
+    });
+  }
+}

@@ -1,0 +1,240 @@
+// A lakehouse definition resolved for one run: parameters bound, every expression evaluated, the result checked again.
+import { randomUUID } from 'node:crypto';
+import { WaybillError } from '../../core/errors.ts';
+import type { EvaluationContext } from '../../core/expression/context.ts';
+import { evaluateDeep } from '../../core/expression/evaluate.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { parseTimespan } from '../../core/lakehouse/duration.ts';
+import type { LakehouseCopy, LakehouseJob, LakehousePlan, StagePolicy } from '../../core/lakehouse.ts';
+import { nearestName } from '../../core/nearest-name.ts';
+import type { EmrClusterProfile } from '../../core/spark.ts';
+import { readFactory } from '../factory.ts';
+import { didYouMean, type Problem, Problems } from '../problem.ts';
+import { checkLakehouse, hasType } from './check.ts';
+import type { LakehouseDefinition } from './schema.ts';
+
+export interface LakehouseRun {
+  readonly name: string;
+  readonly window: string;
+  /** The workflow id. */
+  readonly runId: string;
+  readonly trigger: string;
+  /** ISO 8601. */
+  readonly triggerTime: string;
+  readonly parameters: JsonObject;
+}
+
+/**
+ * Reads `lakehouse/<name>.json` of the factory and resolves it. Throws REFERENCE_MISSING (no such definition),
+ * DEFINITION_INVALID (with the first problem's file, pointer and advice, and how many more there are),
+ * PARAMETER_MISSING or EXPRESSION_INVALID.
+ */
+export function resolveLakehouse(factoryDirectory: string, run: LakehouseRun): LakehousePlan {
+  const factory = readFactory(factoryDirectory);
+  const resource = factory.find('lakehouse', run.name);
+  if (resource === undefined) {
+    const near = didYouMean(nearestName(run.name, factory.names('lakehouse')));
+    throw new WaybillError('REFERENCE_MISSING', `There is no lakehouse "${run.name}". ${near ?? ''}`.trim(), {
+      name: run.name,
+    });
+  }
+  const { problems, properties, file, path } = resource;
+  if (path.length > 0) {
+    problems.error(
+      ['properties'],
+      'DEFINITION_INVALID',
+      'A lakehouse file has no "properties".',
+      'Put its content at the top.',
+    );
+  }
+  const definition = checkLakehouse({
+    content: properties,
+    problems,
+    linkedServices: factory.names('linkedService'),
+  });
+  if (definition === undefined) throw asError(problems.list);
+  return resolveDefinition(definition, file, run);
+}
+
+/** The plan of one run. `definition` has been checked. */
+export function resolveDefinition(
+  definition: LakehouseDefinition,
+  file: string,
+  run: LakehouseRun,
+): LakehousePlan {
+  const parameters = bindParameters(definition, run);
+  const context = evaluationContext(run, parameters);
+  const evaluated: JsonObject = {
+    name: definition.name,
+    parameters: definition.parameters as unknown as JsonObject,
+    storage: evaluateDeep(definition.storage as JsonValue, context),
+    engine: evaluateDeep(definition.engine as unknown as JsonValue, context),
+    stages: evaluateDeep(definition.stages as unknown as JsonValue, context),
+  };
+  // Values that came from expressions must fit as those written in the file do.
+  const problems = new Problems(file);
+  const checked = checkLakehouse({ content: evaluated, problems });
+  if (checked === undefined) throw asError(problems.list);
+  return planOf(checked, run.window, parameters);
+}
+
+function bindParameters({ parameters, name }: LakehouseDefinition, run: LakehouseRun): JsonObject {
+  const bound: JsonObject = {};
+  for (const [key, { type, defaultValue }] of Object.entries(parameters)) {
+    const given = run.parameters[key];
+    const value = given === undefined ? defaultValue : fromText(given, type);
+    if (value === undefined) {
+      throw new WaybillError('PARAMETER_MISSING', `Lakehouse ${name} needs a value for parameter ${key}.`, {
+        parameter: key,
+      });
+    }
+    if (!hasType(value, type)) {
+      throw new WaybillError('DEFINITION_INVALID', `Parameter ${key} must be of type ${type}.`, {
+        parameter: key,
+      });
+    }
+    bound[key] = value;
+  }
+  for (const key of Object.keys(run.parameters)) {
+    if (key in bound) continue;
+    const near = didYouMean(nearestName(key, Object.keys(parameters)));
+    throw new WaybillError(
+      'REFERENCE_MISSING',
+      `Lakehouse ${name} has no parameter ${key}. ${near ?? ''}`.trim(),
+      {
+        parameter: key,
+      },
+    );
+  }
+  return { ...bound, window: run.window };
+}
+
+/** A command line gives every value as text. */
+function fromText(value: JsonValue, type: string): JsonValue {
+  if (typeof value !== 'string' || type === 'string') return value;
+  try {
+    return JSON.parse(value) as JsonValue;
+  } catch {
+    return value;
+  }
+}
+
+function evaluationContext(run: LakehouseRun, parameters: JsonObject): EvaluationContext {
+  const pipeline: JsonObject = {
+    parameters,
+    Pipeline: run.name,
+    RunId: run.runId,
+    TriggerName: run.trigger,
+    TriggerTime: run.triggerTime,
+  };
+  const now = Date.parse(run.triggerTime);
+  return { roots: { pipeline: () => pipeline }, now: () => now, guid: randomUUID, random: Math.random };
+}
+
+function asError(problems: readonly Problem[]): WaybillError {
+  const errors = problems.filter((problem) => problem.severity === 'error');
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (${errors.length - 1} more; \`waybill validate\` lists all)` : '';
+  const advice = first?.advice ? ` ${first.advice}` : '';
+  const message = first
+    ? `${first.file}#${first.pointer}: ${first.reason}${advice}${more}`
+    : 'The definition is invalid.';
+  return new WaybillError('DEFINITION_INVALID', message, {
+    file: first?.file ?? '',
+    pointer: first?.pointer ?? '',
+    problems: errors.length,
+  });
+}
+
+function planOf(
+  { name, storage, engine, stages }: LakehouseDefinition,
+  window: string,
+  parameters: JsonObject,
+): LakehousePlan {
+  const { ingest, process, load, optimize } = stages;
+  return {
+    name,
+    window,
+    parameters,
+    storage,
+    engine: {
+      type: engine.type,
+      name: engine.name,
+      configuration: engine.configuration,
+      // Checked after evaluation, when no number is an expression any more.
+      cluster: engine.cluster as EmrClusterProfile,
+    },
+    stages: {
+      ...(ingest === undefined
+        ? {}
+        : {
+            ingest: {
+              ...policyOf(ingest),
+              copies: ingest.copies.map(copyOf),
+              inputs: ingest.inputs.map((input) => ({ ...input, minimumFiles: Number(input.minimumFiles) })),
+              compensation: ingest.compensation,
+            },
+          }),
+      ...(process === undefined
+        ? {}
+        : {
+            process: {
+              ...policyOf(process),
+              jobs: process.jobs satisfies readonly LakehouseJob[],
+              compensation: process.compensation,
+            },
+          }),
+      ...(load === undefined
+        ? {}
+        : { load: { ...policyOf(load), copies: load.copies.map(copyOf), compensation: load.compensation } }),
+      ...(optimize === undefined
+        ? {}
+        : {
+            optimize: {
+              ...policyOf(optimize),
+              jobs: optimize.jobs,
+              ...(optimize.lifecycle === undefined
+                ? {}
+                : {
+                    lifecycle: optimize.lifecycle as NonNullable<
+                      LakehousePlan['stages']['optimize']
+                    >['lifecycle'] &
+                      object,
+                  }),
+              compensation: optimize.compensation,
+            },
+          }),
+    },
+  };
+}
+
+type Policy = NonNullable<LakehouseDefinition['stages']['load']>;
+
+const policyOf = (
+  stage: Pick<Policy, 'timeout' | 'retries' | 'retryIntervalInSeconds' | 'pivot' | 'checks'>,
+): StagePolicy => ({
+  timeout: parseTimespan(stage.timeout) ?? 0,
+  retries: Number(stage.retries),
+  retryInterval: Number(stage.retryIntervalInSeconds) * 1000,
+  pivot: stage.pivot === true,
+  checks: stage.checks,
+});
+
+const copyOf = ({ name, source, sink, options }: Policy['copies'][number]): LakehouseCopy => ({
+  name,
+  source: endpointOf(source),
+  sink: endpointOf(sink),
+  options: options as JsonObject,
+});
+
+function endpointOf(end: Policy['copies'][number]['source']): LakehouseCopy['source'] {
+  return {
+    linkedService: end.linkedService,
+    ...(end.linkedServiceParameters === undefined
+      ? {}
+      : { linkedServiceParameters: end.linkedServiceParameters as JsonObject }),
+    datasetType: end.dataset.type,
+    dataset: end.dataset.typeProperties as JsonObject,
+    settings: end.settings as JsonObject,
+  };
+}

@@ -1,0 +1,4 @@
+// Every workflow, by name: the one entry of the workflow bundle.
+export { runLakehouse } from './run-lakehouse.ts';
+export { sparkCluster } from './spark-cluster.ts';
+export { sparkJob } from './spark-job.ts';
