@@ -1,5 +1,7 @@
 // The life of one cluster: start, bootstrap, steps in order and side by side, idleness, end. Every change is on disk
 // before anyone can see it.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StepConfig } from '@aws-sdk/client-emr';
 import { BootstrapRun } from './bootstrap.ts';
@@ -19,7 +21,8 @@ import {
   type StepRecord,
   type StepState,
 } from './state.ts';
-import { StepRun } from './step-runner.ts';
+import { StepLogs } from './step-logs.ts';
+import { type StepOutcome, StepRun } from './step-runner.ts';
 import type { Store } from './store.ts';
 
 /** How fast the stand-in's clock runs where real EMR takes minutes. Milliseconds. */
@@ -133,7 +136,7 @@ export class Cluster {
     clearTimeout(this.#idleTimer);
     this.#life.abort();
     this.#bootstrap?.stop();
-    for (const { run } of this.#runs.values()) run.cancel(true);
+    for (const { run } of this.#runs.values()) run.abandon();
     await Promise.all([...this.#runs.values()].map(({ done }) => done));
   }
 
@@ -179,7 +182,7 @@ export class Cluster {
         clusterId: this.record.view.Id,
         step: view,
         configurations: this.record.view.Configurations,
-        logUri: this.record.logUri,
+        logs: this.#logsOf(step),
         directory: this.#store.stepDirectory(this.record.view.Id, view.Id),
       },
       this.#resources,
@@ -189,9 +192,13 @@ export class Cluster {
   }
 
   async #follow(step: StepRecord, run: StepRun): Promise<void> {
-    const outcome = await run.run((processGroup) => {
+    const started = (processGroup: number): void => {
       step.processGroup = processGroup;
       this.#save();
+    };
+    const outcome = await run.run(started).catch((error: unknown): StepOutcome => {
+      const failure = { Reason: 'The stand-in failed.', Message: String(error) };
+      return { state: 'FAILED', failure };
     });
     this.#runs.delete(step.view.Id);
     // Stopping the stand-in is no outcome: the file still says RUNNING, and the next start makes that a failure.
@@ -224,16 +231,37 @@ export class Cluster {
     this.#save();
   }
 
+  /** Ends what is left of a step that ran when the stand-in stopped. */
   #recover(step: StepRecord): void {
-    if (step.processGroup !== undefined) killOrphanedGroup(step.processGroup, step.view.Id);
-    if (step.view.Status.State === 'CANCEL_PENDING') {
+    const { view } = step;
+    if (step.processGroup !== undefined) killOrphanedGroup(step.processGroup, view.Id);
+    const logs = this.#logsOf(step);
+    logs.create();
+    rmSync(join(this.#store.stepDirectory(this.record.view.Id, view.Id), 'work'), {
+      recursive: true,
+      force: true,
+    });
+    if (view.Status.State === 'CANCEL_PENDING') {
       this.#endStep(step, 'CANCELLED');
       this.#save();
-      return;
+    } else {
+      const Message = 'The EMR stand-in stopped while the step was running; its processes were ended.';
+      const LogFile = logs.uri('controller');
+      this.#endStep(step, 'FAILED', {
+        Reason: 'The stand-in was stopped.',
+        Message,
+        ...(LogFile && { LogFile }),
+      });
+      this.#afterFailure(step);
     }
-    const Message = 'The EMR stand-in stopped while the step was running; its processes were ended.';
-    this.#endStep(step, 'FAILED', { Reason: 'The stand-in was stopped.', Message });
-    this.#afterFailure(step);
+    logs.control(`the stand-in was stopped while the step ran; it is ${view.Status.State}`);
+    void logs.ship(this.#resources.objects);
+  }
+
+  #logsOf({ view }: StepRecord): StepLogs {
+    const { logUri } = this.record;
+    const { Id } = this.record.view;
+    return new StepLogs(this.#store.stepDirectory(Id, view.Id), logUri && `${logUri}/${Id}/steps/${view.Id}`);
   }
 
   #endStep(step: StepRecord, state: StepState, failure?: FailureDetails): void {

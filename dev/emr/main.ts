@@ -57,7 +57,8 @@ async function main(): Promise<void> {
   const s3Endpoint = given('s3-endpoint');
   const classData =
     values['class-data'] && existsSync(values['class-data']) ? resolve(values['class-data']) : undefined;
-  const objects = new ObjectStore(s3Endpoint, AWS_REGION ?? 'us-east-1');
+  const region = AWS_REGION ?? 'us-east-1';
+  const objects = new ObjectStore(s3Endpoint, region);
   const server = new EmrServer({
     stateDirectory: resolve(given('state-dir')),
     accessKeyId: EMR_ACCESS_KEY_ID,
@@ -73,6 +74,7 @@ async function main(): Promise<void> {
         python: resolve(given('python')),
         jars: resolve(given('jars')),
         s3Endpoint,
+        region,
         ...(classData && { classData }),
       },
     },

@@ -11,6 +11,7 @@ export interface SparkInstallation {
   /** Class-data archive that makes the JVM start in about half the time; left out when the file is absent. */
   classData?: string;
   s3Endpoint: string;
+  region: string;
 }
 
 /** A spark-submit command line taken apart. Files may still be s3:// URIs. */
@@ -153,7 +154,7 @@ function baseConfiguration(spark: SparkInstallation): Record<string, string> {
     'spark.hadoop.fs.s3.impl': 'org.apache.hadoop.fs.s3a.S3AFileSystem',
     'spark.hadoop.fs.s3n.impl': 'org.apache.hadoop.fs.s3a.S3AFileSystem',
     'spark.hadoop.fs.s3a.endpoint': spark.s3Endpoint,
-    'spark.hadoop.fs.s3a.endpoint.region': 'us-east-1',
+    'spark.hadoop.fs.s3a.endpoint.region': spark.region,
     'spark.hadoop.fs.s3a.path.style.access': 'true',
     'spark.hadoop.fs.s3a.connection.ssl.enabled': String(spark.s3Endpoint.startsWith('https:')),
     'spark.hadoop.fs.s3a.aws.credentials.provider':

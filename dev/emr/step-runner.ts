@@ -5,12 +5,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Configuration } from '@aws-sdk/client-emr';
 import { loggedFailure } from './failure.ts';
-import { logEvent } from './log.ts';
 import { ObjectUnavailableError } from './object-store.ts';
 import { STEP_VARIABLE, signalGroup } from './process-group.ts';
 import type { Resources } from './resources.ts';
 import type { FailureDetails, StepView } from './state.ts';
 import { planStep, UnrunnableStepError } from './step-command.ts';
+import type { StepLogName, StepLogs } from './step-logs.ts';
 
 export type StepOutcome =
   | { state: 'COMPLETED' }
@@ -21,30 +21,30 @@ export interface StepRunInput {
   clusterId: string;
   step: StepView;
   configurations: readonly Configuration[];
-  /** s3://bucket/prefix without trailing slash; undefined keeps the logs on this machine only. */
-  logUri: string | undefined;
+  logs: StepLogs;
+  /** The step's own directory. Its `work` holds downloads and temporary files and goes when the step ends. */
   directory: string;
 }
 
 /** How long an interrupted process may take to end by itself. */
 const GRACE_MS = 10_000;
-const LOGS = ['controller', 'stderr', 'stdout', 'syslog'] as const;
 /** What a step may see of the environment the stand-in was started in; nothing else of it is a cluster's business. */
 const PASSED_ON = /^(PATH|HOME|LANG|LC_\w+|TZ|JAVA_HOME|AWS_\w+)$/;
 
 export class StepRun {
   readonly #input: StepRunInput;
   readonly #resources: Resources;
-  readonly #logs: string;
+  readonly #logs: StepLogs;
   readonly #work: string;
   #child: ChildProcess | undefined;
   #cancelled = false;
+  #abandoned = false;
   #killer: NodeJS.Timeout | undefined;
 
   constructor(input: StepRunInput, resources: Resources) {
     this.#input = input;
     this.#resources = resources;
-    this.#logs = join(input.directory, 'logs');
+    this.#logs = input.logs;
     this.#work = join(input.directory, 'work');
   }
 
@@ -56,8 +56,7 @@ export class StepRun {
    */
   async run(onStart: (processGroup: number) => void): Promise<StepOutcome> {
     mkdirSync(join(this.#work, 'tmp'), { recursive: true });
-    mkdirSync(this.#logs, { recursive: true });
-    for (const log of LOGS) appendFileSync(this.#log(log), '');
+    this.#logs.create();
     let outcome: StepOutcome;
     try {
       outcome = await this.#execute(onStart);
@@ -65,10 +64,10 @@ export class StepRun {
       outcome = this.#cancelled ? { state: 'CANCELLED' } : this.#failed(error);
     }
     clearTimeout(this.#killer);
-    this.#control(
+    this.#logs.control(
       `step ended ${outcome.state}${outcome.state === 'FAILED' ? `: ${outcome.failure.Message}` : ''}`,
     );
-    await this.#shipLogs();
+    if (!this.#abandoned) await this.#logs.ship(this.#resources.objects);
     await rm(this.#work, { recursive: true, force: true }).catch(() => undefined);
     return outcome;
   }
@@ -82,16 +81,24 @@ export class StepRun {
     this.#killer ??= setTimeout(() => signalGroup(group, 'SIGKILL'), GRACE_MS);
   }
 
+  /** Kills the step because the stand-in stops; what it logged is shipped when the stand-in is back. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.cancel(true);
+  }
+
   async #execute(onStart: (processGroup: number) => void): Promise<StepOutcome> {
     const { step, configurations } = this.#input;
     const { spark, objects } = this.#resources;
-    this.#control(`step ${step.Id} '${step.Name}': ${step.Config.Jar} ${JSON.stringify(step.Config.Args)}`);
+    this.#logs.control(
+      `step ${step.Id} '${step.Name}': ${step.Config.Jar} ${JSON.stringify(step.Config.Args)}`,
+    );
     const command = await planStep(step.Config, configurations, spark, objects, this.#work);
-    for (const note of command.notes) this.#control(note);
+    for (const note of command.notes) this.#logs.control(note);
     if (this.#cancelled) return { state: 'CANCELLED' };
-    this.#control(`running ${JSON.stringify([command.program, ...command.args])}`);
+    this.#logs.control(`running ${JSON.stringify([command.program, ...command.args])}`);
 
-    const stdio = (['stdout', 'stderr'] as const).map((log) => openSync(this.#log(log), 'a'));
+    const stdio = (['stdout', 'stderr'] as const).map((log) => openSync(this.#logs.file(log), 'a'));
     const child = spawn(command.program, command.args, {
       cwd: this.#work,
       detached: true,
@@ -104,7 +111,7 @@ export class StepRun {
     const exit = await ended(child);
     // Whatever the program left running in the background ends with the step.
     if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
-    this.#control(`program ended with ${exit}`);
+    this.#logs.control(`program ended with ${exit}`);
     if (this.#cancelled) return { state: 'CANCELLED' };
     return exit === 0 ? { state: 'COMPLETED' } : { state: 'FAILED', failure: await this.#failureOf(exit) };
   }
@@ -115,6 +122,7 @@ export class StepRun {
     return {
       ...Object.fromEntries(passed),
       AWS_ENDPOINT_URL_S3: spark.s3Endpoint,
+      AWS_REGION: spark.region,
       SPARK_HOME: spark.sparkHome,
       SPARK_LOCAL_DIRS: join(this.#work, 'tmp'),
       SPARK_LOCAL_IP: '127.0.0.1',
@@ -127,7 +135,7 @@ export class StepRun {
   }
 
   async #failureOf(exit: number | string): Promise<FailureDetails> {
-    const logged = await loggedFailure(this.#log('stdout'), this.#log('stderr'));
+    const logged = await loggedFailure(this.#logs.file('stdout'), this.#logs.file('stderr'));
     // EMR says "Unknown Error." when it cannot tell the cause by its own list; the message carries what was logged.
     return this.#details(
       'Unknown Error.',
@@ -143,40 +151,15 @@ export class StepRun {
     }
     if (error instanceof ObjectUnavailableError) {
       const line = `${error.name}: ${message}`;
-      appendFileSync(this.#log('stderr'), `Exception in thread "main" ${line}\n`);
+      appendFileSync(this.#logs.file('stderr'), `Exception in thread "main" ${line}\n`);
       return { state: 'FAILED', failure: this.#details('Cannot read a file of the step.', line, 'stderr') };
     }
     return { state: 'FAILED', failure: this.#details('Cannot start the step.', message, 'controller') };
   }
 
-  #details(Reason: string, Message: string, log: (typeof LOGS)[number]): FailureDetails {
-    const LogFile = this.#logUri(log);
+  #details(Reason: string, Message: string, log: StepLogName): FailureDetails {
+    const LogFile = this.#logs.uri(log);
     return LogFile ? { Reason, Message, LogFile } : { Reason, Message };
-  }
-
-  async #shipLogs(): Promise<void> {
-    for (const log of LOGS) {
-      const uri = this.#logUri(log);
-      if (!uri) return;
-      try {
-        await this.#resources.objects.uploadGzipped(this.#log(log), uri);
-      } catch (error) {
-        logEvent('warn', 'could not ship a step log', { uri, error: String(error) });
-      }
-    }
-  }
-
-  #logUri(log: (typeof LOGS)[number]): string | undefined {
-    const { logUri, clusterId, step } = this.#input;
-    return logUri && `${logUri}/${clusterId}/steps/${step.Id}/${log}.gz`;
-  }
-
-  #log(name: (typeof LOGS)[number]): string {
-    return join(this.#logs, name);
-  }
-
-  #control(line: string): void {
-    appendFileSync(this.#log('controller'), `${new Date().toISOString()} INFO ${line}\n`);
   }
 }
 

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { invalidRequest, validation } from './errors.ts';
 import type { ClusterRecord } from './state.ts';
 
-/** One line of requests.jsonl. `name` is the cluster's name; `ids` are the ids made or acted on. */
+/** One line of requests.jsonl, written for every request that was accepted. */
 export interface RequestLogEntry {
   operation: 'RunJobFlow' | 'AddJobFlowSteps' | 'CancelSteps' | 'TerminateJobFlows';
+  /** The cluster's name and id. */
   name: string;
   clusterId: string;
+  /** The clusters or steps made or acted on, and their names in the same order. */
   ids: string[];
-  /** Names of the steps, in the order of their ids; for RunJobFlow the steps given with it. */
-  stepNames?: string[];
+  names: string[];
 }
 
 export class Store {

@@ -486,7 +486,10 @@ describe('EMR stand-in', () => {
     assert.equal(await stateOf(cluster, done ?? ''), 'COMPLETED');
     const failed = await stepIn(server.client, cluster, running ?? '', ENDED);
     assert.equal(failed.Status?.State, 'FAILED');
-    assert.match(failed.Status?.FailureDetails?.Message ?? '', /stopped while the step was running/);
+    const { Message = '', LogFile = '' } = failed.Status?.FailureDetails ?? {};
+    assert.match(Message, /stopped while the step was running/);
+    const shipped = await eventually('its log is shipped', () => log(LogFile).catch(() => undefined));
+    assert.match(shipped, /the stand-in was stopped while the step ran/);
     await stepIn(server.client, cluster, pending ?? '', ['COMPLETED']);
     assert.deepEqual((await describeCluster(cluster)).Tags, [{ Key: 'kept', Value: 'yes' }]);
   });

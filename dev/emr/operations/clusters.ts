@@ -49,7 +49,7 @@ export const clusterOperations: Record<string, Operation> = {
       name: Name,
       clusterId: Id,
       ids: [Id, ...stepRecords.map((step) => step.view.Id)],
-      stepNames: steps.map((step) => step.Name ?? ''),
+      names: [Name, ...stepRecords.map((step) => step.view.Name)],
     });
     void life.start();
     return { JobFlowId: Id, ClusterArn };
@@ -103,7 +103,13 @@ export const clusterOperations: Record<string, Operation> = {
     }
     for (const record of records) {
       const { Id, Name } = record.view;
-      store.logRequest({ operation: 'TerminateJobFlows', name: Name, clusterId: Id, ids: [Id] });
+      store.logRequest({
+        operation: 'TerminateJobFlows',
+        name: Name,
+        clusterId: Id,
+        ids: [Id],
+        names: [Name],
+      });
       life(record).end({ Code: 'USER_REQUEST', Message: 'Terminated by user request' });
     }
     return undefined;

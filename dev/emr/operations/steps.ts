@@ -29,7 +29,7 @@ export const stepOperations: Record<string, Operation> = {
       name: record.view.Name,
       clusterId: record.view.Id,
       ids,
-      stepNames: steps.map(({ view }) => view.Name),
+      names: steps.map(({ view }) => view.Name),
     });
     return { StepIds: ids };
   },
@@ -77,6 +77,7 @@ export const stepOperations: Record<string, Operation> = {
       name: record.view.Name,
       clusterId: record.view.Id,
       ids: StepIds,
+      names: StepIds.map((id) => record.steps.find(({ view }) => view.Id === id)?.view.Name ?? ''),
     });
     const CancelStepsInfoList = StepIds.map((StepId) => {
       const Reason = cluster.cancelStep(StepId, StepCancellationOption === 'TERMINATE_PROCESS');
