@@ -8,6 +8,7 @@ import { createDefinitionActivities } from './activities/definitions.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServiceResolver } from './activities/linked-services.ts';
 import { createSparkActivities } from './activities/spark.ts';
+import { createCompute } from './compute/registry.ts';
 import { loadSettings } from './config/settings.ts';
 import { CastErrorsInterceptor } from './interceptors/cast-errors.ts';
 import { createLogger } from './interceptors/logger.ts';
@@ -21,12 +22,13 @@ function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath
 }
 
 async function run(): Promise<void> {
-  const settings = await loadSettings({ env: process.env, cwd: process.cwd() });
+  const settings = loadSettings({ env: process.env, cwd: process.cwd() });
   Runtime.install({ logger: createLogger(process.env['WAYBILL_LOG_LEVEL'] ?? 'info'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
   const config = loadClientConnectConfig();
   const connection = await NativeConnection.connect(config.connectionOptions);
   try {
     const resolveLinkedService = createLinkedServiceResolver({ settings, env: process.env });
+    const compute = createCompute();
     const worker = await Worker.create({
       connection,
       ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
@@ -35,8 +37,12 @@ async function run(): Promise<void> {
       activities: {
         ...createDefinitionActivities({ settings }),
         ...createCopyActivities({ resolveLinkedService, workDirectory: settings.workDirectory }),
-        ...createSparkActivities({ settings }),
-        ...createLakehouseActivities({ settings }),
+        ...createSparkActivities({ ...compute, pollInterval: settings.sparkPollSeconds * 1000 }),
+        ...createLakehouseActivities({
+          ...compute,
+          factoryDirectory: settings.factoryDirectory,
+          jobsDirectory: settings.jobsDirectory,
+        }),
       },
       interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
       // A killed worker's activity is found by its missing heartbeat: the beats must leave the process as they are made.

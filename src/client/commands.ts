@@ -49,21 +49,21 @@ export async function runCommand(
   name: string,
   options: { param: string[]; key?: string; watch: boolean; json?: boolean },
 ): Promise<void> {
-  const settings = await loadSettings({ env: process.env, cwd: process.cwd() });
-  const { kind } = await findDefinition(settings, name);
+  const settings = loadSettings({ env: process.env, cwd: process.cwd() });
+  const { kind, name: exact } = findDefinition(settings, name);
   const parameters = parseParameters(options.param);
   await withClient(async (client) => {
     const key = options.key ?? today();
     const run = await startRun(client, {
       kind,
-      name,
+      name: exact,
       key,
       parameters,
       trigger: 'client',
       taskQueue: settings.taskQueue,
     });
     const told = options.json === true ? process.stderr : process.stdout;
-    told.write(`▶ ${kind} ${name}   ${run.workflowId}\n`);
+    told.write(`▶ ${kind} ${exact}   ${run.workflowId}\n`);
     if (!run.isNew) {
       told.write(`  a run under key "${key}" is there already; this shows it. Another run: --key <another>\n`);
     }

@@ -81,7 +81,7 @@ export async function scheduleCommand(
   name: string,
   options: { cron: string; window?: string },
 ): Promise<void> {
-  const settings = await loadSettings({ env: process.env, cwd: process.cwd() });
+  const settings = loadSettings({ env: process.env, cwd: process.cwd() });
   const { client, close } = await connectClient();
   try {
     const handle = client.schedule.getHandle(scheduleId(name));

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { WaybillError } from '../core/errors.ts';
@@ -21,6 +22,10 @@ export interface Settings {
   /** Absolute path for files in passing: staged parts, spools. */
   readonly workDirectory: string;
   readonly taskQueue: string;
+  /** Absolute path of the PySpark package's folder (`main.py`, `waybill_jobs/`); waybill's own unless set. */
+  readonly jobsDirectory: string;
+  /** Seconds between two looks at a cluster: 20 on AWS, whose calls are rationed; less against a stand-in. */
+  readonly sparkPollSeconds: number;
   /** By linked service name, in the case in which it was written. */
   readonly linkedService: Readonly<Record<string, LinkedServiceOverrides>>;
 }
@@ -29,8 +34,13 @@ const schema = z.strictObject({
   factoryDirectory: z.string().min(1).optional(),
   workDirectory: z.string().min(1).optional(),
   taskQueue: z.string().min(1).optional(),
+  jobsDirectory: z.string().min(1).optional(),
+  sparkPollSeconds: z.number().positive().optional(),
   linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
 });
+
+/** jobs/ of this installation, seen from build/src/config/. */
+const OWN_JOBS_DIRECTORY = fileURLToPath(new URL('../../../jobs', import.meta.url));
 
 const TOP_LEVEL = Object.keys(schema.shape);
 
@@ -72,6 +82,9 @@ export function loadSettings(from: {
   return deepFreeze({
     ...(exists ? { file } : {}),
     ...values,
+    jobsDirectory:
+      parsed.jobsDirectory === undefined ? OWN_JOBS_DIRECTORY : absolute(base, parsed.jobsDirectory),
+    sparkPollSeconds: parsed.sparkPollSeconds ?? 20,
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),
   });
 }
