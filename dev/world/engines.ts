@@ -5,7 +5,6 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { projectPath } from '../cache.ts';
-import { ministackProgram } from '../s3/ministack.ts';
 import { readVersions } from '../setup/python.ts';
 import { runCommand } from '../setup/run-command.ts';
 import { isListening } from './ports.ts';
@@ -183,6 +182,8 @@ const s3: Engine = {
   launch: async ({ config, ports }) => {
     const state = join(config.directory, 's3');
     await makePrivate(state);
+    // Loaded when needed: it brings the AWS SDK along.
+    const { ministackProgram } = await import('../s3/ministack.ts');
     const program = ministackProgram(config.setup.python.python, ports['s3'] ?? 0, state);
     return { command: program.command, args: program.args, env: program.environment, cwd: state };
   },
@@ -229,13 +230,15 @@ export function askedFor(names: readonly EngineName[]): Engine[] {
 /** PostgreSQL database that stands for the serving store of the example. */
 export const servingDatabase = 'serving';
 
-/** AWS credentials of the world as the AWS clients read them. */
+/** Region and credentials of the world as the AWS clients read them. */
 export function awsEnvironment(secrets: Secrets): Record<string, string> {
   return {
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
     AWS_ACCESS_KEY_ID: secrets.awsAccessKeyId,
     AWS_SECRET_ACCESS_KEY: secrets.awsSecretAccessKey,
+    // The SDK is pinned to a version for Node 20; its notice about later ones would land in every log.
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
   };
 }
 

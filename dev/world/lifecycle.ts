@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { projectPath } from '../cache.ts';
 import { ensureAll } from '../setup/ensure-all.ts';
 import { withLock } from '../setup/lock.ts';
-import { type Report, SetupError } from '../setup/report.ts';
+import { formatSeconds, type Report, SetupError } from '../setup/report.ts';
 import { askControl, removeControl } from './control.ts';
 import { askedFor, ownEnvironment } from './engines.ts';
 import { untilClosed } from './ports.ts';
@@ -57,6 +57,7 @@ export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
   const { name = defaultWorld, report = () => {}, engines = engineNames, onEngine } = options;
   const directory = worldDirectory(name);
   const setup = await ensureAll(report);
+  const startedAt = Date.now();
   return withLock(
     directory,
     () => report(`    world ${name}: another process is starting or stopping it, waiting`),
@@ -77,12 +78,15 @@ export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
           }
         }
       }
-      const state = await untilUp(
-        directory,
-        askedFor(engines).map((engine) => engine.name),
-        onEngine,
-      );
-      return describeWorld(state);
+      const names = askedFor(engines).map((engine) => engine.name);
+      const fresh = names.filter((each) => running?.engines[each]?.state !== 'running');
+      const state = await untilUp(directory, names, onEngine);
+      const ticks = names.map((each) => `${each} ✔`).join('  ');
+      const took = fresh.length > 0 ? formatSeconds(Date.now() - startedAt) : 'already up';
+      report(`${fresh.length > 0 ? 'starting' : 'running '}   ${ticks}   ${took}`);
+      const world = await describeWorld(state);
+      if (names.includes('temporal')) report(`           Temporal UI  ${world.temporal.uiUrl}`);
+      return world;
     },
   );
 }

@@ -1,5 +1,6 @@
 // A running world as its users see it: where each engine answers, and the environment that points a process at it.
 import { join } from 'node:path';
+import { projectPath } from '../cache.ts';
 import { awsEnvironment, region, servingDatabase } from './engines.ts';
 import {
   type EngineName,
@@ -144,6 +145,8 @@ function settingsFile({ name, sqlServer, snowflake, postgres, s3 }: World): stri
     ls_s3: { region: s3.region, serviceUrl: s3.endpoint },
   };
   const lines = [`# Written by waybill for the local world "${name}" at every start: changes here are lost.`];
+  // Below the cache directory there is no factory: the one of this repository, unless WAYBILL_FACTORY_DIRECTORY says so.
+  lines.push('', `factoryDirectory = ${toml(projectPath('factory'))}`, 'sparkPollSeconds = 1');
   for (const [service, settings] of Object.entries(linkedServices)) {
     lines.push('', `[linkedService.${service}]`);
     for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${toml(value)}`);

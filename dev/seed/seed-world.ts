@@ -1,7 +1,7 @@
 // Puts the example's input where its pipelines look for it, once.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Report } from '../setup/report.ts';
+import { formatSeconds, type Report } from '../setup/report.ts';
 import { writeWhole } from '../world/state.ts';
 import type { World } from '../world/world.ts';
 import { dataSetDirectory } from './data-set.ts';
@@ -22,6 +22,7 @@ export interface Seeded {
  * database. Run again, it compares row counts and file hashes with what it did before and does only what is missing.
  */
 export async function seedWorld(world: World, report: Report = () => {}): Promise<Seeded> {
+  const startedAt = Date.now();
   const directory = dataSetDirectory(world.python);
   const marker = join(world.directory, 'seed.json');
   const before = JSON.parse(await readFile(marker, 'utf8').catch(() => '{}')) as Partial<Seeded>;
@@ -35,6 +36,11 @@ export async function seedWorld(world: World, report: Report = () => {}): Promis
     weather: { files: landed.files, rows: landed.rows },
     changed: landed.written > 0 || loaded.some((table) => table.loaded),
   };
+  const count = (rows: number | undefined) => (rows ?? 0).toLocaleString('en-US');
+  report(
+    `${seeded.changed ? 'seeding ' : 'seeded  '}   flights ${count(seeded.tables['flights'])} rows · weather ` +
+      `${count(landed.rows)} rows in ${landed.files} files   ${formatSeconds(Date.now() - startedAt)}`,
+  );
   await writeWhole(marker, JSON.stringify(seeded, null, 2));
   return seeded;
 }
