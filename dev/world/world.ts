@@ -101,7 +101,7 @@ function assemble(
       privateKeyFile: keys.snowflakePrivateKey,
     },
     s3: { endpoint: `http://${at('s3')}`, region },
-    emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'logs', 'emr.log') },
+    emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'emr', 'requests.jsonl') },
     configFile,
     python: python.python,
     env: {

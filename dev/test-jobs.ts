@@ -1,0 +1,9 @@
+// `npm run test:jobs`: the PySpark package's own tests in the local world's Python.
+import { spawnSync } from 'node:child_process';
+import { ensureAll } from './setup/ensure-all.ts';
+
+const { python } = await ensureAll((line) => console.log(line));
+const { status } = spawnSync(python.python, ['-m', 'pytest', '-q', 'jobs/tests', ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
+process.exitCode = status ?? 1;
