@@ -218,7 +218,9 @@ def record_keys(session: Session, name: tuple[str, str, str], keys: list[dict[st
 
 def drop_table(session: Session, statement: exp.Drop) -> Result:
     """DROP TABLE [IF EXISTS]; a temporary table hides the permanent one of the same name."""
-    reference = statement.this
+    reference = statement.find(exp.Table)
+    if reference is None:
+        raise unsupported("DROP TABLE without a name")
     name = tables.full_name(session, reference)
     if not table_exists(session, name):
         if statement.args.get("exists"):

@@ -154,7 +154,13 @@ class _Statement:
         to_location = isinstance(target, exp.Table) and isinstance(target.this, (exp.Var, exp.Literal))
         if to_location:
             return self.session.transactions.read(lambda: unload.copy_into_location(self.session, self.tree.copy(), self.sql))
-        return self.session.transactions.write(lambda: copy_into.copy_into_table(self.session, self.tree.copy(), self.sql))
+        try:
+            return self.session.transactions.write(lambda: self._load(exact=False))
+        except copy_into.FastReadFailed:
+            return self.session.transactions.write(lambda: self._load(exact=True))
+
+    def _load(self, exact: bool) -> Result:
+        return copy_into.copy_into_table(self.session, self.tree.copy(), self.sql, exact)
 
     def _truncate(self) -> Result:
         for reference in self.tree.expressions:
