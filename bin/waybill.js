@@ -1,12 +1,24 @@
 #!/usr/bin/env node
-// The `waybill` command. `waybill dev ...` is the local world, which the product itself never imports.
+// The `waybill` command. `waybill dev ...` is the local world, which the product itself never imports;
+// `waybill --local ...` runs a command with the local world's environment (WAYBILL_WORLD names another world).
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const isDev = process.argv[2] === 'dev';
-const entry = new URL(isDev ? '../build/dev/main.js' : '../build/src/client.js', import.meta.url);
-if (!existsSync(fileURLToPath(entry))) {
+const build = (path) => new URL(`../build/${path}`, import.meta.url).href;
+
+if (!existsSync(fileURLToPath(build('src/client.js')))) {
   console.error('waybill is not built yet. Run: npm run build');
   process.exit(2);
 }
-await import(entry.href);
+if (process.argv[2] === '--local') {
+  const { worldEnvironment } = await import(build('dev/world/environment.js'));
+  const name = process.env.WAYBILL_WORLD ?? 'default';
+  const environment = await worldEnvironment(name);
+  if (environment === undefined) {
+    console.error(`✖ the local world "${name}" is down. Start it: waybill dev up --name ${name}`);
+    process.exit(3);
+  }
+  Object.assign(process.env, environment);
+  process.argv.splice(2, 1);
+}
+await import(build(process.argv[2] === 'dev' ? 'dev/main.js' : 'src/client.js'));

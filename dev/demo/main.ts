@@ -11,7 +11,7 @@ import { watchRun } from '../../src/client/watch.ts';
 import type { CopyOutput } from '../../src/core/copy.ts';
 import type { RunLakehouseOutput } from '../../src/core/run.ts';
 import { DEFAULT_TASK_QUEUE } from '../../src/core/search-attributes.ts';
-import { seedWorld } from '../seed/seed.ts';
+import { seedWorld } from '../seed/seed-world.ts';
 import { worldDown, worldUp } from '../world/lifecycle.ts';
 import type { World } from '../world/world.ts';
 import { checkResults } from './checks.ts';
