@@ -53,7 +53,8 @@ export class SqlServerConnection {
         trustServerCertificate: config.trustServerCertificate,
         useUTC: true,
         appName: 'waybill',
-        ...{ packetSize: 16_384 },
+        // The largest an encrypted connection may have is 16,383 bytes.
+        ...{ packetSize: 16_000 },
         ...tlsOptions(config),
       },
     });

@@ -48,11 +48,18 @@ const withoutValues = (message: string): string =>
 
 export const sqlServerError = (error: unknown, doing: string): WaybillError => {
   if (error instanceof WaybillError) return error;
-  const raw = error as { code?: string; number?: number; message?: string };
+  const given = error as { code?: string; number?: unknown; message?: string };
+  // A socket's error arrives with its code in place of the number.
+  const raw = {
+    ...given,
+    message: given.message,
+    number: typeof given.number === 'number' ? given.number : undefined,
+  };
+  const broken = typeof given.number === 'string' || /^ERR_(SSL|TLS|SOCKET)/.test(given.code ?? '');
   const code =
     (raw.number === undefined ? undefined : NUMBERS.get(raw.number)) ??
     CODES[raw.code ?? ''] ??
-    (raw.number === undefined ? 'INTERNAL' : 'QUERY_FAILED');
+    (broken ? 'CONNECTION_FAILED' : raw.number === undefined ? 'INTERNAL' : 'QUERY_FAILED');
   const where = raw.number === undefined ? (raw.code ?? 'error') : `error ${raw.number}`;
   return new WaybillError(code, `SQL Server, ${doing}: ${where}: ${withoutValues(raw.message ?? '')}`, {
     store: 'SQL Server',
