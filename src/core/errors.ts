@@ -36,6 +36,10 @@ export const ERRORS = {
     'A parameter was given a value of the wrong type, or does not exist.',
     'Pass a value of the declared type; `waybill validate` lists the parameters.',
   ),
+  ACTIVITY_TIMEOUT: fatal(
+    'An activity of a pipeline ran longer than its policy allows.',
+    'Raise "timeout" in the policy of the activity, or find out what made it slow.',
+  ),
   ACTIVITY_UNKNOWN: fatal(
     'An activity has a type that Data Factory does not have.',
     'Correct the type; the nearest existing one is given.',

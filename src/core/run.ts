@@ -27,6 +27,8 @@ export type ActivityStatus =
 export interface ActivityRun {
   readonly activityName: string;
   readonly activityType: string;
+  /** The iterations it is in, outermost first, as in child workflow ids: "flights", "flights/2". */
+  readonly item?: string;
   readonly status: ActivityStatus;
   readonly start?: number;
   readonly end?: number;

@@ -10,7 +10,10 @@ export interface FoundDefinition {
 }
 
 /** Looks the name up in the factory. Throws REFERENCE_MISSING with the nearest name there is. */
-export function findDefinition(settings: { readonly factoryDirectory: string }, name: string): FoundDefinition {
+export function findDefinition(
+  settings: { readonly factoryDirectory: string },
+  name: string,
+): FoundDefinition {
   const factory = readFactory(settings.factoryDirectory);
   for (const kind of ['pipeline', 'lakehouse'] as const) {
     const resource = factory.find(kind, name);

@@ -27,12 +27,15 @@ export function pipelineDetails(pipeline: string, runs: readonly ActivityRun[], 
     '|---|---|---|---|---|',
     ...shown.map(
       (run) =>
-        `| ${MARKS[run.status]} | ${cell(run.activityName)} | ${run.activityType} | ${took(run, now)} | ${cell(resultOf(run))} |`,
+        `| ${MARKS[run.status]} | ${cell(nameOf(run))} | ${run.activityType} | ${took(run, now)} | ${cell(resultOf(run))} |`,
     ),
   ];
   if (shown.length < runs.length) lines.push('', `and ${runs.length - shown.length} more`);
   return lines.join('\n');
 }
+
+const nameOf = (run: ActivityRun): string =>
+  run.item === undefined ? run.activityName : `${run.activityName} ${run.item}`;
 
 const cell = (text: string): string => text.replace(/[|\r\n]+/g, ' ').slice(0, 160);
 

@@ -53,11 +53,15 @@ function unknown(owner: string, name: string, names: string[]): WaybillError {
   });
 }
 
-/** The value as the declared type; unknown types take any value. */
+/** The value as a declared type, undefined where it cannot be had. Types that Data Factory does not have take any. */
+export function convertTo(type: string, value: JsonValue): JsonValue | undefined {
+  const converter = CONVERTERS[type.toLowerCase()];
+  return converter === undefined ? value : converter(value);
+}
+
 function convert(owner: string, name: string, type: string, value: JsonValue): JsonValue {
-  const converted = CONVERTERS[type.toLowerCase()]?.(value);
+  const converted = convertTo(type, value);
   if (converted !== undefined) return converted;
-  if (CONVERTERS[type.toLowerCase()] === undefined) return value;
   throw new WaybillError(
     'PARAMETER_INVALID',
     `Parameter "${name}" of ${owner} is declared ${type}, but the value is ${describe(value)}.`,

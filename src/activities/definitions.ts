@@ -1,0 +1,77 @@
+// Activities that read the factory's definitions for workflows, which may not touch files.
+import type { Settings } from '../config/settings.ts';
+import { WaybillError } from '../core/errors.ts';
+import { nearestName } from '../core/nearest-name.ts';
+import { resolveParameters } from '../core/pipeline/parameters.ts';
+import type { DefinitionActivities, LoadedPipeline, LoadPipelineInput } from '../core/pipeline/snapshot.ts';
+import {
+  type CompiledFactory,
+  type CompiledPipeline,
+  compileFactory,
+} from '../definitions/compile-factory.ts';
+import { readFactory } from '../definitions/factory.ts';
+import { globalParameters } from '../definitions/global-parameters.ts';
+import { overriddenKeys, verdictOn } from '../definitions/validate.ts';
+
+/** A message in a history stays readable: this many reasons are spelled out. */
+const MAX_REASONS = 20;
+
+/** The activities' implementation. Reads only; safe to repeat. */
+export function createDefinitionActivities(dependencies: {
+  settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>;
+}): DefinitionActivities {
+  const { settings } = dependencies;
+  return {
+    async loadPipeline(input: LoadPipelineInput): Promise<LoadedPipeline> {
+      const compiled = compileFactory(readFactory(settings.factoryDirectory), overriddenKeys(settings));
+      const pipeline = findPipeline(compiled, input.pipeline, settings.factoryDirectory);
+      const { snapshot } = pipeline;
+      const { verdict, reasons } = verdictOn(pipeline);
+      if (snapshot === undefined || verdict !== 'runnable')
+        throw notRunnable(input.pipeline, verdict, reasons);
+      const { dataFactory, values } = globalParameters(compiled.factory);
+      return {
+        dataFactory,
+        pipeline: snapshot,
+        datasets: Object.fromEntries(
+          pipeline.datasets.flatMap((resource) => {
+            const dataset = compiled.datasets.get(resource);
+            return dataset === undefined ? [] : [[resource.name.toLowerCase(), dataset]];
+          }),
+        ),
+        globalParameters: values,
+        parameters: resolveParameters(`pipeline "${snapshot.name}"`, pipeline.parameters, input.parameters, {
+          ignoreUnknown: input.ignoreUnknownParameters,
+        }),
+      };
+    },
+  };
+}
+
+function findPipeline(compiled: CompiledFactory, name: string, directory: string): CompiledPipeline {
+  const resource = compiled.factory.find('pipeline', name);
+  const found = compiled.pipelines.find((pipeline) => pipeline.resource === resource);
+  if (found !== undefined) return found;
+  // The file may be there and be no JSON: then that is the reason, not a missing name.
+  const broken = compiled.factory.unreadable
+    .flatMap(({ list }) => list)
+    .find(({ file }) => file.toLowerCase().endsWith(`pipeline/${name.toLowerCase()}.json`));
+  if (broken !== undefined)
+    throw new WaybillError('DEFINITION_INVALID', `${broken.file}: ${broken.reason}`, { file: broken.file });
+  const near = nearestName(name, compiled.factory.names('pipeline'));
+  throw new WaybillError(
+    'REFERENCE_MISSING',
+    `There is no pipeline "${name}" in ${directory}.${near === undefined ? '' : ` The nearest name is "${near}".`}`,
+    { pipeline: name },
+  );
+}
+
+function notRunnable(name: string, verdict: string, reasons: readonly string[]): WaybillError {
+  const shown = reasons.slice(0, MAX_REASONS).map((reason) => `\n- ${reason}`);
+  const more = reasons.length > MAX_REASONS ? `\n- and ${reasons.length - MAX_REASONS} more` : '';
+  return new WaybillError(
+    verdict === 'unsupported' ? 'DEFINITION_UNSUPPORTED' : 'DEFINITION_INVALID',
+    `Pipeline "${name}" cannot run:${shown.join('')}${more}`,
+    { pipeline: name, reasons: reasons.length },
+  );
+}

@@ -1,0 +1,360 @@
+// Turns one activity of a definition, and those inside it, into the form a run holds, reporting what is wrong.
+
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import { nearestName } from '../core/nearest-name.ts';
+import { findCycle } from '../core/pipeline/dag.ts';
+import type {
+  ActivityPolicy,
+  ActivitySnapshot,
+  DatasetUse,
+  Dependency,
+  DependencyCondition,
+} from '../core/pipeline/snapshot.ts';
+import { parseTimeSpan } from '../core/pipeline/time-span.ts';
+import { checkExpressions, type ExpressionScope } from './check-expressions.ts';
+import { unknownStore, unsupportedStore } from './compile-store.ts';
+import { isObject } from './factory.ts';
+import { parseWith } from './parse-resource.ts';
+import { didYouMean, type Problems } from './problem.ts';
+import { type ActivityDefinition, activitySchema, REQUIRED_PROPERTIES } from './schemas.ts';
+import { activityType, activityTypes, isRunnableActivity, storeType } from './types.ts';
+
+/** An ExecutePipeline's callee, with the names of the parameters it is given. */
+export interface PipelineUse {
+  readonly name: string;
+  readonly parameters: readonly string[];
+  readonly path: readonly PropertyKey[];
+}
+
+/** What compiling a pipeline's activities needs to know, and collects. */
+export interface PipelineContext {
+  readonly problems: Problems;
+  readonly scope: ExpressionScope;
+  readonly variables: readonly string[];
+  /** Names of the datasets and pipelines used, with the place of each reference. */
+  readonly datasets: { use: DatasetUse; path: readonly PropertyKey[] }[];
+  readonly pipelines: PipelineUse[];
+  readonly linkedServices: { name: string; path: readonly PropertyKey[] }[];
+  /** Every activity type met, for the coverage table. */
+  readonly types: string[];
+}
+
+/** ADF's documented default where the definition states none. */
+const DEFAULT_TIMEOUT = 7 * 24 * 3_600_000;
+const BLOCKS = ['activities', 'ifTrueActivities', 'ifFalseActivities', 'defaultActivities'] as const;
+const CONDITIONS: readonly DependencyCondition[] = ['Succeeded', 'Failed', 'Skipped', 'Completed'];
+
+export function compileActivities(
+  list: readonly JsonValue[],
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+): ActivitySnapshot[] {
+  const compiled: { activity: ActivitySnapshot; index: number }[] = [];
+  list.forEach((entry, index) => {
+    const place = [...path, index];
+    if (!isObject(entry)) {
+      context.problems.error(place, 'DEFINITION_INVALID', 'An activity is an object.');
+      return;
+    }
+    const parsed = parseWith(activitySchema, entry, place, context.problems);
+    if (parsed !== undefined) compiled.push({ activity: compileActivity(parsed, place, context), index });
+  });
+  const activities = compiled.map(({ activity }) => activity);
+  const names = activities.map(({ name }) => name);
+  const linked = compiled.map(({ activity, index }) =>
+    withSiblings(activity, names, [...path, index], context.problems),
+  );
+  const cycle = findCycle(linked);
+  if (cycle !== undefined)
+    context.problems.error(
+      path,
+      'DEFINITION_INVALID',
+      `Activities wait for each other: ${cycle.join(' → ')}.`,
+    );
+  return linked;
+}
+
+/** Checks that dependencies name siblings, in the siblings' own spelling. */
+function withSiblings(
+  activity: ActivitySnapshot,
+  names: readonly string[],
+  path: readonly PropertyKey[],
+  problems: Problems,
+): ActivitySnapshot {
+  const dependsOn = activity.dependsOn.map((dependency, index) => {
+    const wanted = dependency.activity;
+    const found =
+      names.find((name) => name === wanted) ??
+      names.find((name) => name.toLowerCase() === wanted.toLowerCase());
+    if (found !== undefined) return { ...dependency, activity: found };
+    problems.error(
+      [...path, 'dependsOn', index, 'activity'],
+      'REFERENCE_MISSING',
+      `"${activity.name}" depends on "${wanted}", which is not an activity beside it.`,
+      didYouMean(nearestName(wanted, names)),
+    );
+    return dependency;
+  });
+  return { ...activity, dependsOn };
+}
+
+function compileActivity(
+  parsed: ActivityDefinition,
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+): ActivitySnapshot {
+  const { problems } = context;
+  const type = activityType(parsed.type) ?? parsed.type;
+  context.types.push(type);
+  const inactiveAs = inactiveStatus(parsed);
+  const typeProperties = { ...(parsed.typeProperties as JsonObject) };
+  // What is switched off may be unfinished; Data Factory does not validate it either.
+  if (inactiveAs === undefined) checkType(parsed.type, type, typeProperties, path, problems);
+  if (type === 'Copy') moveMisplacedScript(typeProperties, path, problems);
+  const blocks = compileBlocks(type, typeProperties, path, context);
+  if (inactiveAs === undefined) {
+    const scope = type === 'Filter' ? { ...context.scope, item: true } : context.scope;
+    checkExpressions(typeProperties, [...path, 'typeProperties'], scope, problems);
+    checkUse(type, typeProperties, path, context);
+    useLinkedService(parsed as JsonObject, path, context);
+  }
+  const inputs = datasetUses(parsed.inputs, [...path, 'inputs'], context, inactiveAs === undefined);
+  const outputs = datasetUses(parsed.outputs, [...path, 'outputs'], context, inactiveAs === undefined);
+  if (type === 'Copy' && inactiveAs === undefined) checkCopy(typeProperties, inputs, outputs, path, problems);
+  return {
+    name: parsed.name,
+    type,
+    dependsOn: dependencies(parsed, path, problems),
+    policy: compilePolicy(parsed.policy, [...path, 'policy'], problems),
+    typeProperties,
+    ...(inactiveAs === undefined ? {} : { inactiveAs }),
+    ...(inputs.length === 0 ? {} : { inputs }),
+    ...(outputs.length === 0 ? {} : { outputs }),
+    ...(blocks === undefined ? {} : { blocks }),
+  };
+}
+
+function checkType(
+  written: string,
+  type: string,
+  typeProperties: JsonObject,
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  if (activityType(written) === undefined) {
+    problems.error(
+      [...path, 'type'],
+      'ACTIVITY_UNKNOWN',
+      `Data Factory has no activity type "${written}".`,
+      didYouMean(nearestName(written, activityTypes())),
+    );
+  } else if (!isRunnableActivity(type)) {
+    problems.error(
+      [...path, 'type'],
+      'DEFINITION_UNSUPPORTED',
+      `waybill does not run ${type} activities yet.`,
+    );
+  }
+  for (const property of REQUIRED_PROPERTIES[type] ?? []) {
+    if (typeProperties[property] === undefined || typeProperties[property] === null)
+      problems.error([...path, 'typeProperties'], 'DEFINITION_INVALID', `${type} needs "${property}".`);
+  }
+}
+
+function inactiveStatus(parsed: ActivityDefinition): ActivitySnapshot['inactiveAs'] {
+  if (parsed.state?.toLowerCase() !== 'inactive') return undefined;
+  const status = parsed.onInactiveMarkAs?.toLowerCase();
+  return status === 'failed' ? 'Failed' : status === 'skipped' ? 'Skipped' : 'Succeeded';
+}
+
+/** `preCopyScript` is the sink's, but is often written beside it. */
+function moveMisplacedScript(
+  typeProperties: JsonObject,
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  const script = typeProperties['preCopyScript'];
+  if (script === undefined) return;
+  problems.warn(
+    [...path, 'typeProperties', 'preCopyScript'],
+    'SHAPE_TOLERATED',
+    'preCopyScript belongs into "sink"; it is run as if it stood there.',
+    'Move it into "sink": Data Factory itself ignores it here.',
+  );
+  delete typeProperties['preCopyScript'];
+  const sink = typeProperties['sink'];
+  if (isObject(sink) && sink['preCopyScript'] === undefined)
+    typeProperties['sink'] = { ...sink, preCopyScript: script };
+}
+
+/** Compiles inner activities and takes them out of `typeProperties`. */
+function compileBlocks(
+  type: string,
+  typeProperties: JsonObject,
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+): Record<string, ActivitySnapshot[]> | undefined {
+  const inner = type === 'ForEach' ? { ...context, scope: { ...context.scope, item: true } } : context;
+  const blocks: Record<string, ActivitySnapshot[]> = {};
+  for (const block of BLOCKS) {
+    const list = typeProperties[block];
+    if (!Array.isArray(list)) continue;
+    blocks[block] = compileActivities(list, [...path, 'typeProperties', block], inner);
+    delete typeProperties[block];
+  }
+  const cases = typeProperties['cases'];
+  if (type === 'Switch' && Array.isArray(cases)) {
+    cases.forEach((entry, index) => {
+      if (!isObject(entry)) return;
+      const list = Array.isArray(entry['activities']) ? entry['activities'] : [];
+      const place = [...path, 'typeProperties', 'cases', index, 'activities'];
+      blocks[`case ${String(entry['value'])}`] = compileActivities(list, place, inner);
+    });
+    delete typeProperties['cases'];
+  }
+  return Object.keys(blocks).length === 0 ? undefined : blocks;
+}
+
+function checkUse(
+  type: string,
+  typeProperties: JsonObject,
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+): void {
+  if (type === 'ExecutePipeline') {
+    const pipeline = typeProperties['pipeline'];
+    const name = isObject(pipeline) ? pipeline['referenceName'] : undefined;
+    const place = [...path, 'typeProperties', 'pipeline', 'referenceName'];
+    const given = typeProperties['parameters'];
+    const parameters = isObject(given) ? Object.keys(given) : [];
+    if (typeof name === 'string') context.pipelines.push({ name, parameters, path: place });
+    else context.problems.error(place, 'DEFINITION_INVALID', 'ExecutePipeline needs pipeline.referenceName.');
+  }
+  const dataset = typeProperties['dataset'];
+  if (isObject(dataset) && typeof dataset['referenceName'] === 'string') {
+    const parameters = isObject(dataset['parameters']) ? dataset['parameters'] : {};
+    const use = { dataset: dataset['referenceName'], parameters };
+    context.datasets.push({ use, path: [...path, 'typeProperties', 'dataset'] });
+  }
+  if (type === 'Copy' && typeProperties['enableStaging'] === true)
+    useLinkedService(
+      typeProperties['stagingSettings'],
+      [...path, 'typeProperties', 'stagingSettings'],
+      context,
+    );
+  if (type !== 'SetVariable' && type !== 'AppendVariable') return;
+  const variable = typeProperties['variableName'];
+  if (typeof variable !== 'string' || typeProperties['setSystemVariable'] === true) return;
+  if (context.variables.some((name) => name.toLowerCase() === variable.toLowerCase())) return;
+  context.problems.error(
+    [...path, 'typeProperties', 'variableName'],
+    'REFERENCE_MISSING',
+    `The pipeline has no variable "${variable}".`,
+    didYouMean(nearestName(variable, context.variables)),
+  );
+}
+
+/** Notes the linked service that `owner.linkedServiceName` refers to. */
+function useLinkedService(
+  owner: JsonValue | undefined,
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+): void {
+  const reference = isObject(owner) ? owner['linkedServiceName'] : undefined;
+  const name = isObject(reference) ? reference['referenceName'] : undefined;
+  if (typeof name === 'string' && !name.includes('@'))
+    context.linkedServices.push({ name, path: [...path, 'linkedServiceName', 'referenceName'] });
+}
+
+function datasetUses(
+  references: ActivityDefinition['inputs'],
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+  active: boolean,
+): DatasetUse[] {
+  return (references ?? []).map((reference, index) => {
+    const use = { dataset: reference.referenceName, parameters: reference.parameters as JsonObject };
+    if (active) {
+      context.datasets.push({ use, path: [...path, index] });
+      checkExpressions(use.parameters, [...path, index, 'parameters'], context.scope, context.problems);
+    }
+    return use;
+  });
+}
+
+function checkCopy(
+  typeProperties: JsonObject,
+  inputs: DatasetUse[],
+  outputs: DatasetUse[],
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  for (const [list, uses] of [
+    ['inputs', inputs],
+    ['outputs', outputs],
+  ] as const) {
+    if (uses.length !== 1)
+      problems.error([...path, list], 'DEFINITION_INVALID', `Copy has exactly one dataset in "${list}".`);
+  }
+  for (const role of ['source', 'sink'] as const) {
+    const side = typeProperties[role];
+    const type = isObject(side) ? side['type'] : undefined;
+    const place = [...path, 'typeProperties', role, 'type'];
+    if (typeof type !== 'string') {
+      if (side !== undefined) problems.error(place, 'DEFINITION_INVALID', `The ${role} needs a "type".`);
+      continue;
+    }
+    const store = storeType(role, type);
+    if (store.verdict === 'unknown') unknownStore(role, type, place, problems);
+    if (store.verdict === 'unsupported') unsupportedStore(role, type, place, problems);
+    if (store.verdict === 'supported' && isObject(side)) typeProperties[role] = { ...side, type: store.type };
+  }
+}
+
+function dependencies(
+  parsed: ActivityDefinition,
+  path: readonly PropertyKey[],
+  problems: Problems,
+): Dependency[] {
+  return parsed.dependsOn.map(({ activity, dependencyConditions }, index) => ({
+    activity,
+    conditions: dependencyConditions.flatMap((written, position) => {
+      const known = CONDITIONS.find((condition) => condition.toLowerCase() === written.toLowerCase());
+      if (known !== undefined) return [known];
+      problems.error(
+        [...path, 'dependsOn', index, 'dependencyConditions', position],
+        'DEFINITION_INVALID',
+        `"${written}" is not one of ${CONDITIONS.join(', ')}.`,
+        didYouMean(nearestName(written, CONDITIONS)),
+      );
+      return [];
+    }),
+  }));
+}
+
+function compilePolicy(
+  policy: ActivityDefinition['policy'],
+  path: readonly PropertyKey[],
+  problems: Problems,
+): ActivityPolicy {
+  let timeout = DEFAULT_TIMEOUT;
+  if (policy.timeout !== undefined && policy.timeout !== null) {
+    const parsed = typeof policy.timeout === 'string' ? parseTimeSpan(policy.timeout) : undefined;
+    if (parsed !== undefined && parsed > 0) timeout = parsed;
+    else
+      problems.warn(
+        [...path, 'timeout'],
+        'PROPERTY_IGNORED',
+        `"${JSON.stringify(policy.timeout)}" is not a time span; 7 days hold.`,
+        'Write it as d.hh:mm:ss, such as "0.12:00:00".',
+      );
+  }
+  const interval = Number(policy.retryIntervalInSeconds ?? 30);
+  return {
+    timeout,
+    retry: (policy.retry ?? 0) as JsonValue,
+    retryIntervalSeconds: Number.isFinite(interval) && interval >= 0 ? interval : 30,
+    secureInput: policy.secureInput ?? false,
+    secureOutput: policy.secureOutput ?? false,
+  };
+}

@@ -1,0 +1,285 @@
+// Compiles a whole factory: every resource checked on its own, then everything that one resource says about another.
+import type { JsonValue } from '../core/json.ts';
+import { nearestName } from '../core/nearest-name.ts';
+import type { DatasetSnapshot, ParameterSpecification, PipelineSnapshot } from '../core/pipeline/snapshot.ts';
+import { compileActivities, type PipelineContext, type PipelineUse } from './compile-activity.ts';
+import {
+  compileDataset,
+  compileLinkedService,
+  type LinkedServiceDefinition,
+  type OverriddenKeys,
+  specificationsOf,
+  unsupportedStore,
+} from './compile-store.ts';
+import type { Factory, Resource, ResourceKind } from './factory.ts';
+import { globalParameters } from './global-parameters.ts';
+import { parseWith } from './parse-resource.ts';
+import { didYouMean } from './problem.ts';
+import { pipelineSchema } from './schemas.ts';
+import { storeType } from './types.ts';
+
+export interface CompiledPipeline {
+  readonly resource: Resource;
+  /** Absent where the file is not a pipeline at all. */
+  readonly snapshot?: PipelineSnapshot;
+  readonly parameters: Record<string, ParameterSpecification>;
+  readonly activityTypes: readonly string[];
+  /** The datasets it refers to. */
+  readonly datasets: readonly Resource[];
+  /** Everything it needs, directly or through others: its datasets, their linked services, pipelines it calls. */
+  readonly needs: readonly Resource[];
+}
+
+export interface CompiledFactory {
+  readonly factory: Factory;
+  readonly linkedServices: ReadonlyMap<Resource, LinkedServiceDefinition>;
+  readonly datasets: ReadonlyMap<Resource, DatasetSnapshot>;
+  readonly pipelines: readonly CompiledPipeline[];
+}
+
+interface Draft {
+  readonly resource: Resource;
+  readonly snapshot?: PipelineSnapshot;
+  readonly parameters: Record<string, ParameterSpecification>;
+  readonly context: PipelineContext;
+}
+
+/** Checks everything and never throws: what is wrong stands in the resources' `problems`. */
+export function compileFactory(factory: Factory, overridden: OverriddenKeys): CompiledFactory {
+  const linkedServices = new Map<Resource, LinkedServiceDefinition>();
+  const datasets = new Map<Resource, DatasetSnapshot>();
+  const globals = Object.keys(globalParameters(factory).values);
+  const drafts = new Map<Resource, Draft>();
+  for (const resource of factory.resources) {
+    if (resource.kind === 'linkedService') {
+      const compiled = compileLinkedService(resource, factory, overridden);
+      if (compiled !== undefined) linkedServices.set(resource, compiled);
+    } else if (resource.kind === 'dataset') {
+      const compiled = compileDataset(resource, factory);
+      if (compiled !== undefined) datasets.set(resource, compiled);
+    } else if (resource.kind === 'pipeline') {
+      drafts.set(resource, compileDraft(resource, globals));
+    }
+  }
+  const linker = new Linker(factory, linkedServices, datasets, drafts);
+  return { factory, linkedServices, datasets, pipelines: linker.link() };
+}
+
+function compileDraft(resource: Resource, globals: readonly string[]): Draft {
+  const { problems, path } = resource;
+  const parsed = parseWith(pipelineSchema, resource.properties, path, problems);
+  const parameters = specificationsOf(parsed?.parameters ?? {});
+  const variables = specificationsOf(parsed?.variables ?? {});
+  const list = (parsed?.activities ?? []) as JsonValue[];
+  const names: string[] = [];
+  collectNames(list, names);
+  const context: PipelineContext = {
+    problems,
+    variables: Object.keys(variables),
+    scope: {
+      parameters: Object.keys(parameters),
+      globalParameters: globals,
+      variables: Object.keys(variables),
+      activities: names,
+      trigger: true,
+    },
+    datasets: [],
+    pipelines: [],
+    linkedServices: [],
+    types: [],
+  };
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name.toLowerCase()))
+      problems.error(
+        [...path, 'activities'],
+        'DEFINITION_INVALID',
+        `Two activities are named "${name}".`,
+        'Activity names are unique within a pipeline, also across loops and branches.',
+      );
+    seen.add(name.toLowerCase());
+  }
+  if (parsed === undefined) return { resource, parameters, context };
+  const activities = compileActivities(list, [...path, 'activities'], context);
+  return { resource, parameters, context, snapshot: { name: resource.name, activities, variables } };
+}
+
+/** The names of activities at every level: expressions may refer to any of them. */
+function collectNames(value: JsonValue, names: string[]): void {
+  if (Array.isArray(value)) {
+    for (const entry of value) {
+      if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) continue;
+      if (typeof entry['name'] === 'string' && typeof entry['type'] === 'string') names.push(entry['name']);
+      const inner = entry['typeProperties'];
+      if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) continue;
+      for (const block of ['activities', 'ifTrueActivities', 'ifFalseActivities', 'defaultActivities'])
+        collectNames(inner[block] ?? null, names);
+      if (Array.isArray(inner['cases'])) {
+        for (const branch of inner['cases'])
+          if (typeof branch === 'object' && branch !== null && !Array.isArray(branch))
+            collectNames(branch['activities'] ?? null, names);
+      }
+    }
+  }
+}
+
+/** Resolves references between resources. */
+class Linker {
+  private readonly factory: Factory;
+  private readonly linkedServices: ReadonlyMap<Resource, LinkedServiceDefinition>;
+  private readonly datasets: ReadonlyMap<Resource, DatasetSnapshot>;
+  private readonly drafts: ReadonlyMap<Resource, Draft>;
+  /** Resources whose store type has been found unsupported: said once each. */
+  private readonly reported = new Set<Resource>();
+
+  constructor(
+    factory: Factory,
+    linkedServices: ReadonlyMap<Resource, LinkedServiceDefinition>,
+    datasets: ReadonlyMap<Resource, DatasetSnapshot>,
+    drafts: ReadonlyMap<Resource, Draft>,
+  ) {
+    this.factory = factory;
+    this.linkedServices = linkedServices;
+    this.datasets = datasets;
+    this.drafts = drafts;
+  }
+
+  link(): CompiledPipeline[] {
+    const direct = new Map<
+      Resource,
+      { stores: Set<Resource>; datasets: Set<Resource>; calls: Set<Resource> }
+    >();
+    for (const draft of this.drafts.values()) {
+      const datasets = new Set<Resource>();
+      const stores = new Set<Resource>();
+      const calls = new Set<Resource>();
+      for (const { use, path } of draft.context.datasets)
+        this.linkDataset(draft, use.dataset, Object.keys(use.parameters), path, datasets, stores);
+      for (const { name, path } of draft.context.linkedServices) {
+        const found = this.find('linkedService', name, path, draft);
+        if (found !== undefined) this.useLinkedService(found, stores);
+      }
+      for (const use of draft.context.pipelines) {
+        const found = this.find('pipeline', use.name, use.path, draft);
+        if (found !== undefined) {
+          calls.add(found);
+          this.checkCall(draft, found, use);
+        }
+      }
+      direct.set(draft.resource, { stores, datasets, calls });
+    }
+    return [...this.drafts.values()].map((draft) => {
+      const needs = new Set<Resource>();
+      const queue = [draft.resource];
+      const called = new Set<Resource>();
+      for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
+        for (const store of direct.get(next)?.stores ?? []) needs.add(store);
+        for (const call of direct.get(next)?.calls ?? []) {
+          if (called.has(call)) continue;
+          called.add(call);
+          needs.add(call);
+          queue.push(call);
+        }
+      }
+      if (called.has(draft.resource))
+        draft.resource.problems.error(
+          [...draft.resource.path, 'activities'],
+          'DEFINITION_INVALID',
+          `Pipeline "${draft.resource.name}" ends up calling itself.`,
+        );
+      return {
+        resource: draft.resource,
+        ...(draft.snapshot === undefined ? {} : { snapshot: draft.snapshot }),
+        parameters: draft.parameters,
+        activityTypes: draft.context.types,
+        datasets: [...(direct.get(draft.resource)?.datasets ?? [])],
+        needs: [...needs],
+      };
+    });
+  }
+
+  private find(
+    kind: ResourceKind,
+    name: string,
+    path: readonly PropertyKey[],
+    draft: Draft,
+  ): Resource | undefined {
+    const found = this.factory.find(kind, name);
+    if (found === undefined) {
+      const near = nearestName(name, this.factory.names(kind));
+      const what = kind === 'linkedService' ? 'linked service' : kind;
+      draft.resource.problems.error(
+        path,
+        'REFERENCE_MISSING',
+        `There is no ${what} "${name}".`,
+        didYouMean(near),
+      );
+    }
+    return found;
+  }
+
+  private linkDataset(
+    draft: Draft,
+    name: string,
+    given: readonly string[],
+    path: readonly PropertyKey[],
+    datasets: Set<Resource>,
+    stores: Set<Resource>,
+  ): void {
+    const resource = this.find('dataset', name, [...path, 'referenceName'], draft);
+    if (resource === undefined) return;
+    datasets.add(resource);
+    stores.add(resource);
+    const dataset = this.datasets.get(resource);
+    if (dataset === undefined) return;
+    this.checkGiven(draft, `dataset "${resource.name}"`, dataset.parameters, given, [...path, 'parameters']);
+    if (storeType('dataset', dataset.type).verdict === 'unsupported' && !this.reported.has(resource)) {
+      this.reported.add(resource);
+      unsupportedStore('dataset', dataset.type, [...resource.path, 'type'], resource.problems);
+    }
+    const linkedService = this.factory.find('linkedService', dataset.linkedService);
+    if (linkedService !== undefined) this.useLinkedService(linkedService, stores);
+  }
+
+  private useLinkedService(resource: Resource, stores: Set<Resource>): void {
+    stores.add(resource);
+    const type = this.linkedServices.get(resource)?.type;
+    if (type === undefined || this.reported.has(resource)) return;
+    if (storeType('linkedService', type).verdict !== 'unsupported') return;
+    this.reported.add(resource);
+    unsupportedStore('linkedService', type, [...resource.path, 'type'], resource.problems);
+  }
+
+  private checkCall(draft: Draft, callee: Resource, use: PipelineUse): void {
+    const declared = this.drafts.get(callee)?.parameters;
+    if (declared === undefined) return;
+    const path = [...use.path.slice(0, -2), 'parameters'];
+    this.checkGiven(draft, `pipeline "${callee.name}"`, declared, use.parameters, path);
+  }
+
+  /** Parameters that get no value are errors; values for parameters that do not exist have no effect. */
+  private checkGiven(
+    draft: Draft,
+    owner: string,
+    declared: Record<string, ParameterSpecification>,
+    given: readonly string[],
+    path: readonly PropertyKey[],
+  ): void {
+    const { problems } = draft.resource;
+    const lower = new Set(given.map((name) => name.toLowerCase()));
+    for (const [name, { defaultValue }] of Object.entries(declared)) {
+      if (defaultValue === undefined && !lower.has(name.toLowerCase()))
+        problems.error(path, 'PARAMETER_MISSING', `${owner} needs a value for "${name}".`);
+    }
+    const names = Object.keys(declared);
+    for (const name of given) {
+      if (names.some((other) => other.toLowerCase() === name.toLowerCase())) continue;
+      problems.warn(
+        [...path, name],
+        'PROPERTY_IGNORED',
+        `${owner} has no parameter "${name}".`,
+        didYouMean(nearestName(name, names)),
+      );
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// Datasets and linked services: checks them once and keeps what the runtime needs of them.
+import type { JsonObject } from '../core/json.ts';
+import { nearestName } from '../core/nearest-name.ts';
+import type { DatasetSnapshot, ParameterSpecification } from '../core/pipeline/snapshot.ts';
+import { checkExpressions } from './check-expressions.ts';
+import { type Factory, isObject, type Resource } from './factory.ts';
+import { parseWith } from './parse-resource.ts';
+import { didYouMean, type Problems } from './problem.ts';
+import { datasetSchema, linkedServiceSchema } from './schemas.ts';
+import { type StoreRole, SUPPORTED, storeType } from './types.ts';
+
+export interface LinkedServiceDefinition {
+  readonly name: string;
+  /** ADF's type; in ADF's spelling where waybill has a connector. */
+  readonly type: string;
+  readonly typeProperties: JsonObject;
+  readonly parameters: Record<string, ParameterSpecification>;
+}
+
+/** Linked services' typeProperties that settings replace, by name; only the keys matter here. */
+export type OverriddenKeys = (linkedService: string) => readonly string[];
+
+/** zod leaves `undefined` behind for what is absent; snapshots do not. */
+export const specificationsOf = (
+  parsed: Record<string, { type: string; defaultValue?: unknown }>,
+): Record<string, ParameterSpecification> =>
+  Object.fromEntries(
+    Object.entries(parsed).map(([name, { type, defaultValue }]) => [
+      name,
+      (defaultValue === undefined ? { type } : { type, defaultValue }) as ParameterSpecification,
+    ]),
+  );
+
+export function compileLinkedService(
+  resource: Resource,
+  factory: Factory,
+  overridden: OverriddenKeys,
+): LinkedServiceDefinition | undefined {
+  const { problems, path } = resource;
+  const parsed = parseWith(linkedServiceSchema, resource.properties, path, problems);
+  if (parsed === undefined) return undefined;
+  const typeProperties = parsed.typeProperties as JsonObject;
+  const store = storeType('linkedService', parsed.type);
+  if (store.verdict === 'unknown') unknownStore('linkedService', parsed.type, [...path, 'type'], problems);
+  const keys = new Set(overridden(resource.name).map((key) => key.toLowerCase()));
+  checkExpressions(
+    typeProperties,
+    [...path, 'typeProperties'],
+    { linkedService: Object.keys(parsed.parameters), globalParameters: [] },
+    problems,
+  );
+  if ('encryptedCredential' in typeProperties && keys.size === 0) {
+    problems.warn(
+      [...path, 'typeProperties', 'encryptedCredential'],
+      'SECRET_OPAQUE',
+      'Only Azure can open encryptedCredential.',
+      `Set [linkedService.${resource.name}] password in waybill.toml, or use a Key Vault reference.`,
+    );
+  }
+  checkVaults(resource, typeProperties, factory, keys);
+  return {
+    name: resource.name,
+    type: store.verdict === 'supported' ? store.type : parsed.type,
+    typeProperties,
+    parameters: specificationsOf(parsed.parameters),
+  };
+}
+
+/** Every Key Vault reference that settings do not replace needs its linked service. */
+function checkVaults(
+  resource: Resource,
+  typeProperties: JsonObject,
+  factory: Factory,
+  keys: ReadonlySet<string>,
+): void {
+  for (const [key, value] of Object.entries(typeProperties)) {
+    if (keys.has(key.toLowerCase()) || !isObject(value) || value['type'] !== 'AzureKeyVaultSecret') continue;
+    const vault = isObject(value['store']) ? value['store']['referenceName'] : undefined;
+    if (typeof vault === 'string' && factory.find('linkedService', vault) !== undefined) continue;
+    resource.problems.error(
+      [...resource.path, 'typeProperties', key, 'store', 'referenceName'],
+      'REFERENCE_MISSING',
+      `There is no linked service "${String(vault)}" for the vault of "${key}".`,
+      didYouMean(nearestName(String(vault), factory.names('linkedService'))) ??
+        `Or set [linkedService.${resource.name}] ${key} in waybill.toml.`,
+    );
+  }
+}
+
+export function compileDataset(resource: Resource, factory: Factory): DatasetSnapshot | undefined {
+  const { problems, path } = resource;
+  const parsed = parseWith(datasetSchema, resource.properties, path, problems);
+  if (parsed === undefined) return undefined;
+  const store = storeType('dataset', parsed.type);
+  if (store.verdict === 'unknown') unknownStore('dataset', parsed.type, [...path, 'type'], problems);
+  const { referenceName, parameters } = parsed.linkedServiceName;
+  if (factory.find('linkedService', referenceName) === undefined) {
+    problems.error(
+      [...path, 'linkedServiceName', 'referenceName'],
+      'REFERENCE_MISSING',
+      `There is no linked service "${referenceName}".`,
+      didYouMean(nearestName(referenceName, factory.names('linkedService'))),
+    );
+  }
+  const scope = { dataset: Object.keys(parsed.parameters), globalParameters: [] };
+  checkExpressions(parsed.typeProperties as JsonObject, [...path, 'typeProperties'], scope, problems);
+  checkExpressions(parameters as JsonObject, [...path, 'linkedServiceName', 'parameters'], scope, problems);
+  return {
+    type: store.verdict === 'supported' ? store.type : parsed.type,
+    linkedService: referenceName,
+    linkedServiceParameters: parameters as JsonObject,
+    parameters: specificationsOf(parsed.parameters),
+    typeProperties: parsed.typeProperties as JsonObject,
+  };
+}
+
+const ROLE_NAMES: Readonly<Record<StoreRole, string>> = {
+  linkedService: 'linked service',
+  dataset: 'dataset',
+  source: 'source',
+  sink: 'sink',
+};
+
+export function unknownStore(
+  role: StoreRole,
+  type: string,
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  problems.error(
+    path,
+    'STORE_UNKNOWN',
+    `${ROLE_NAMES[role]} type "${type}" is not one waybill knows.`,
+    didYouMean(nearestName(type, SUPPORTED[role])),
+  );
+}
+
+/** Reports a store type that Data Factory has and waybill has not. */
+export function unsupportedStore(
+  role: StoreRole,
+  type: string,
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  problems.error(
+    path,
+    'DEFINITION_UNSUPPORTED',
+    `waybill has no connector for ${ROLE_NAMES[role]} type "${type}" yet.`,
+  );
+}

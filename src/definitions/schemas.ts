@@ -1,0 +1,83 @@
+// zod schemas of what the runtime reads from definitions. Loose: other properties pass through untouched.
+import { z } from 'zod';
+
+const object = z.record(z.string(), z.json());
+
+const parameterSpecification = z.looseObject({
+  type: z.string().default('String'),
+  defaultValue: z.json().optional(),
+});
+/** `parameters` and `variables`; real files write null or leave them out. */
+const specifications = z.preprocess((value) => value ?? {}, z.record(z.string(), parameterSpecification));
+
+const reference = z.looseObject({
+  referenceName: z.string(),
+  parameters: z.preprocess((value) => value ?? {}, object),
+});
+
+export const linkedServiceSchema = z.looseObject({
+  type: z.string(),
+  typeProperties: z.preprocess((value) => value ?? {}, object),
+  parameters: specifications,
+});
+
+export const datasetSchema = z.looseObject({
+  type: z.string(),
+  linkedServiceName: reference,
+  typeProperties: z.preprocess((value) => value ?? {}, object),
+  parameters: specifications,
+});
+
+export const pipelineSchema = z.looseObject({
+  activities: z.preprocess((value) => value ?? [], z.array(object)),
+  parameters: specifications,
+  variables: specifications,
+});
+
+/** Scalars that Data Factory also takes as an expression object or text. */
+const flag = z.union([z.boolean(), z.string().transform((text) => text.trim().toLowerCase() === 'true')]);
+
+export const activitySchema = z.looseObject({
+  name: z.string().min(1),
+  type: z.string().min(1),
+  state: z.string().optional(),
+  onInactiveMarkAs: z.string().optional(),
+  dependsOn: z.preprocess(
+    (value) => value ?? [],
+    z.array(
+      z.looseObject({
+        activity: z.string(),
+        dependencyConditions: z.array(z.string()).default(['Succeeded']),
+      }),
+    ),
+  ),
+  policy: z.preprocess(
+    (value) => value ?? {},
+    z.looseObject({
+      timeout: z.json().optional(),
+      retry: z.json().optional(),
+      retryIntervalInSeconds: z.json().optional(),
+      secureInput: flag.optional(),
+      secureOutput: flag.optional(),
+    }),
+  ),
+  typeProperties: z.preprocess((value) => value ?? {}, object),
+  inputs: z.array(reference).optional(),
+  outputs: z.array(reference).optional(),
+});
+export type ActivityDefinition = z.infer<typeof activitySchema>;
+
+/** The typed properties that control flow cannot run without, by activity type. */
+export const REQUIRED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
+  AppendVariable: ['variableName', 'value'],
+  Copy: ['source', 'sink'],
+  ExecutePipeline: ['pipeline'],
+  Fail: ['message', 'errorCode'],
+  Filter: ['items', 'condition'],
+  ForEach: ['items', 'activities'],
+  IfCondition: ['expression'],
+  SetVariable: ['variableName', 'value'],
+  Switch: ['on'],
+  Until: ['expression', 'activities'],
+  Wait: ['waitTimeInSeconds'],
+};
