@@ -10,7 +10,7 @@ import { signalGroup } from './process-group.ts';
 import type { Resources } from './resources.ts';
 
 /** Where EMR keeps the logs of bootstrap actions of the master node, which is this machine. */
-export const MASTER_NODE = 'i-00000000000000000';
+const MASTER_NODE = 'i-00000000000000000';
 
 export class BootstrapRun {
   readonly #resources: Resources;

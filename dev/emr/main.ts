@@ -48,8 +48,8 @@ async function main(): Promise<void> {
     if (!value) throw new Error(`--${name} is missing; --help tells what it is`);
     return value;
   };
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, EMR_ACCESS_KEY_ID } = environment();
-  if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
+  const { env } = process;
+  if (!env['AWS_ACCESS_KEY_ID'] || !env['AWS_SECRET_ACCESS_KEY']) {
     throw new Error(
       'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set: S3 is read with signed requests',
     );
@@ -57,11 +57,11 @@ async function main(): Promise<void> {
   const s3Endpoint = given('s3-endpoint');
   const classData =
     values['class-data'] && existsSync(values['class-data']) ? resolve(values['class-data']) : undefined;
-  const region = AWS_REGION ?? 'us-east-1';
+  const region = env['AWS_REGION'] ?? 'us-east-1';
   const objects = new ObjectStore(s3Endpoint, region);
   const server = new EmrServer({
     stateDirectory: resolve(given('state-dir')),
-    accessKeyId: EMR_ACCESS_KEY_ID,
+    accessKeyId: env['EMR_ACCESS_KEY_ID'],
     timing: {
       provisioningMs: Number(values['provisioning-ms']),
       idleSecondMs: Number(values['idle-second-ms']),
@@ -79,9 +79,6 @@ async function main(): Promise<void> {
       },
     },
   });
-  const port = await server.listen(Number(values.port));
-  process.stdout.write(`${JSON.stringify({ ready: true, port })}\n`);
-
   let stopping = false;
   const stop = (): void => {
     if (stopping) return;
@@ -97,15 +94,9 @@ async function main(): Promise<void> {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-}
 
-function environment(): Partial<Record<string, string>> & {
-  AWS_ACCESS_KEY_ID?: string;
-  AWS_SECRET_ACCESS_KEY?: string;
-  AWS_REGION?: string;
-  EMR_ACCESS_KEY_ID?: string;
-} {
-  return process.env;
+  const port = await server.listen(Number(values.port));
+  process.stdout.write(`${JSON.stringify({ ready: true, port })}\n`);
 }
 
 main().catch((error: unknown) => {

@@ -34,6 +34,10 @@ export class EmrServer {
     this.#options = options;
     this.#store = new Store(options.stateDirectory);
     this.#http = createServer((request, response) => void this.#serve(request, response));
+    // Longer than clients keep idle connections: else a request may meet a connection that is just being closed, and
+    // its sender cannot know whether it was carried out.
+    this.#http.keepAliveTimeout = 75_000;
+    this.#http.headersTimeout = 80_000;
     this.#context = {
       store: this.#store,
       life: (record) => this.#life(record),

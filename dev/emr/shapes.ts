@@ -34,7 +34,7 @@ export const tag = z.looseObject({
   Value: z.string().optional(),
 }) as unknown as z.ZodType<Tag>;
 
-export const configuration: z.ZodType<Configuration> = z.lazy(() =>
+const configuration: z.ZodType<Configuration> = z.lazy(() =>
   z.looseObject({
     Classification: z.string().optional(),
     Properties: z.record(z.string(), z.string()).optional(),

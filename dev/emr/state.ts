@@ -18,7 +18,7 @@ export type ClusterState =
   | 'TERMINATED'
   | 'TERMINATED_WITH_ERRORS';
 
-export type ClusterReasonCode =
+type ClusterReasonCode =
   | 'INTERNAL_ERROR'
   | 'VALIDATION_ERROR'
   | 'BOOTSTRAP_FAILURE'
@@ -63,7 +63,7 @@ export interface StepRecord {
 }
 
 /** What a cluster is, as DescribeCluster answers it. */
-export interface ClusterView {
+interface ClusterView {
   Id: string;
   Name: string;
   ClusterArn: string;
@@ -105,7 +105,7 @@ export interface ClusterRecord {
   groups: GroupRecord[];
   bootstrapActions: BootstrapActionConfig[];
   managedScaling?: unknown;
-  /** Seconds of idleness after which the cluster ends itself; set together with `idlePolicySince`. */
+  /** Seconds of idleness after which the cluster ends itself. */
   idleTimeout?: number;
   /** Since when the cluster has nothing to do: the later of becoming WAITING and of the policy being put. */
   idleSince?: number;
@@ -119,11 +119,6 @@ export function nowSeconds(): number {
 /** True when the cluster ends or has ended and accepts no change. */
 export function isEnding(cluster: ClusterRecord): boolean {
   return cluster.view.Status.State.startsWith('TERMINAT');
-}
-
-/** True when the cluster has ended. */
-export function isEnded(cluster: ClusterRecord): boolean {
-  return cluster.view.Status.State.startsWith('TERMINATED');
 }
 
 /** True while the step has not reached a final state. */

@@ -1,5 +1,6 @@
 // Says which program a step runs, after bringing the files it names from S3 to this machine.
-import { chmod } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Configuration } from '@aws-sdk/client-emr';
 import { type ObjectStore, parseS3Uri } from './object-store.ts';
@@ -88,12 +89,17 @@ export async function planStep(
   };
 }
 
-/** Downloads an S3 file into the directory and gives its local path; other paths stay. Honours Spark's `file#name`. */
+/**
+ * Downloads an S3 file into the directory and gives its local path; other paths stay. Honours Spark's `file#name`.
+ * Where two files have the same name, the later one gets a directory of its own.
+ */
 async function localise(uri: string, directory: string, objects: ObjectStore): Promise<string> {
   const at = parseS3Uri(uri);
   if (!at) return uri;
   const [key, alias] = at.key.split('#', 2) as [string, string | undefined];
-  const file = join(directory, alias ? basename(alias) : basename(key));
+  const name = basename(alias ?? key);
+  const taken = existsSync(join(directory, name));
+  const file = join(taken ? await mkdtemp(join(directory, 'file-')) : directory, name);
   await objects.download(`s3://${at.bucket}/${key}`, file);
   return alias ? `${file}#${alias}` : file;
 }

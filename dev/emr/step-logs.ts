@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { logEvent } from './log.ts';
 import type { ObjectStore } from './object-store.ts';
 
-export const STEP_LOGS = ['controller', 'stderr', 'stdout', 'syslog'] as const;
+const STEP_LOGS = ['controller', 'stderr', 'stdout', 'syslog'] as const;
 export type StepLogName = (typeof STEP_LOGS)[number];
 
 export class StepLogs {

@@ -126,6 +126,8 @@ export class StepRun {
       SPARK_HOME: spark.sparkHome,
       SPARK_LOCAL_DIRS: join(this.#work, 'tmp'),
       SPARK_LOCAL_IP: '127.0.0.1',
+      // The small JVM that only puts the command line together.
+      SPARK_LAUNCHER_OPTS: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
       TMPDIR: join(this.#work, 'tmp'),
       PYSPARK_PYTHON: spark.python,
       PYSPARK_DRIVER_PYTHON: spark.python,

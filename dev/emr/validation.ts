@@ -9,7 +9,7 @@ import type { z } from 'zod';
 import { type ServiceError, serialization, validation } from './errors.ts';
 
 /** Steps in one AddJobFlowSteps request, and pending or running steps of a cluster. */
-export const MOST_STEPS = 256;
+const MOST_STEPS = 256;
 
 /** The input as its schema types it, or an error in the service's words. */
 export function parseInput<T>(schema: z.ZodType<T>, input: unknown): T {
