@@ -212,7 +212,7 @@ const emr: Engine = {
     };
   },
   ready: 'announces',
-  version: async () => `Spark ${await pinned('pyspark')}, Delta ${await pinned('delta-spark')}`,
+  version: async () => `Spark ${await pin('pyspark')}, Delta ${await pin('delta-spark')}`,
 };
 
 /** All engines, each after those it needs. */
@@ -254,7 +254,12 @@ async function ensurePostgresData(config: WorldConfig): Promise<string> {
     () => true,
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   );
-  if (exists) return data;
+  if (exists) {
+    // The supervisor has just made sure that nothing works in this directory. PostgreSQL itself only looks whether
+    // the process of its last start exists, and one that was killed may exist as a zombie for some time.
+    await rm(join(data, 'postmaster.pid'), { force: true });
+    return data;
+  }
   const { template, user } = config.setup.postgres;
   await mkdir(dirname(data), { recursive: true, mode: 0o755 });
   await rm(`${data}.new`, { recursive: true, force: true });
@@ -268,5 +273,9 @@ async function ensurePostgresData(config: WorldConfig): Promise<string> {
 }
 
 async function pinned(name: string): Promise<string> {
-  return `${name} ${(await readVersions()).get(name) ?? ''}`;
+  return `${name} ${await pin(name)}`;
+}
+
+async function pin(name: string): Promise<string> {
+  return (await readVersions()).get(name) ?? '';
 }

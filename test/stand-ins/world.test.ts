@@ -1,6 +1,6 @@
 // The local world's promises: it comes up again as it was, and when it is down nothing of it is left.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -36,11 +36,18 @@ test('two callers at once get the same world', async () => {
   assert.equal(marked().filter((process) => process.includes('supervisor-main')).length, 1);
 });
 
-test('listens on loopback only', () => {
-  const world = new Set(ports());
-  const open = listeners().filter(({ port }) => world.has(port));
-  assert.equal(open.length, world.size);
-  for (const { address } of open) assert.equal(address, '127.0.0.1');
+test('listens on loopback only, on every port that any of its processes opens', () => {
+  const own = new Set(markedPids().flatMap(sockets));
+  const open = listeners().filter(({ inode }) => own.has(inode));
+  for (const port of ports())
+    assert.ok(
+      open.some((listener) => listener.port === port),
+      `port ${port}`,
+    );
+  assert.deepEqual(
+    open.filter(({ address }) => !address.startsWith('127.')),
+    [],
+  );
 });
 
 test('keeps its secrets to its owner and out of the state and the settings', async () => {
@@ -148,25 +155,37 @@ function ports(): number[] {
   return Object.values(worldStatus(name)?.engines ?? {}).flatMap((engine) => Object.values(engine.ports));
 }
 
-/** Command lines of all processes that carry this world's mark; read here, not by the code under test. */
-function marked(): string[] {
+/** All processes that carry this world's mark; found here, not by the code under test. */
+function markedPids(): string[] {
   const mark = `WAYBILL_WORLD=${worldDirectory(name)}`;
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((pid) => {
-      try {
-        const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-        return variables.includes(mark)
-          ? [readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')]
-          : [];
-      } catch {
-        return [];
-      }
-    });
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(mark);
+    } catch {
+      return false;
+    }
+  });
 }
 
-/** Listening TCP sockets of this machine, from /proc/net/tcp and tcp6. */
-function listeners(): { address: string; port: number }[] {
+/** Their command lines. */
+function marked(): string[] {
+  return markedPids().map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '));
+}
+
+/** Inodes of the sockets a process holds. */
+function sockets(pid: string): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Listening TCP sockets of this machine (state 0A in /proc/net/tcp and tcp6). */
+function listeners(): { address: string; port: number; inode: string }[] {
   return ['tcp', 'tcp6'].flatMap((file) =>
     readFileSync(`/proc/net/${file}`, 'utf8')
       .split('\n')
@@ -175,11 +194,10 @@ function listeners(): { address: string; port: number }[] {
       .filter((fields) => fields[3] === '0A')
       .map((fields) => {
         const [host = '', port = ''] = (fields[1] ?? '').split(':');
-        const bytes =
-          host.length === 8
-            ? (host.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16))
-            : [host];
-        return { address: bytes.join('.'), port: Number.parseInt(port, 16) };
+        // IPv4 is one little-endian word; an IPv6 address is left as it is, and would not pass for loopback.
+        const bytes = (host.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16));
+        const address = host.length === 8 ? bytes.join('.') : host;
+        return { address, port: Number.parseInt(port, 16), inode: fields[9] ?? '' };
       }),
   );
 }
