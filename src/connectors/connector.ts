@@ -95,7 +95,7 @@ export interface CopySink {
   writeChunk(chunk: number, generation: number, plan: StoredPlan, rows: MeasuredRows): Promise<ChunkFigures>;
   /** Makes all chunks visible at once; the second call returns the first one's result. */
   publish(epoch: number): Promise<PublishResult>;
-  /** Removes staging of this copy. Its ledger entries stay: they are the proof. */
+  /** Removes staging of this copy. Ledger entries of a published copy stay: they are the proof. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 import type { CopySink, CopySource, LedgerState, StoredPlan } from '../../connectors/connector.ts';
 import type { CopyPlan } from '../../core/copy/activities.ts';
 import { mapColumns } from '../../core/copy/mapping.ts';
+import { parallelCopies } from '../../core/copy/options.ts';
 import type { CopyInput } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
 import { type Column, isFloat } from '../../core/types/column.ts';
@@ -68,7 +69,7 @@ const makePlan = async (
   const columns = await source.columns();
   const mapped = mapColumns(columns, await sinkColumns(sink, columns, target), input.options['translator']);
   const verify = verifies(input);
-  const { ranges, rows, sourceState } = await source.plan(parallelCopies(input));
+  const { ranges, rows, sourceState } = await source.plan(parallelCopies(input.options));
   const plan: StoredPlan = {
     columns: mapped,
     sourceState,
@@ -78,12 +79,6 @@ const makePlan = async (
     notes: notesFor(input, sink, { columns: mapped, verify }),
   };
   return sink.storePlan(plan, ranges);
-};
-
-/** ADF's parallelCopies; 2 where the definition does not say, which keeps two cores busy. */
-const parallelCopies = (input: CopyInput): number => {
-  const given = Number(input.options['parallelCopies'] ?? 0);
-  return Number.isInteger(given) && given > 0 ? given : 2;
 };
 
 /** Finds the copy's plan in the sink's ledger, or makes and stores it. Fences attempts made under an older epoch. */

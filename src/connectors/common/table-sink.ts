@@ -196,8 +196,18 @@ export class TableSink implements CopySink {
     return this.#totals();
   }
 
+  /** A copy that was not published goes altogether, ledger entries first, so that a rerun starts anew. */
   async cleanUp(): Promise<void> {
     await this.#resolveTarget();
+    await this.#store.execute(this.#store.dialect.createLedger(this.#ledger));
+    const key = `${this.#c('copy_key')} = ${this.#store.dialect.literal(this.#key)}`;
+    await this.#inTransaction(async () => {
+      await this.#store.execute(
+        `DELETE FROM ${this.#ledgerTable} WHERE ${key} AND NOT EXISTS (SELECT 1 FROM ${this.#ledgerTable} AS p ` +
+          `WHERE p.${key} AND p.${this.#c('chunk')} = ${WHOLE} AND p.${this.#c('state')} = 'published')`,
+      );
+      return true;
+    });
     await this.#store.execute(this.#store.dialect.dropTable(this.#staging));
     await this.#store.removeStaged();
   }

@@ -1,0 +1,211 @@
+// One copy: plan, chunks in parallel, publish, clean up. Rows stay in the activities; the history holds their figures.
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  ContinueAsNew,
+  continueAsNew,
+  defineQuery,
+  isCancellation,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { ChunkResult, CopyActivities, CopyPlan } from '../core/copy/activities.ts';
+import { parallelCopies } from '../core/copy/options.ts';
+import { copyOutput } from '../core/copy/output.ts';
+import type { CopyInput, CopyOutput, CopyProgress } from '../core/copy.ts';
+
+/** Answers with what is committed so far. */
+export const copyProgress = defineQuery<CopyProgress>('progress');
+
+/** What one run of the workflow hands to the next when it continues as new. */
+export interface CopyCarry {
+  readonly plan: CopyPlan;
+  /** Every chunk below this one is committed. */
+  readonly nextChunk: number;
+  readonly rowsDone: number;
+  readonly bytesDone: number;
+  readonly started: number;
+  readonly copyingFrom: number;
+}
+
+/** Chunks after which a run continues as new: some events each, far below what a history may hold. */
+const CHUNKS_PER_RUN = 400;
+
+/** A store that is away for some minutes is waited for; an error that no retry mends is not retried at all. */
+const retry = {
+  initialInterval: '1s',
+  backoffCoefficient: 2,
+  maximumInterval: '20s',
+  maximumAttempts: 30,
+} as const;
+
+// Heartbeats come every second: a worker that was killed is noticed, and its chunk retried, within 15 seconds.
+const common = {
+  heartbeatTimeout: '15s',
+  retry,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+} as const;
+
+const { planCopy } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '15m' });
+const { copyChunk } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '2h' });
+const { publishCopy } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '2h' });
+const { cleanUpCopy } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '5m' });
+
+/**
+ * Copies `input.source` into `input.sink` exactly once per copyId: run again under the same id it resumes, or finds the
+ * copy published and returns its figures. Staging is removed on success, failure and cancellation.
+ */
+export async function copyData(input: CopyInput, carry?: CopyCarry): Promise<CopyOutput> {
+  const copy = new Copy(input, carry);
+  setHandler(copyProgress, () => copy.progress());
+  try {
+    const output = await copy.run();
+    await copy.cleanUp();
+    copy.enter('done');
+    return output;
+  } catch (error) {
+    if (error instanceof ContinueAsNew) throw error;
+    copy.enter('failed');
+    try {
+      await CancellationScope.nonCancellable(() => copy.cleanUp());
+    } catch {
+      // What failed the copy matters more; the failed clean-up is in the history.
+    }
+    throw error;
+  }
+}
+
+class Copy {
+  readonly #input: CopyInput;
+  readonly #started: number;
+  #plan: CopyPlan | undefined;
+  #state: CopyProgress['state'] = 'planning';
+  #nextChunk: number;
+  #chunksDone: number;
+  #rowsDone: number;
+  #bytesDone: number;
+  #copyingFrom: number;
+
+  constructor(input: CopyInput, carry: CopyCarry | undefined) {
+    this.#input = input;
+    this.#plan = carry?.plan;
+    this.#nextChunk = carry?.nextChunk ?? 0;
+    this.#chunksDone = this.#nextChunk;
+    this.#rowsDone = carry?.rowsDone ?? 0;
+    this.#bytesDone = carry?.bytesDone ?? 0;
+    this.#started = carry?.started ?? Date.now();
+    this.#copyingFrom = carry?.copyingFrom ?? 0;
+  }
+
+  async run(): Promise<CopyOutput> {
+    this.enter('planning');
+    const { activity } = this.#input;
+    this.#plan ??= await planCopy.executeWithOptions({ summary: `Plan ${activity}` }, [this.#input]);
+    const plan = this.#plan;
+    if (this.#copyingFrom === 0) this.#copyingFrom = Date.now();
+    this.enter('copying');
+    if (!plan.published) await this.#copyChunks(plan);
+    const publishingFrom = Date.now();
+    this.enter('publishing');
+    const result = await publishCopy.executeWithOptions({ summary: `Publish into ${plan.to}` }, [
+      { copy: this.#input, epoch: plan.epoch },
+    ]);
+    this.#rowsDone = result.rows;
+    this.#bytesDone = result.bytesWritten;
+    this.#chunksDone = plan.chunks;
+    return copyOutput(this.#input, plan, result, {
+      started: this.#started,
+      copyingFrom: this.#copyingFrom,
+      publishingFrom,
+      ended: Date.now(),
+    });
+  }
+
+  async cleanUp(): Promise<void> {
+    await cleanUpCopy.executeWithOptions({ summary: 'Remove staging' }, [this.#input]);
+  }
+
+  progress(): CopyProgress {
+    return {
+      kind: 'copy',
+      activity: this.#input.activity,
+      from: this.#plan?.from ?? this.#input.source.linkedService,
+      to: this.#plan?.to ?? this.#input.sink.linkedService,
+      state: this.#state,
+      chunksTotal: this.#plan?.chunks ?? 0,
+      chunksDone: this.#chunksDone,
+      rowsTotal: this.#plan?.rows ?? 0,
+      rowsDone: this.#rowsDone,
+      bytesDone: this.#bytesDone,
+      startedAt: this.#copyingFrom,
+    };
+  }
+
+  /** Enters a state and shows it. */
+  enter(state: CopyProgress['state']): void {
+    this.#state = state;
+    this.#show();
+  }
+
+  /** Runs the chunks, `parallelCopies` at once. The first failure cancels the others and is thrown when they ended. */
+  async #copyChunks(plan: CopyPlan): Promise<void> {
+    const last = Math.min(plan.chunks, this.#nextChunk + CHUNKS_PER_RUN);
+    const scope = new CancellationScope();
+    let failure: unknown;
+    const lane = async (): Promise<void> => {
+      while (this.#nextChunk < last) {
+        if (failure !== undefined || workflowInfo().continueAsNewSuggested) return;
+        this.#count(await this.#copyOne(plan, this.#nextChunk++));
+      }
+    };
+    const guarded = async (): Promise<void> => {
+      try {
+        await lane();
+      } catch (error) {
+        // A cancelled sibling reports its cancellation after the failure that caused it.
+        if (failure === undefined || (isCancellation(failure) && !isCancellation(error))) failure = error;
+        scope.cancel();
+      }
+    };
+    const lanes = Math.min(parallelCopies(this.#input.options), last - this.#nextChunk);
+    await scope.run(() => Promise.all(Array.from({ length: lanes }, guarded)));
+    if (failure !== undefined) throw failure;
+    if (this.#nextChunk < plan.chunks) {
+      await continueAsNew<typeof copyData>(this.#input, {
+        plan,
+        nextChunk: this.#nextChunk,
+        rowsDone: this.#rowsDone,
+        bytesDone: this.#bytesDone,
+        started: this.#started,
+        copyingFrom: this.#copyingFrom,
+      });
+    }
+  }
+
+  #copyOne(plan: CopyPlan, chunk: number): Promise<ChunkResult> {
+    const summary = `Chunk ${chunk + 1} of ${plan.chunks}: ${plan.from} → ${plan.to}`;
+    return copyChunk.executeWithOptions({ summary }, [{ copy: this.#input, chunk, epoch: plan.epoch }]);
+  }
+
+  #count(chunk: ChunkResult): void {
+    this.#chunksDone++;
+    this.#rowsDone += chunk.rows;
+    this.#bytesDone += chunk.bytesWritten;
+    this.#show();
+  }
+
+  #show(): void {
+    const now = this.progress();
+    setCurrentDetails(
+      [
+        `**${now.activity}**: ${now.state}`,
+        '',
+        '| From | To | Chunks | Rows | Bytes written |',
+        '|---|---|---|---|---|',
+        `| ${now.from} | ${now.to} | ${now.chunksDone} of ${now.chunksTotal} | ${now.rowsDone} of ${now.rowsTotal} | ${now.bytesDone} |`,
+      ].join('\n'),
+    );
+  }
+}
