@@ -1,4 +1,5 @@
 // Every workflow, by name: the one entry of the workflow bundle.
+export { copyData } from './copy-data.ts';
 export { runLakehouse } from './run-lakehouse.ts';
 export { sparkCluster } from './spark-cluster.ts';
 export { sparkJob } from './spark-job.ts';
