@@ -2,7 +2,7 @@
 // Temporal's environment configuration (@temporalio/envconfig).
 import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
@@ -44,13 +44,6 @@ const OWN_JOBS_DIRECTORY = fileURLToPath(new URL('../../../jobs', import.meta.ur
 
 const TOP_LEVEL = Object.keys(schema.shape);
 
-/** Environment variables that set one key each, and win over the file. */
-const VARIABLES = {
-  WAYBILL_FACTORY_DIRECTORY: 'factoryDirectory',
-  WAYBILL_WORK_DIRECTORY: 'workDirectory',
-  WAYBILL_TASK_QUEUE: 'taskQueue',
-} as const;
-
 /** `WAYBILL_LINKED_SERVICE__<name>__<key>=value` overrides one property of one linked service. */
 const LINKED_SERVICE_VARIABLE = /^WAYBILL_LINKED_SERVICE__(.+?)__(.+)$/;
 
@@ -70,26 +63,19 @@ export function loadSettings(from: {
     throw invalid(`WAYBILL_CONFIG names ${file}, which does not exist.`, 'WAYBILL_CONFIG');
   const parsed = exists ? readSettingsFile(file) : {};
   const base = exists ? dirname(file) : cwd;
-  const values: Record<(typeof VARIABLES)[keyof typeof VARIABLES], string> = {
-    factoryDirectory: absolute(base, parsed.factoryDirectory ?? 'factory'),
-    workDirectory: absolute(base, parsed.workDirectory ?? join(tmpdir(), 'waybill')),
-    taskQueue: parsed.taskQueue ?? DEFAULT_TASK_QUEUE,
-  };
-  for (const [variable, key] of Object.entries(VARIABLES)) {
-    const value = env[variable];
-    if (value) values[key] = key === 'taskQueue' ? value : absolute(cwd, value);
-  }
+  /** A path from the environment, else from the file, else a default; each relative to where it was written. */
+  const path = (variable: string, written: string | undefined, otherwise: string): string =>
+    env[variable] ? resolve(cwd, env[variable]) : resolve(base, written ?? otherwise);
   return deepFreeze({
     ...(exists ? { file } : {}),
-    ...values,
-    jobsDirectory:
-      parsed.jobsDirectory === undefined ? OWN_JOBS_DIRECTORY : absolute(base, parsed.jobsDirectory),
+    factoryDirectory: path('WAYBILL_FACTORY_DIRECTORY', parsed.factoryDirectory, 'factory'),
+    workDirectory: path('WAYBILL_WORK_DIRECTORY', parsed.workDirectory, join(tmpdir(), 'waybill')),
+    jobsDirectory: path('WAYBILL_JOBS_DIRECTORY', parsed.jobsDirectory, OWN_JOBS_DIRECTORY),
+    taskQueue: env['WAYBILL_TASK_QUEUE'] || (parsed.taskQueue ?? DEFAULT_TASK_QUEUE),
     sparkPollSeconds: parsed.sparkPollSeconds ?? 20,
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),
   });
 }
-
-const absolute = (base: string, path: string): string => (isAbsolute(path) ? path : resolve(base, path));
 
 function readSettingsFile(file: string): z.infer<typeof schema> {
   let content: unknown;
