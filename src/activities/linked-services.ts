@@ -12,10 +12,12 @@ import { compileLinkedService, type LinkedServiceDefinition } from '../definitio
 import { readFactory } from '../definitions/factory.ts';
 import { globalParameters } from '../definitions/global-parameters.ts';
 import { overriddenKeys, sentence } from '../definitions/validate.ts';
-import { resolveDefined, resolveSetting } from './secrets.ts';
+import { isSecret, resolveDefined, resolveSetting } from './secrets.ts';
 
-/** Properties of an address; once settings give one of them, the definition's connection string no longer holds. */
+/** Properties of an address. Once settings give one of them, the definition's credentials no longer hold. */
 const ADDRESS_KEYS = ['server', 'host', 'accountidentifier', 'serviceurl', 'url', 'serviceendpoint'];
+/** Properties that carry a credential without saying so by their type. */
+const CREDENTIAL_KEYS = ['connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
 
 /**
  * A resolver over the settings' factory. Reads the files at each call, so an edit counts for the next activity.
@@ -82,12 +84,14 @@ function connect(
     random: () => randomInt(2 ** 32) / 2 ** 32,
   };
   const replaced = new Set(Object.keys(overrides).map((key) => key.toLowerCase()));
+  const elsewhere = ADDRESS_KEYS.some((address) => replaced.has(address));
   const properties: JsonObject = {};
   for (const [key, value] of Object.entries(definition.typeProperties)) {
     const lower = key.toLowerCase();
     // Only Azure can open an encryptedCredential; `validate` has warned of it.
     if (replaced.has(lower) || lower === 'encryptedcredential') continue;
-    if (lower === 'connectionstring' && ADDRESS_KEYS.some((address) => replaced.has(address))) continue;
+    // A credential belongs to the address it was written with: never show it to another one.
+    if (elsewhere && (isSecret(value) || CREDENTIAL_KEYS.includes(lower))) continue;
     const place = { linkedService: definition.name, key };
     properties[key] = resolveDefined(evaluateDeep(value, context), place);
   }

@@ -14,6 +14,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const isObject = (value: JsonValue): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** Whether a definition's value is a SecureString or a Key Vault reference. */
+export const isSecret = (value: JsonValue): boolean =>
+  isObject(value) &&
+  typeof value['type'] === 'string' &&
+  /^(securestring|azurekeyvaultsecret)$/i.test(value['type']);
+
 /** A setting's value, with every `{ env: "NAME" }` replaced by that variable. Throws SECRET_MISSING. */
 export function resolveSetting(value: JsonValue, place: SecretPlace, env: Environment): JsonValue {
   if (Array.isArray(value)) return value.map((entry) => resolveSetting(entry, place, env));
