@@ -337,14 +337,19 @@ describe('EMR stand-in', () => {
   });
 
   it('ends an idle cluster by its auto-termination policy', async () => {
-    const cluster = await run('idle', { AutoTerminationPolicy: { IdleTimeout: 60 } });
+    // A second takes 10 ms here, so the policy's minute 600 ms: less than the step, which must not be cut short.
+    const cluster = await run('idle', {
+      AutoTerminationPolicy: { IdleTimeout: 60 },
+      Steps: [step('busy', ['sleep', '1.5'])],
+    });
     const got = await server.client.send(new emr.GetAutoTerminationPolicyCommand({ ClusterId: cluster }));
     assert.equal(got.AutoTerminationPolicy?.IdleTimeout, 60);
-    // A second takes 10 ms here: it must not end while a step runs for longer than the 600 ms of the policy.
-    const [busy] = await addSteps(cluster, step('busy', ['sleep', '1.5']));
-    await stepIn(server.client, cluster, busy ?? '', ['COMPLETED']);
     const { Status } = await clusterIn(cluster, 'TERMINATED');
     assert.match(Status?.StateChangeReason?.Message ?? '', /idle/);
+    const { Steps } = await server.client.send(new emr.ListStepsCommand({ ClusterId: cluster }));
+    assert.equal(Steps?.[0]?.Status?.State, 'COMPLETED');
+    const idle = Number(Status?.Timeline?.EndDateTime) - Number(Steps[0].Status.Timeline?.EndDateTime);
+    assert.ok(idle >= 590, `it ended after ${idle} idle milliseconds`);
     await assert.rejects(run('bad policy', { AutoTerminationPolicy: { IdleTimeout: 5 } }), {
       name: 'ValidationException',
     });
