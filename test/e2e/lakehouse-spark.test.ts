@@ -1,0 +1,197 @@
+// The example's lakehouse pipeline with real Spark: real Temporal server, S3 and EMR stand-ins, real spark-submit.
+// Ten JVMs in all, one at a time.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ListClustersCommand, ListStepsCommand } from '@aws-sdk/client-emr';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import { projectPath } from '../../dev/cache.ts';
+import { type RunningS3, startS3 } from '../../dev/s3/ministack.ts';
+import { ensureClassData } from '../../dev/setup/class-data.ts';
+import { ensureJars } from '../../dev/setup/jars.ts';
+import { ensurePython } from '../../dev/setup/python.ts';
+import { temporalExecutable } from '../../dev/setup/temporal.ts';
+import { createLakehouseActivities } from '../../src/activities/lakehouse.ts';
+import { createSparkActivities } from '../../src/activities/spark.ts';
+import { type Compute, createCompute } from '../../src/compute/registry.ts';
+import type { LakehouseProgress, RunLakehouseInput, RunLakehouseOutput } from '../../src/core/run.ts';
+import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
+import { credentials, type EmrStandIn, startEmr } from '../support/emr-stand-in.ts';
+import { type LandedRows, landDays, writeSparkOnlyFactory } from '../support/lakehouse-fixture.ts';
+
+process.env['AWS_ACCESS_KEY_ID'] = credentials.accessKeyId;
+process.env['AWS_SECRET_ACCESS_KEY'] = credentials.secretAccessKey;
+process.env['AWS_REGION'] = 'us-east-1';
+
+const DAYS = 2;
+const input: RunLakehouseInput = { name: 'nycflights', window: '2013', parameters: {}, trigger: 'client' };
+
+describe('lakehouse on real Spark', () => {
+  let directory: string;
+  let s3: RunningS3;
+  let emr: EmrStandIn;
+  let environment: TestWorkflowEnvironment;
+  let compute: Compute;
+  let landed: LandedRows;
+  let bundle: { code: string };
+
+  before(
+    async () => {
+      const [python, jars] = await Promise.all([ensurePython(console.error), ensureJars(console.error)]);
+      const classData = await ensureClassData(console.error, python, jars);
+      directory = await mkdtemp(join(tmpdir(), 'waybill-lakehouse-'));
+      s3 = await startS3({
+        python: python.python,
+        stateDirectory: join(directory, 's3'),
+        buckets: ['waybill-lake', 'waybill-code', 'waybill-logs'],
+        credentials,
+      });
+      emr = await startEmr({
+        'state-dir': join(directory, 'emr'),
+        'spark-home': python.sparkHome,
+        python: python.python,
+        jars,
+        's3-endpoint': s3.endpoint,
+        ...(classData && { 'class-data': classData }),
+      });
+      compute = createCompute({
+        region: 'us-east-1',
+        emrEndpoint: emr.endpoint,
+        s3Endpoint: s3.endpoint,
+        lookAgainAfter: 500,
+        logWait: 5_000,
+      });
+      landed = await landDays(compute.storage, python.python, input.window, DAYS);
+      environment = await TestWorkflowEnvironment.createLocal({
+        server: {
+          executable: await temporalExecutable(),
+          searchAttributes: [
+            defineSearchAttributeKey('WaybillStage', 'KEYWORD'),
+            defineSearchAttributeKey('WaybillWindowStart', 'DATETIME'),
+          ],
+        },
+      });
+      bundle = await bundleWorkflowCode({
+        workflowsPath: fileURLToPath(new URL('../support/lakehouse-workflows.js', import.meta.url)),
+      });
+    },
+    { timeout: 600_000 },
+  );
+
+  after(async () => {
+    await environment?.teardown();
+    await emr?.stop();
+    await s3?.stop();
+    if (directory) await rm(directory, { recursive: true, force: true });
+  });
+
+  const withWorker = async <T>(factoryDirectory: string, work: () => Promise<T>): Promise<T> => {
+    const worker = await Worker.create({
+      connection: environment.nativeConnection,
+      taskQueue: 'waybill',
+      workflowBundle: bundle,
+      activities: {
+        ...createSparkActivities({ ...compute, pollInterval: 500 }),
+        ...createLakehouseActivities({ ...compute, factoryDirectory, jobsDirectory: projectPath('jobs') }),
+      },
+      interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
+      maxHeartbeatThrottleInterval: '1s',
+    });
+    return worker.runUntil(work);
+  };
+
+  const clusters = async () => (await emr.client.send(new ListClustersCommand({}))).Clusters ?? [];
+  const stepsOf = async (ClusterId: string): Promise<string[]> =>
+    ((await emr.client.send(new ListStepsCommand({ ClusterId }))).Steps ?? [])
+      .map((step) => step.Name?.split('#')[0] ?? '')
+      .reverse();
+
+  it('brings landed files to gold, compacts, and leaves no cluster', { timeout: 600_000 }, async () => {
+    const factory = await writeSparkOnlyFactory(directory);
+    const output = await withWorker(
+      factory,
+      () =>
+        environment.client.workflow.execute('runLakehouse', {
+          workflowId: 'lakehouse/nycflights/2013',
+          taskQueue: 'waybill',
+          args: [input],
+        }) as Promise<RunLakehouseOutput>,
+    );
+    for (const stage of output.stages) {
+      assert.deepEqual(stage.state, 'done', stage.stage);
+      assert.deepEqual(
+        stage.checks.filter((check) => !check.passed),
+        [],
+      );
+    }
+    const rows = new Map(output.stages.flatMap((stage) => stage.tables.map(({ table, rows }) => [table, rows])));
+    assert.equal(rows.get('bronze/flights'), landed.flights);
+    assert.equal(rows.get('silver/planes'), landed.planes);
+    assert.ok((rows.get('gold/delays_by_route_carrier') ?? 0) > 0);
+    assert.ok(output.stages.flatMap((stage) => stage.checks).length > 10);
+
+    const all = await clusters();
+    assert.deepEqual(
+      all.map((cluster) => cluster.Status?.State),
+      ['TERMINATED'],
+    );
+    assert.equal(output.cluster?.id, all[0]?.Id);
+    assert.deepEqual(await stepsOf(all[0]?.Id ?? ''), ['bronze', 'silver', 'gold', 'check', 'optimize']);
+  });
+
+  it('puts the tables back when a later step fails, tells why, and leaves no cluster', { timeout: 600_000 }, async () => {
+    const before = await tableVersions();
+    // A new window adds rows to bronze; then gold fails: its export has no place to go.
+    const python = await ensurePython(console.error);
+    await landDays(compute.storage, python.python, '2014', DAYS);
+    const factory = await writeSparkOnlyFactory(directory, ({ stages }) => {
+      stages.process.retries = 0;
+      const gold = stages.process.jobs.find(({ job }) => job === 'gold');
+      if (gold) gold.arguments['export'] = 's3://no-such-bucket/serving';
+    });
+    const failure = await withWorker(factory, async () => {
+      const handle = await environment.client.workflow.start('runLakehouse', {
+        workflowId: 'lakehouse/nycflights/2014',
+        taskQueue: 'waybill',
+        args: [{ ...input, window: '2014' }],
+      });
+      const error = await handle.result().catch((reason: Error) => reason.cause as Error & { type?: string });
+      const progress = await handle.query<LakehouseProgress>('progress');
+      return { error, progress };
+    });
+    const { type, message } = failure.error as Error & { type?: string };
+    assert.equal(type, 'STEP_FAILED', message);
+    assert.match(message, /Step gold#/);
+    assert.match(message, /no-such-bucket/);
+    assert.match(message, /Full log: s3:\/\/waybill-logs\/emr\/j-\w+\/steps\/s-\w+\//);
+    assert.match(message, /process: restored \d+ tables/);
+    assert.equal(failure.progress.stages.find(({ stage }) => stage === 'process')?.state, 'compensated');
+
+    const after = await tableVersions();
+    for (const [table, { rows }] of Object.entries(before)) assert.equal(after[table]?.rows, rows, table);
+    const all = await clusters();
+    assert.deepEqual(
+      all.map((cluster) => cluster.Status?.State),
+      ['TERMINATED', 'TERMINATED'],
+    );
+  });
+
+  /** Rows by table, asked of Spark itself by the check job on a cluster of its own. */
+  async function tableVersions(): Promise<Record<string, { rows: number }>> {
+    const newest: Record<string, { rows: number }> = {};
+    for await (const page of compute.storage.list('s3://waybill-logs/results/')) {
+      for (const { uri } of page.filter((object) => object.uri.includes('/check.'))) {
+        const { tables } = JSON.parse((await compute.storage.read(uri))?.toString() ?? '{}') as {
+          tables: { table: string; rows: number }[];
+        };
+        for (const { table, rows } of tables) newest[table] = { rows };
+      }
+    }
+    return newest;
+  }
+});

@@ -1,0 +1,15 @@
+// The workflow bundle of the lakehouse's own tests: its workflows, and a copy that one activity stands for.
+import { proxyActivities } from '@temporalio/workflow';
+import type { CopyInput, CopyOutput } from '../../src/core/copy.ts';
+
+export { runLakehouse } from '../../src/workflows/run-lakehouse.ts';
+export { sparkCluster } from '../../src/workflows/spark-cluster.ts';
+export { sparkJob } from '../../src/workflows/spark-job.ts';
+
+const { copyAll } = proxyActivities<{ copyAll(input: CopyInput): Promise<CopyOutput> }>({
+  startToCloseTimeout: '1m',
+  heartbeatTimeout: '10s',
+  retry: { maximumAttempts: 1 },
+});
+
+export const copyData = (input: CopyInput): Promise<CopyOutput> => copyAll(input);
