@@ -1,0 +1,66 @@
+// Finds tables, columns and keys in PostgreSQL's catalogue.
+import type { Column } from '../../core/types/column.ts';
+import type { TableName } from '../common/identifier.ts';
+import type { SqlRow } from '../common/sql-store.ts';
+import type { PostgresConnection } from './connection.ts';
+import { literal } from './dialect.ts';
+import { columnFromFacts } from './types.ts';
+
+const toColumn = (row: SqlRow): Column =>
+  columnFromFacts({
+    name: String(row['name']),
+    native: String(row['native']),
+    modifier: Number(row['modifier']),
+    nullable: row['nullable'] === true,
+  });
+
+export const findTable = async (
+  connection: PostgresConnection,
+  table: TableName,
+): Promise<{ table: TableName; columns: Column[] } | undefined> => {
+  const rows = await connection.query(
+    'SELECT a.attname AS name, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), NULL) AS native, ' +
+      'a.atttypmod AS modifier, NOT a.attnotnull AS nullable FROM pg_attribute a ' +
+      'JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace ' +
+      'JOIN pg_type t ON t.oid = a.atttypid ' +
+      `WHERE n.nspname = ${literal(table.schema)} AND c.relname = ${literal(table.name)} ` +
+      "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+    `reading the columns of ${table.schema}.${table.name}`,
+  );
+  return rows.length === 0 ? undefined : { table, columns: rows.map(toColumn) };
+};
+
+/** Columns of a query, from the types its result would have. */
+export const queryColumns = async (connection: PostgresConnection, query: string): Promise<Column[]> => {
+  const fields = await connection.describe(
+    `SELECT * FROM ${query} LIMIT 0`,
+    'reading the columns of the query',
+  );
+  const values = fields.map((field, i) => `(${i}, ${field.dataTypeID})`).join(', ');
+  const types = await connection.query(
+    `SELECT format_type(v.id, NULL) AS native FROM (VALUES ${values}) AS v (i, id) ORDER BY v.i`,
+    'reading the types of the query',
+  );
+  return fields.map((field, i) =>
+    columnFromFacts({
+      name: field.name,
+      native: String(types[i]?.['native']),
+      modifier: field.dataTypeModifier,
+      nullable: true,
+    }),
+  );
+};
+
+/** The single column of the primary key, if it has just one. */
+export const primaryKey = async (
+  connection: PostgresConnection,
+  table: TableName,
+): Promise<string | undefined> => {
+  const rows = await connection.query(
+    'SELECT a.attname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace ' +
+      'JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) ' +
+      `WHERE i.indisprimary AND n.nspname = ${literal(table.schema)} AND c.relname = ${literal(table.name)}`,
+    `reading the primary key of ${table.schema}.${table.name}`,
+  );
+  return rows.length === 1 ? String(rows[0]?.['name']) : undefined;
+};

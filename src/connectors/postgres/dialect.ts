@@ -1,0 +1,73 @@
+// PostgreSQL's SQL as the shared sink logic needs it.
+import { fieldText } from '../../core/copy/row-text.ts';
+import { WaybillError } from '../../core/errors.ts';
+import type { Column } from '../../core/types/column.ts';
+import { quoteIdentifier, type TableName } from '../common/identifier.ts';
+import type { Dialect } from '../common/sql-store.ts';
+import { canonicalText, declaration } from './types.ts';
+
+export const quote = (name: string): string =>
+  quoteIdentifier(name, { open: '"', close: '"', limit: 63, unit: 'bytes' });
+
+export const quoteTable = (table: TableName): string => `${quote(table.schema)}.${quote(table.name)}`;
+
+export const literal = (text: string): string => {
+  if (text.includes('\0')) throw new WaybillError('IDENTIFIER_INVALID', 'A text holds a NUL character.');
+  return `'${text.replaceAll("'", "''")}'`;
+};
+
+/** One field of the row's text, see core/copy/row-text.ts. */
+const field = (column: Column): string => {
+  const name = quote(column.name);
+  const kind = fieldText(column);
+  const text = canonicalText(column, name);
+  const value =
+    kind === 'presence'
+      ? "'V'"
+      : kind === 'escaped'
+        ? `'V' || replace(${text}, '|', '||')`
+        : `'V' || ${text}`;
+  return `CASE WHEN ${name} IS NULL THEN 'N' ELSE ${value} END`;
+};
+
+const definition = (columns: readonly Column[], nullability: boolean): string =>
+  columns
+    .map(
+      (column) =>
+        `${quote(column.name)} ${declaration(column)}${nullability && !column.nullable ? ' NOT NULL' : ''}`,
+    )
+    .join(', ');
+
+/** An unsigned 32-bit half of the hash as numeric. */
+const half = (from: number): string => `('x' || substr(h, ${from}, 8))::bit(32)::bigint::numeric`;
+
+export const postgresDialect: Dialect = {
+  product: 'PostgreSQL',
+  nameLimit: 63,
+  own: (name) => name,
+  quote,
+  literal,
+  now: "(now() AT TIME ZONE 'UTC')",
+  createLedger: (ledger) =>
+    `CREATE TABLE IF NOT EXISTS ${quoteTable(ledger)} (copy_key text NOT NULL, chunk int NOT NULL, copy_id text NOT NULL, ` +
+    'state text NOT NULL, generation bigint NOT NULL, lower_bound text, upper_bound text, row_count bigint, ' +
+    'bytes_read bigint, bytes_written bigint, checksum text, committed_at timestamp, detail text, PRIMARY KEY (copy_key, chunk))',
+  createTable: (table, columns) => `CREATE TABLE ${quoteTable(table)} (${definition(columns, true)})`,
+  // Unlogged: it is written once, read once, and after a crash of the server the chunks' count and checksum tell.
+  createStaging: (staging, columns, chunkColumn) =>
+    `CREATE UNLOGGED TABLE IF NOT EXISTS ${quoteTable(staging)} (${definition(columns, false)}, ${quote(chunkColumn)} int NOT NULL)`,
+  dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
+  fromStaging: (column) => quote(column.name),
+  checksum: (staging, columns, chunkColumn, chunk) =>
+    `SELECT count(*)::text AS n, coalesce(sum(${half(1)} * 4294967296 + ${half(9)}), 0)::text AS c FROM (` +
+    `SELECT md5(convert_to(concat(${columns.map(field).join(", '|', ")}), 'UTF8')) AS h ` +
+    `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
+  transactional: (script) => script,
+  columnFor: (column) => ({
+    ...column,
+    native: '',
+    ...(column.type === 'DateTime' || column.type === 'DateTimeOffset' || column.type === 'TimeSpan'
+      ? { scale: Math.min(column.scale ?? 6, 6) }
+      : {}),
+  }),
+};

@@ -1,0 +1,40 @@
+// What pg and PostgreSQL report, as waybill's codes. Only the primary message passes; DETAIL quotes rows.
+import { type ErrorCode, WaybillError } from '../../core/errors.ts';
+
+/** By SQLSTATE, or by its class (first two characters). */
+const STATES: Readonly<Record<string, ErrorCode>> = {
+  '28': 'AUTHENTICATION_FAILED',
+  '3D000': 'AUTHENTICATION_FAILED',
+  '08': 'CONNECTION_FAILED',
+  '57P01': 'CONNECTION_FAILED',
+  '57P02': 'CONNECTION_FAILED',
+  '57P03': 'CONNECTION_FAILED',
+  '40': 'STORE_BUSY',
+  '53': 'STORE_BUSY',
+  '55P03': 'STORE_BUSY',
+  '42P01': 'OBJECT_MISSING',
+  '3F000': 'OBJECT_MISSING',
+  '42703': 'OBJECT_MISSING',
+  '22': 'SINK_TYPE_OVERFLOW',
+  '23': 'CONSTRAINT_VIOLATED',
+};
+
+const withoutValues = (message: string): string => message.replace(/(: )?"[^"]*"$/, '');
+
+export const postgresError = (error: unknown, doing: string): WaybillError => {
+  if (error instanceof WaybillError) return error;
+  const raw = error as { code?: string; message?: string; severity?: string };
+  const state = raw.code ?? '';
+  const known = STATES[state] ?? STATES[state.slice(0, 2)];
+  const broken =
+    /^E[A-Z]+$/.test(state) ||
+    /Connection terminated|timeout expired|connection error/i.test(raw.message ?? '');
+  const code = broken
+    ? 'CONNECTION_FAILED'
+    : (known ?? (raw.severity === undefined ? 'INTERNAL' : 'QUERY_FAILED'));
+  const message = known === 'SINK_TYPE_OVERFLOW' ? withoutValues(raw.message ?? '') : (raw.message ?? '');
+  return new WaybillError(code, `PostgreSQL, ${doing}: ${state} ${message}`.trim(), {
+    store: 'PostgreSQL',
+    ...(state === '' ? {} : { state }),
+  });
+};

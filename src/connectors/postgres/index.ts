@@ -1,0 +1,29 @@
+// PostgreSQL and Azure Database for PostgreSQL: COPY both ways.
+
+import { requiredTable, requireInsert, textSetting } from '../common/settings.ts';
+import { TableSink } from '../common/table-sink.ts';
+import type { Connector } from '../connector.ts';
+import { postgresConfig } from './config.ts';
+import { PostgresConnection } from './connection.ts';
+import { PostgresSource } from './reader.ts';
+import { PostgresStore } from './writer.ts';
+
+export const postgres: Connector = {
+  async openSource(context) {
+    const connection = await PostgresConnection.open(postgresConfig(context.linkedService), context.signal);
+    return new PostgresSource(connection, context);
+  },
+  async openSink(context) {
+    const { dataset, settings } = context.endpoint;
+    requireInsert(settings);
+    const target = requiredTable(dataset, 'public');
+    const connection = await PostgresConnection.open(postgresConfig(context.linkedService), context.signal);
+    return new TableSink({
+      context,
+      store: new PostgresStore(connection),
+      target,
+      preCopyScript: textSetting(settings, 'preCopyScript'),
+      autoCreate: textSetting(settings, 'tableOption') === 'autoCreate',
+    });
+  },
+};

@@ -1,0 +1,129 @@
+// Reads a PostgreSQL table or query through COPY TO STDOUT as CSV of canonical texts.
+import { CsvReader, PLAIN_CSV } from '../../core/copy/csv.ts';
+import type { KeyRange } from '../../core/copy/ranges.ts';
+import { WaybillError } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { type Column, isFloat, type Row } from '../../core/types/column.ts';
+import type { TableName } from '../common/identifier.ts';
+import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { datasetTable, textSetting } from '../common/settings.ts';
+import type { CopySource, EndpointContext, PlannedRanges } from '../connector.ts';
+import { findTable, primaryKey, queryColumns } from './catalog.ts';
+import type { PostgresConnection } from './connection.ts';
+import { quote, quoteTable } from './dialect.ts';
+import { postgresError } from './errors.ts';
+import { canonicalText } from './types.ts';
+
+export class PostgresSource implements CopySource {
+  readonly #connection: PostgresConnection;
+  readonly #settings: JsonObject;
+  readonly #query: string | undefined;
+  readonly #table: TableName | undefined;
+
+  constructor(connection: PostgresConnection, context: EndpointContext) {
+    this.#connection = connection;
+    this.#settings = context.endpoint.settings;
+    this.#query = textSetting(this.#settings, 'query', 'sqlReaderQuery')?.replace(/;\s*$/, '');
+    this.#table = datasetTable(context.endpoint.dataset, 'public');
+    if (this.#query === undefined && this.#table === undefined) {
+      throw new WaybillError('DEFINITION_INVALID', 'The copy source names neither a table nor a query.');
+    }
+  }
+
+  get label(): string {
+    return this.#query === undefined && this.#table !== undefined
+      ? `PostgreSQL ${this.#table.schema}.${this.#table.name}`
+      : 'PostgreSQL query';
+  }
+
+  async columns(): Promise<Column[]> {
+    if (this.#query !== undefined || this.#table === undefined)
+      return queryColumns(this.#connection, this.#from());
+    const found = await findTable(this.#connection, this.#table);
+    if (found !== undefined) return found.columns;
+    throw new WaybillError('OBJECT_MISSING', `${this.label} does not exist.`, {
+      table: `${this.#table.schema}.${this.#table.name}`,
+    });
+  }
+
+  async plan(parallelCopies: number): Promise<PlannedRanges> {
+    const columns = await this.columns();
+    const key =
+      this.#query === undefined && this.#table !== undefined
+        ? await primaryKey(this.#connection, this.#table)
+        : undefined;
+    const column = partitionColumn(this.#settings, columns, key);
+    const name = column === undefined ? '' : quote(column.name);
+    const bounds =
+      column === undefined ? '' : `, min(${name})::text AS lowest, max(${name})::text AS highest`;
+    const [found] = await this.#connection.query(
+      `SELECT count(*)::text AS n${bounds} FROM ${this.#from()}`,
+      `counting ${this.label}`,
+    );
+    const text = (value: unknown): string | null =>
+      value === null || value === undefined ? null : String(value);
+    const statistics = {
+      rows: Number(found?.['n'] ?? 0),
+      min: text(found?.['lowest']),
+      max: text(found?.['highest']),
+    };
+    return planRanges(this.#settings, column, statistics, parallelCopies);
+  }
+
+  async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
+    const partition = textSetting(sourceState, 'partitionColumn');
+    const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
+    const fields = columns.map((column, i) => `${nullSafe(column)} AS c${i}`);
+    const strings = columns.flatMap((column, i) => (column.type === 'String' ? [`c${i}`] : []));
+    const stream = this.#connection.copyOut(
+      `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${condition === '' ? '' : ` WHERE ${condition}`}) ` +
+        `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`,
+    );
+    const floats = columns.flatMap((column, i) => (isFloat(column.type) ? [i] : []));
+    const reader = new CsvReader(PLAIN_CSV);
+    stream.setEncoding('utf8');
+    try {
+      for await (const piece of stream) {
+        const rows = reader.push(piece as string);
+        if (rows.length > 0) yield shortestFloats(rows, floats);
+      }
+    } catch (error) {
+      throw postgresError(error, `reading ${this.label}`);
+    }
+    const rest = reader.end();
+    if (rest.length > 0) yield shortestFloats(rest, floats);
+  }
+
+  async cleanUp(): Promise<void> {
+    // Reading leaves nothing behind.
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  #from(): string {
+    if (this.#query !== undefined) return `(${this.#query}) AS q`;
+    if (this.#table === undefined)
+      throw new WaybillError('DEFINITION_INVALID', 'The copy source names no table.');
+    return quoteTable(this.#table);
+  }
+}
+
+/** CASE turns a NULL boolean into '0'; everything else keeps NULL by itself. */
+const nullSafe = (column: Column): string => {
+  const name = quote(column.name);
+  const text = canonicalText(column, name);
+  return column.type === 'Boolean' ? `CASE WHEN ${name} IS NOT NULL THEN ${text} END` : text;
+};
+
+/** PostgreSQL prints 1e+20 where JavaScript prints 100000000000000000000. */
+const shortestFloats = (rows: Row[], floats: readonly number[]): Row[] => {
+  for (const row of rows) {
+    for (const i of floats) {
+      const value = row[i];
+      if (typeof value === 'string') row[i] = String(Number(value));
+    }
+  }
+  return rows;
+};

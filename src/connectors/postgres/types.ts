@@ -1,0 +1,115 @@
+// PostgreSQL's types: to and from the interim types, and each type's canonical text in its SQL.
+import type { Column } from '../../core/types/column.ts';
+
+export interface TypeFacts {
+  readonly name: string;
+  /** format_type without modifiers, such as "numeric" or "timestamp without time zone". */
+  readonly native: string;
+  /** atttypmod, -1 where there is none. */
+  readonly modifier: number;
+  readonly nullable: boolean;
+}
+
+/** An unbounded numeric is carried with ten digits after the point; a value with more fails the copy. */
+const UNBOUNDED = { precision: 38, scale: 10 };
+
+export const columnFromFacts = (facts: TypeFacts): Column => {
+  const { name, native, modifier, nullable } = facts;
+  const base = { name, nullable, native };
+  const fraction = modifier >= 0 ? modifier : 6;
+  switch (native) {
+    case 'smallint':
+      return { ...base, type: 'Int16' };
+    case 'integer':
+      return { ...base, type: 'Int32' };
+    case 'bigint':
+      return { ...base, type: 'Int64' };
+    case 'numeric':
+      return modifier < 4
+        ? { ...base, type: 'Decimal', ...UNBOUNDED }
+        : {
+            ...base,
+            type: 'Decimal',
+            precision: ((modifier - 4) >> 16) & 0xffff,
+            scale: (modifier - 4) & 0x7ff,
+          };
+    case 'real':
+      return { ...base, type: 'Single' };
+    case 'double precision':
+      return { ...base, type: 'Double' };
+    case 'boolean':
+      return { ...base, type: 'Boolean' };
+    case 'date':
+      return { ...base, type: 'Date' };
+    case 'timestamp without time zone':
+      return { ...base, type: 'DateTime', scale: fraction };
+    case 'timestamp with time zone':
+      return { ...base, type: 'DateTimeOffset', scale: fraction };
+    case 'time without time zone':
+      return { ...base, type: 'TimeSpan', scale: fraction };
+    case 'uuid':
+      return { ...base, type: 'Guid' };
+    case 'bytea':
+      return { ...base, type: 'Byte[]' };
+    case 'character varying':
+    case 'character':
+      return { ...base, type: 'String', ...(modifier > 4 ? { length: modifier - 4 } : {}) };
+    default:
+      return { ...base, type: 'String' };
+  }
+};
+
+export const declaration = (column: Column): string => {
+  const fraction = Math.min(column.scale ?? 6, 6);
+  switch (column.type) {
+    case 'Int16':
+      return 'smallint';
+    case 'Int32':
+      return 'integer';
+    case 'Int64':
+      return 'bigint';
+    case 'Decimal':
+      return `numeric(${column.precision ?? 38},${column.scale ?? 0})`;
+    case 'Single':
+      return 'real';
+    case 'Double':
+      return 'double precision';
+    case 'Boolean':
+      return 'boolean';
+    case 'Date':
+      return 'date';
+    case 'DateTime':
+      return `timestamp(${fraction})`;
+    case 'DateTimeOffset':
+      return `timestamptz(${fraction})`;
+    case 'TimeSpan':
+      return `time(${fraction})`;
+    case 'Guid':
+      return 'uuid';
+    case 'Byte[]':
+      return 'bytea';
+    case 'String':
+      if (column.native === 'json') return 'json';
+      return column.length === undefined || column.length > 10_485_760 ? 'text' : `varchar(${column.length})`;
+  }
+};
+
+/** The canonical text of a non-NULL `expression` of this column's type. */
+export const canonicalText = (column: Column, expression: string): string => {
+  switch (column.type) {
+    case 'Boolean':
+      return `CASE WHEN ${expression} THEN '1' ELSE '0' END`;
+    case 'Date':
+      return `to_char(${expression}, 'YYYY-MM-DD')`;
+    case 'DateTime':
+      return `to_char(${expression}, 'YYYY-MM-DD"T"HH24:MI:SS.US')`;
+    case 'DateTimeOffset':
+      return `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || 'Z'`;
+    case 'TimeSpan':
+      return `to_char(${expression}, 'HH24:MI:SS.US')`;
+    case 'Byte[]':
+      return `upper(encode(${expression}, 'hex'))`;
+    default:
+      return `${expression}::text`;
+  }
+};
