@@ -5,20 +5,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from waybill_jobs.commits import current_version, is_table, table_size
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import (
-    exists,
-    in_parallel,
-    is_table,
-    last_commit,
-    list_files,
-    read_table,
-    table_size,
-    write_once,
-)
+from waybill_jobs.io import exists, in_parallel, list_files, read_table
 from waybill_jobs.layout import Lake
 from waybill_jobs.results import TableResult
 from waybill_jobs.schemas import CORRUPT, INGESTED_AT, RESCUED, RUN, SOURCE_FILE, TABLES, Table
+from waybill_jobs.write import write_once
 
 #: Stands for "nothing between two commas": Spark would otherwise read "" (an empty string) as NULL too.
 _NULL_MARK = "\u0001NULL\u0001"
@@ -113,8 +106,7 @@ def _ingest_new_files(spark: SparkSession, lake: Lake, table: Table, run: str, a
         )
     path = lake.table("bronze", table.name)
     checkpoint = lake.checkpoint("bronze", table.name)
-    existed = is_table(spark, path)
-    before = last_commit(spark, path)[0] if existed else -1
+    before = current_version(spark, path)
     stream = (
         spark.readStream.format("text")
         .option("pathGlobFilter", "*.json")
@@ -122,7 +114,7 @@ def _ingest_new_files(spark: SparkSession, lake: Lake, table: Table, run: str, a
         .select("value", F.col("_metadata.file_path").alias("file"))
         .where("length(trim(value)) > 0")
     )
-    if existed and not exists(spark, f"{checkpoint}/commits/0"):
+    if before >= 0 and not exists(spark, f"{checkpoint}/commits/0"):
         seen = read_table(spark, path, before).select(F.col(SOURCE_FILE).alias("file")).distinct()
         stream = stream.join(F.broadcast(seen), "file", "left_anti")
     rows = stream.select(*parse_json_lines(stream, table), *_lineage(run, as_of, F.col("file")))
@@ -140,7 +132,7 @@ def _ingest_new_files(spark: SparkSession, lake: Lake, table: Table, run: str, a
             f"The folder {folder} of table {table.name} holds no .json file with a record.",
             "Land at least one file there, or leave the table out with --tables.",
         )
-    version = last_commit(spark, path)[0]
+    version = current_version(spark, path)
     return _report(spark, table, path, run, version > before, version, None)
 
 
@@ -156,7 +148,7 @@ def _report(
         F.count_distinct(F.when(of_run, F.col(SOURCE_FILE))),
     ).head()
     assert counts is not None
-    files, size = table_size(spark, path)
+    files, size = table_size(spark, path, version)
     details = {
         "rowsOfRun": int(counts[1]),
         "corruptOfRun": int(counts[2]),

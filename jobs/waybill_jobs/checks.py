@@ -5,7 +5,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from waybill_jobs.io import in_parallel, is_table, last_commit, read_table, table_size
+from waybill_jobs.commits import current_version, is_table, table_size
+from waybill_jobs.io import in_parallel, read_table
 from waybill_jobs.layout import ALL_TABLES, Lake
 from waybill_jobs.quality import content_hash
 from waybill_jobs.results import TableResult
@@ -27,9 +28,9 @@ def check(spark: SparkSession, lake: Lake) -> tuple[list[TableResult], dict[str,
 def _check_table(spark: SparkSession, lake: Lake, qualified: str) -> tuple[TableResult, list[str]]:
     path = lake.path(qualified)
     layer, name = qualified.split("/")
-    version, _ = last_commit(spark, path)
+    version = current_version(spark, path)
     frame = read_table(spark, path, version)
-    files, size = table_size(spark, path)
+    files, size = table_size(spark, path, version)
     details: dict[str, Any] = {}
     faults: list[str] = []
     if layer == "silver" and TABLES[name].load == "history":

@@ -8,12 +8,14 @@ from pyspark.sql import Column as SqlColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from waybill_jobs.commits import is_table, table_size
 from waybill_jobs.errors import JobError
 from waybill_jobs.export import export_table
-from waybill_jobs.io import in_parallel, is_table, read_table, table_size, write_once
+from waybill_jobs.io import in_parallel, read_table
 from waybill_jobs.layout import Lake
 from waybill_jobs.results import TableResult
 from waybill_jobs.scd2 import IS_CURRENT
+from waybill_jobs.write import write_once
 
 LATE_MINUTES = 15
 
@@ -117,7 +119,7 @@ def _publish(
             outcome.version,
         )
     rows = int(manifest["rows"]) if manifest else stored.count()
-    files, size = table_size(spark, path)
+    files, size = table_size(spark, path, outcome.version)
     return TableResult(f"gold/{table.name}", path, outcome.version, rows, files, size, outcome.written), manifest
 
 

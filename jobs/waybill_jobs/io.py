@@ -1,11 +1,12 @@
-"""Files and Delta tables by path: the few operations all jobs share."""
+"""Files by path, through the cluster's own file systems, and work on several tables at a time."""
 
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 T = TypeVar("T")
@@ -59,6 +60,25 @@ def list_files(spark: SparkSession, uri: str) -> list[tuple[str, int]]:
     return sorted((s.getPath().getName(), int(s.getLen())) for s in fs.listStatus(path) if s.isFile())
 
 
+def file_names(spark: SparkSession, uri: str) -> set[str]:
+    """Names of the files directly under a directory; empty when it is absent."""
+    return {name for name, _ in list_files(spark, uri)}
+
+
+def first_lines(spark: SparkSession, uri: str, count: int) -> list[str]:
+    """The first lines of a text file, or none when it is absent; the rest is not read."""
+    fs, path = _path(spark, uri)
+    if not fs.exists(path):
+        return []
+    jvm: Any = spark._jvm
+    reader = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(fs.open(path), "UTF-8"))
+    try:
+        lines = (reader.readLine() for _ in range(count))
+        return [line for line in lines if line is not None]
+    finally:
+        reader.close()
+
+
 def rename(spark: SparkSession, source: str, target: str) -> None:
     """Moves a file over whatever is at the target."""
     fs, origin = _path(spark, source)
@@ -68,83 +88,10 @@ def rename(spark: SparkSession, source: str, target: str) -> None:
         raise OSError(f"{source} could not be renamed to {target}")
 
 
-def is_table(spark: SparkSession, path: str) -> bool:
-    """Whether a Delta table is at the path. Absence is told from failure: a store that cannot answer raises."""
-    return exists(spark, f"{path}/_delta_log") and DeltaTable.isDeltaTable(spark, path)
-
-
 def read_table(spark: SparkSession, path: str, version: int | None = None) -> DataFrame:
     """A Delta table at its newest, or at a given, version."""
     reader = spark.read.format("delta")
     return (reader if version is None else reader.option("versionAsOf", version)).load(path)
-
-
-def last_commit(spark: SparkSession, path: str) -> tuple[int, dict[str, str]]:
-    """Version and operation metrics of the newest commit."""
-    row = DeltaTable.forPath(spark, path).history(1).select("version", "operationMetrics").head()
-    assert row is not None  # a Delta table has at least one commit
-    return int(row[0]), dict(row[1] or {})
-
-
-def current_version(spark: SparkSession, path: str) -> int:
-    """The table's newest version, or -1 when there is no table."""
-    return last_commit(spark, path)[0] if is_table(spark, path) else -1
-
-
-@dataclass(frozen=True)
-class WriteOutcome:
-    """`written` is False when this run's write had already been committed; `rows` is then unknown (None)."""
-
-    version: int
-    written: bool
-    rows: int | None
-
-
-def generation(spark: SparkSession, path: str) -> int:
-    """Version of the table's newest RESTORE, or -1.
-
-    RESTORE takes rows back but leaves Delta's record of applied transactions in place, so a run that is repeated
-    after its compensation must not use the transaction ids of the attempt that was undone.
-    """
-    rows = DeltaTable.forPath(spark, path).history().where("operation = 'RESTORE'").select("version").collect()
-    return max((int(row[0]) for row in rows), default=-1)
-
-
-def transaction(spark: SparkSession, path: str, step: str, run: str) -> tuple[dict[str, str], int]:
-    """Delta's idempotent-write options for one write of one run, and the table's version before it (-1: none)."""
-    before = current_version(spark, path)
-    epoch = generation(spark, path) if before >= 0 else -1
-    return {"txnAppId": f"waybill/{step}/{run}/{epoch}", "txnVersion": "1"}, before
-
-
-def write_once(
-    spark: SparkSession,
-    frame: DataFrame,
-    path: str,
-    *,
-    step: str,
-    run: str,
-    mode: str,
-    partition_by: tuple[str, ...] = (),
-    options: dict[str, str] | None = None,
-) -> WriteOutcome:
-    """Writes a frame to a Delta table exactly once per run and step, however often the job is repeated."""
-    guard, before = transaction(spark, path, step, run)
-    writer = frame.write.format("delta").mode(mode).options(**guard).options(**(options or {}))
-    if partition_by:
-        writer = writer.partitionBy(*partition_by)
-    writer.save(path)
-    version, metrics = last_commit(spark, path)
-    if version == before:
-        return WriteOutcome(version, False, None)
-    return WriteOutcome(version, True, int(metrics.get("numOutputRows", "0")))
-
-
-def table_size(spark: SparkSession, path: str) -> tuple[int, int]:
-    """(files, bytes) of the table's newest version."""
-    row = DeltaTable.forPath(spark, path).detail().select("numFiles", "sizeInBytes").head()
-    assert row is not None
-    return int(row[0]), int(row[1])
 
 
 def in_parallel(work: Callable[[T], R], items: list[T], threads: int = 3) -> list[R]:
@@ -155,3 +102,11 @@ def in_parallel(work: Callable[[T], R], items: list[T], threads: int = 3) -> lis
     with ThreadPoolExecutor(max_workers=threads) as pool:
         futures = [pool.submit(work, item) for item in items]
     return [future.result() for future in futures]
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Says on stderr (the step's log) what was done and how long it took."""
+    start = time.monotonic()
+    yield
+    print(f"waybill {what} {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)

@@ -3,8 +3,9 @@
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from waybill_jobs.commits import current_version, is_table, table_size
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import in_parallel, is_table, last_commit, read_table, table_size
+from waybill_jobs.io import in_parallel, read_table
 from waybill_jobs.layout import Lake
 from waybill_jobs.quality import content_hash
 from waybill_jobs.results import TableResult
@@ -24,6 +25,9 @@ def optimize(spark: SparkSession, lake: Lake, tables: list[str], retain_hours: i
             f"A retention of {retain_hours} hours was asked for; {LEAST_RETENTION_HOURS} is the least allowed.",
             "Leave --retain-hours out. Shorter would break running readers, time travel and the restore of a run.",
         )
+    # VACUUM lists with this many tasks; the default of 10,000 is minutes of empty tasks.
+    listing_tasks = max(2, spark.sparkContext.defaultParallelism)
+    spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", str(listing_tasks))
     present = [name for name in tables if is_table(spark, lake.path(name))]
     return in_parallel(lambda name: _optimize_table(spark, lake, name, retain_hours), present)
 
@@ -31,11 +35,11 @@ def optimize(spark: SparkSession, lake: Lake, tables: list[str], retain_hours: i
 def _optimize_table(spark: SparkSession, lake: Lake, name: str, retain_hours: int) -> TableResult:
     path = lake.path(name)
     table = DeltaTable.forPath(spark, path)
-    before, _ = last_commit(spark, path)
-    files_before, bytes_before = table_size(spark, path)
+    before = current_version(spark, path)
+    files_before, bytes_before = table_size(spark, path, before)
     if files_before > 1:
         table.optimize().executeCompaction()
-    after, _ = last_commit(spark, path)
+    after = current_version(spark, path)
     details: dict[str, object] = {
         "filesBefore": files_before,
         "bytesBefore": bytes_before,
@@ -55,6 +59,6 @@ def _optimize_table(spark: SparkSession, lake: Lake, name: str, retain_hours: in
             )
         details["contentHash"] = content
     table.vacuum(float(retain_hours))
-    files, size = table_size(spark, path)
-    version, _ = last_commit(spark, path)
+    version = current_version(spark, path)
+    files, size = table_size(spark, path, version)
     return TableResult(name, path, version, rows, files, size, version != before, dict(details))

@@ -1,5 +1,7 @@
 """Typing and judging rows: every bronze row is either a typed row or has a reason why not."""
 
+from functools import reduce
+
 from pyspark.sql import Column as SqlColumn
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -18,9 +20,28 @@ def typed(column: Column) -> SqlColumn:
         return text
     if column.type in ("int", "bigint"):
         # "517.0" is an integer that passed through a floating-point frame; "517.5" is not an integer.
+        # The exact path costs far more than the plain one, so it is only for what the plain one cannot read.
         number = text.try_cast("decimal(38,6)")
-        return F.when(number == F.floor(number), number.try_cast(column.type))
+        return F.coalesce(
+            text.try_cast(column.type), F.when(number == F.floor(number), number.try_cast(column.type))
+        )
     return text.try_cast(column.type)
+
+
+def _faults(table: Table) -> list[tuple[str, SqlColumn]]:
+    """(reason, condition that makes a row bad): an undecided condition is not a fault."""
+    faults = [("malformed_record", F.col(CORRUPT).isNotNull())]
+    for column in table.columns:
+        value = F.col(column.name)
+        blank = F.coalesce(F.length(F.trim(F.col(f"raw.{column.name}"))) == 0, F.lit(True))
+        if column.type != "string":
+            faults.append((f"not_{column.type}:{column.name}", value.isNull() & ~blank))
+        if column.required:
+            faults.append((f"missing:{column.name}", value.isNull() & blank))
+        if column.check is not None:
+            faults.append((f"out_of_range:{column.name}", ~F.expr(column.check)))
+    faults.extend((reason, ~F.expr(condition)) for reason, condition in table.rules)
+    return [(reason, F.coalesce(condition, F.lit(False))) for reason, condition in faults]
 
 
 def judge(bronze: DataFrame, table: Table) -> DataFrame:
@@ -29,23 +50,19 @@ def judge(bronze: DataFrame, table: Table) -> DataFrame:
         F.struct(*[F.col(name) for name in table.names]).alias("raw"), CORRUPT, SOURCE_FILE, INGESTED_AT, RUN
     )
     values = raw.select("*", *[typed(column).alias(column.name) for column in table.columns])
-    reasons = [F.when(F.col(CORRUPT).isNotNull(), F.lit("malformed_record"))]
-    for column in table.columns:
-        present = F.length(F.trim(F.col(f"raw.{column.name}"))) > 0
-        value = F.col(column.name)
-        if column.type != "string":
-            reasons.append(F.when(present & value.isNull(), F.lit(f"not_{column.type}:{column.name}")))
-        if column.required:
-            absent = ~F.coalesce(present, F.lit(False))
-            reasons.append(F.when(absent, F.lit(f"missing:{column.name}")))
-        if column.check is not None:
-            reasons.append(F.when(~F.expr(column.check), F.lit(f"out_of_range:{column.name}")))
-    for reason, condition in table.rules:
-        reasons.append(F.when(~F.expr(condition), F.lit(reason)))
-    joined = F.nullif(F.concat_ws("; ", *reasons), F.lit(""))
-    judged = values.withColumn(REASON, joined)
-    record = F.when(F.col(REASON).isNotNull(), F.coalesce(CORRUPT, F.to_json("raw", {"ignoreNullFields": "false"})))
-    return judged.select(*table.names, record.alias(RECORD), REASON, SOURCE_FILE, INGESTED_AT, RUN)
+    faults = _faults(table)
+    any_fault = reduce(lambda left, right: left | right, [condition for _, condition in faults])
+    # Naming the faults is only for the few rows that have one.
+    named = F.concat_ws("; ", *[F.when(condition, F.lit(reason)) for reason, condition in faults])
+    record = F.coalesce(CORRUPT, F.to_json("raw", {"ignoreNullFields": "false"}))
+    return values.withColumn("_bad", any_fault).select(
+        *table.names,
+        F.when(F.col("_bad"), record).alias(RECORD),
+        F.when(F.col("_bad"), named).alias(REASON),
+        SOURCE_FILE,
+        INGESTED_AT,
+        RUN,
+    )
 
 
 def rank_duplicates(judged: DataFrame, table: Table) -> DataFrame:

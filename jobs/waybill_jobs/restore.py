@@ -1,15 +1,14 @@
 """The way back: tables as they were before a run, and the versions to come back to."""
 
-import json
 from typing import Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from waybill_jobs.commits import commits_after, current_version
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import current_version, delete, exists, in_parallel, last_commit
+from waybill_jobs.io import delete, exists, in_parallel
 from waybill_jobs.layout import Lake
-from waybill_jobs.session import RUN_KEY
 
 
 def versions(spark: SparkSession, lake: Lake, tables: list[str]) -> dict[str, int]:
@@ -40,15 +39,8 @@ def _plan(spark: SparkSession, lake: Lake, run: str, name: str, version: int) ->
             f"{name} is at version {now}, so it never had version {version} or was removed since.",
             "Take the versions recorded for this very run, with the same --lake.",
         )
-    commits = (
-        DeltaTable.forPath(spark, path)
-        .history()
-        .where(f"version > {version}")
-        .select("version", "operation", "operationParameters", "userMetadata")
-        .orderBy("version")
-        .collect()
-    )
-    foreign = [int(row["version"]) for row in commits if _run_of(row["userMetadata"]) != run]
+    commits = commits_after(spark, path, version)
+    foreign = [commit.version for commit in commits if commit.run != run]
     if foreign:
         raise JobError(
             "RESTORE_FOREIGN_COMMITS",
@@ -56,18 +48,9 @@ def _plan(spark: SparkSession, lake: Lake, run: str, name: str, version: int) ->
             "Restore the later runs first, or repair the table by hand with RESTORE TABLE.",
         )
     newest = commits[-1]
-    parameters = dict(newest["operationParameters"] or {})
-    if version >= 0 and newest["operation"] == "RESTORE" and parameters.get("version") == str(version):
+    if version >= 0 and newest.operation == "RESTORE" and str(newest.parameters.get("version")) == str(version):
         return {"table": name, "from": now, "to": version, "action": "unchanged"}
     return {"table": name, "from": now, "to": version, "action": "removed" if version < 0 else "restored"}
-
-
-def _run_of(user_metadata: str | None) -> str | None:
-    try:
-        value = json.loads(user_metadata or "{}")
-    except ValueError:
-        return None
-    return value.get(RUN_KEY) if isinstance(value, dict) else None
 
 
 def _carry_out(spark: SparkSession, lake: Lake, plan: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +65,7 @@ def _carry_out(spark: SparkSession, lake: Lake, plan: dict[str, Any]) -> dict[st
         _remove(spark, path)
     elif plan["action"] == "restored":
         DeltaTable.forPath(spark, path).restoreToVersion(int(plan["to"]))
-        plan = {**plan, "version": last_commit(spark, path)[0]}
+        plan = {**plan, "version": current_version(spark, path)}
     return plan
 
 

@@ -7,10 +7,12 @@ from pyspark.sql import Column as SqlColumn
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from waybill_jobs.commits import is_table
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import is_table, last_commit, read_table, transaction, write_once
+from waybill_jobs.io import read_table
 from waybill_jobs.schemas import RUN
 from waybill_jobs.session import merge_session
+from waybill_jobs.write import own_commit, transaction, write_once
 
 VALID_FROM = "valid_from"
 VALID_TO = "valid_to"
@@ -109,8 +111,8 @@ def merge_history(
         )
         .execute()
     )
-    version = last_commit(spark, path)[0]
-    return MergeOutcome(version, version > before, added, changed)
+    done = own_commit(spark, path, before, run)
+    return MergeOutcome(done.version if done else before, done is not None, added, changed)
 
 
 def _refuse_bad_keys(source: DataFrame, key: str, path: str) -> None:

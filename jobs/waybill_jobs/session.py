@@ -11,10 +11,6 @@ PINNED = {
     "spark.sql.ansi.enabled": "true",
     # Numbers in JSON keep the digits they were written with; the default re-formats doubles.
     "spark.sql.json.enableExactStringParsing": "true",
-    # A catalogue lookup of every table before each OPTIMIZE or VACUUM is of no use: tables are paths.
-    "spark.databricks.delta.optimize.maxFileSize": str(128 * 1024 * 1024),
-    # VACUUM's listing stage defaults to thousands of tasks, most of them empty.
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
 }
 
 RUN_KEY = "waybill.run"

@@ -5,24 +5,16 @@ from pyspark.sql import Column as SqlColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from waybill_jobs.commits import is_table, table_size
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import (
-    WriteOutcome,
-    current_version,
-    in_parallel,
-    is_table,
-    last_commit,
-    read_table,
-    table_size,
-    transaction,
-    write_once,
-)
+from waybill_jobs.io import in_parallel, read_table
 from waybill_jobs.layout import Lake
 from waybill_jobs.quality import judge, kept, rank_duplicates, refused
 from waybill_jobs.results import TableResult
 from waybill_jobs.scd2 import merge_history
 from waybill_jobs.schemas import INGESTED_AT, RUN, TABLES, Table
 from waybill_jobs.session import merge_session
+from waybill_jobs.write import WriteOutcome, own_commit, transaction, write_once
 
 MAX_RECORDS_PER_FILE = 1_000_000
 
@@ -75,7 +67,7 @@ def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str)
         )
     details |= {"rowsIn": rows_in, "rowsAccepted": accepted, "rowsQuarantined": quarantined}
     total = rows_of(spark, path, version)
-    files, size = table_size(spark, path)
+    files, size = table_size(spark, path, version)
     return TableResult(f"silver/{table.name}", path, version, total, files, size, written, dict(details))
 
 
@@ -128,8 +120,8 @@ def _merge_rows(spark: SparkSession, rows: DataFrame, path: str, table: Table, r
         .whenNotMatchedInsert(values=values)
         .execute()
     )
-    version = last_commit(spark, path)[0]
-    return WriteOutcome(version, version > before, accepted)
+    done = own_commit(spark, path, before, run)
+    return WriteOutcome(done.version if done else before, done is not None, accepted)
 
 
 def _quarantine(
@@ -143,15 +135,13 @@ def _quarantine(
 ) -> int:
     """Writes the run's refused rows in place of an earlier attempt's; returns their number."""
     path = lake.table("quarantine", table.name)
-    if expected == 0 and current_version(spark, path) < 0:
-        return 0
-    if is_table(spark, path):
-        present = read_table(spark, path).where(F.col(RUN) == run).count()
-        if present == expected:
-            return present
+    exists = is_table(spark, path)
+    present = read_table(spark, path).where(F.col(RUN) == run).count() if exists else 0
+    if present == expected:
+        return present
     rows = refused(judged, ranked, table).coalesce(1)
     writer = rows.write.format("delta").mode("overwrite")
-    if is_table(spark, path):
+    if exists:
         writer = writer.option("replaceWhere", f"{RUN} = '{run}'")
     writer.save(path)
     return read_table(spark, path).where(F.col(RUN) == run).count()
