@@ -1,0 +1,399 @@
+// One client connection: TLS, login, then one request after another until it closes.
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import { Batch } from './batch.ts';
+import { BulkLoad } from './bulk-load.ts';
+import { ByteReader } from './byte-reader.ts';
+import type { Databases } from './databases.ts';
+import { SqlError, toSqlError } from './errors.ts';
+import {
+  Encryption,
+  type LoginRequest,
+  preloginAnswer,
+  readLogin,
+  requestedEncryption,
+  samePassword,
+  welcome,
+} from './login.ts';
+import { framePackets, type Packet, PacketReader, PacketStatus, PacketType } from './packets.ts';
+import type { PostgresAddress } from './postgres-wire.ts';
+import { DoneStatus, Response, Token } from './response.ts';
+import type { ResultSet } from './result-set.ts';
+import { PreparedStatements, remoteCall } from './rpc.ts';
+import { SessionState } from './session-state.ts';
+import { startTlsTunnel, type TlsTunnel } from './tls.ts';
+
+export interface ServerSettings {
+  readonly address: PostgresAddress;
+  readonly user: string;
+  readonly password: string;
+  readonly tls: SecureContext | undefined;
+  readonly databases: Databases;
+  log(event: string, details: Readonly<Record<string, unknown>>): void;
+}
+
+const KEEP_ALIVE_MILLISECONDS = 30_000;
+const LOGIN_MILLISECONDS = 30_000;
+
+let lastProcessId = 50;
+
+export class Session {
+  readonly #socket: Socket;
+  readonly #settings: ServerSettings;
+  readonly #packets = new PacketReader();
+  readonly #response: Response;
+  readonly #processId = (++lastProcessId % 30000) + 51;
+  #tunnel: TlsTunnel | undefined;
+  #state: SessionState | undefined;
+  #prepared = new PreparedStatements();
+  #message: Buffer[] = [];
+  #work: Promise<void> = Promise.resolve();
+  #result: ResultSet | undefined;
+  #bulk: IncomingBulk | undefined;
+  #closed = false;
+  readonly #whenClosed: Promise<void>;
+
+  constructor(socket: Socket, settings: ServerSettings) {
+    this.#socket = socket;
+    this.#settings = settings;
+    this.#response = new Response((bytes) => socket.write(bytes));
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MILLISECONDS);
+    const timer = setTimeout(() => this.#state ?? socket.destroy(), LOGIN_MILLISECONDS);
+    socket.on('data', (chunk) => (this.#tunnel ? this.#tunnel.receive(chunk) : this.#receive(chunk)));
+    socket.on('error', () => {});
+    this.#whenClosed = new Promise((resolve) => {
+      socket.on('close', () => {
+        clearTimeout(timer);
+        this.#closed = true;
+        resolve();
+        this.#release();
+      });
+    });
+  }
+
+  /** Ends the connection from the server's side. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Resolves once the connection is gone. */
+  get closed(): Promise<void> {
+    return this.#whenClosed;
+  }
+
+  /** Whatever ran for this client ends with it, and its PostgreSQL connection is free at once. */
+  #release(): void {
+    const state = this.#state;
+    if (state === undefined) return;
+    state.cancelled = true;
+    if (this.#result) this.#result.discarding = true;
+    state.postgres.socket.resume();
+    void state.postgres.close();
+  }
+
+  get #stream(): Socket {
+    return this.#tunnel?.secure ?? this.#socket;
+  }
+
+  /** Resolves when the client has taken what was sent, or is gone. */
+  #drained(): Promise<void> {
+    const stream = this.#stream;
+    if (this.#closed || !stream.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const go = (): void => {
+        stream.off('drain', go);
+        stream.off('close', go);
+        resolve();
+      };
+      stream.on('drain', go);
+      stream.on('close', go);
+      void this.#whenClosed.then(go);
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#packets.push(chunk);
+      for (let packet = this.#packets.next(); packet !== undefined; packet = this.#packets.next()) {
+        this.#packet(packet);
+        if (this.#tunnel && packet.type === PacketType.prelogin) {
+          const rest = this.#packets.takeRest();
+          if (rest.length > 0) this.#tunnel.receive(rest);
+          return;
+        }
+      }
+    } catch (error) {
+      this.#settings.log('protocol-error', { error: String(error) });
+      this.#socket.destroy();
+    }
+  }
+
+  #packet(packet: Packet): void {
+    const last = (packet.status & PacketStatus.endOfMessage) !== 0;
+    const ignored = (packet.status & PacketStatus.ignore) !== 0;
+    if (packet.type === PacketType.attention) {
+      this.#attention();
+      return;
+    }
+    if (packet.type === PacketType.bulkLoad) {
+      this.#bulkPacket(packet.payload, last, ignored);
+      return;
+    }
+    this.#message.push(Buffer.from(packet.payload));
+    if (!last) return;
+    const message = Buffer.concat(this.#message);
+    this.#message = [];
+    if (packet.type === PacketType.prelogin) {
+      this.#prelogin(message);
+      return;
+    }
+    const reset = (packet.status & PacketStatus.resetConnection) !== 0;
+    this.#enqueue(() => (ignored ? this.#ignored() : this.#request(packet.type, message, reset)));
+  }
+
+  /** Requests run one after another; a failure of the server itself ends the connection, never hangs it. */
+  #enqueue(work: () => Promise<void>): void {
+    this.#work = this.#work.then(work).catch((error: unknown) => {
+      if (!this.#closed)
+        this.#settings.log('session-error', {
+          error: error instanceof Error ? (error.stack ?? '') : String(error),
+        });
+      this.#socket.destroy();
+    });
+  }
+
+  async #ignored(): Promise<void> {
+    this.#response.done(Token.done, DoneStatus.error, 0xfd, 0);
+    this.#response.finish();
+  }
+
+  #prelogin(message: Buffer): void {
+    const asked = requestedEncryption(message);
+    const encrypt =
+      this.#settings.tls !== undefined && (asked === Encryption.on || asked === Encryption.required);
+    const answer = preloginAnswer(encrypt ? Encryption.on : Encryption.notSupported);
+    this.#socket.write(framePackets(PacketType.response, answer, 4096));
+    if (!encrypt || this.#settings.tls === undefined) return;
+    this.#tunnel = startTlsTunnel(this.#socket, this.#settings.tls, () => {});
+    const { secure } = this.#tunnel;
+    secure.on('data', (chunk: Buffer) => this.#receive(chunk));
+    secure.on('error', (error) => {
+      this.#settings.log('tls-error', { error: error.message });
+      this.#socket.destroy();
+    });
+    secure.on('end', () => this.#socket.end());
+    this.#response.redirect((bytes) => secure.write(bytes));
+  }
+
+  // ---- requests ----
+
+  async #request(type: number, message: Buffer, reset: boolean): Promise<void> {
+    if (type === PacketType.login7) return this.#login(message);
+    const state = this.#state;
+    if (state === undefined) throw new Error('a request before the login');
+    state.cancelled = false;
+    if (reset) await state.reset();
+    const reader = new ByteReader(message);
+    reader.offset = message.readUInt32LE(0);
+    if (type === PacketType.sqlBatch) {
+      await new Batch(state, new Map(), { ...this.#batchOptions(), doneToken: Token.done }).run(
+        message.toString('utf16le', reader.offset),
+      );
+    } else if (type === PacketType.rpc) {
+      await remoteCall(state, this.#prepared, reader, this.#batchOptions());
+    } else if (type === PacketType.transactionManager) {
+      await this.#transactionRequest(state, reader);
+    } else throw new Error(`message type ${type}`);
+    this.#response.finish();
+    await this.#drained();
+  }
+
+  #batchOptions(): { drained(): Promise<void>; onResult(result: ResultSet | undefined): void } {
+    return {
+      drained: () => this.#drained(),
+      onResult: (result) => {
+        this.#result = result;
+        if (result && (this.#state?.cancelled ?? false)) result.discarding = true;
+      },
+    };
+  }
+
+  async #login(message: Buffer): Promise<void> {
+    const login = readLogin(message);
+    const { user, password, address, databases } = this.#settings;
+    try {
+      if (login.user.toLowerCase() !== user.toLowerCase() || !samePassword(login.password, password)) {
+        throw new SqlError(18456, `Login failed for user '${login.user}'.`, 14);
+      }
+      const options = {
+        processId: this.#processId,
+        login: login.user,
+        utf8: login.utf8,
+        response: this.#response,
+        address,
+        databases,
+      };
+      const state = await SessionState.open(options, login.database || 'master');
+      if (this.#closed) {
+        await state.postgres.close();
+        return;
+      }
+      this.#state = state;
+      this.#loggedIn(login, state.database);
+    } catch (error) {
+      const shown = toSqlError(error, {
+        verb: 'login',
+        database: login.database,
+        processId: 0,
+        snapshot: false,
+      });
+      this.#settings.log('login-failed', {
+        user: login.user,
+        database: login.database,
+        number: shown.number,
+        message: shown.message,
+      });
+      this.#response.error(shown);
+      if (shown.number === 4060)
+        this.#response.error(new SqlError(18456, `Login failed for user '${login.user}'.`, 14));
+      this.#response.done(Token.done, DoneStatus.error, 0, 0);
+      this.#response.finish();
+      this.#stream.end();
+    }
+  }
+
+  #loggedIn(login: LoginRequest, database: string): void {
+    welcome(this.#response, login, database);
+    this.#response.done(Token.done, 0, 0, 0);
+    this.#response.finish();
+    this.#response.packetSize = login.packetSize;
+  }
+
+  async #transactionRequest(state: SessionState, reader: ByteReader): Promise<void> {
+    const kind = reader.u16();
+    const name = (): string => (reader.atEnd ? '' : reader.shortString());
+    try {
+      if (kind === 5) await state.transactions.begin(reader.u8());
+      else if (kind === 7) await state.transactions.commit();
+      else if (kind === 8) await state.transactions.rollback(name());
+      else if (kind === 9) await state.transactions.save(name());
+      else
+        throw new SqlError(40517, `Transaction manager request ${kind} is not supported by this stand-in.`);
+      this.#response.done(Token.done, state.transactions.doneStatus, 0xfd, 0);
+    } catch (error) {
+      const { database, processId, transactions } = state;
+      this.#response.error(
+        toSqlError(error, { verb: 'transaction', database, processId, snapshot: transactions.snapshot }),
+      );
+      this.#response.done(Token.done, DoneStatus.error | transactions.doneStatus, 0xfd, 0);
+    }
+  }
+
+  // ---- attention ----
+
+  /** The client gives a request up: what runs is cancelled, what was to be sent dropped, and it is told so. */
+  #attention(): void {
+    const state = this.#state;
+    if (state === undefined) return;
+    state.cancelled = true;
+    if (this.#result) this.#result.discarding = true;
+    state.postgres.socket.resume();
+    const cancelling = state.postgres.cancel();
+    if (this.#bulk) this.#bulkPacket(Buffer.alloc(0), true, true);
+    this.#enqueue(async () => {
+      await cancelling;
+      // A cancel that came late would hit the next statement; an empty round trip takes it instead.
+      await state.postgres.simple('').catch(() => undefined);
+      state.cancelled = false;
+      state.bulk = undefined;
+      this.#response.done(Token.done, DoneStatus.attention | state.transactions.doneStatus, 0, 0);
+      this.#response.finish();
+    });
+  }
+
+  // ---- bulk load ----
+
+  #bulkPacket(payload: Buffer, last: boolean, ignored: boolean): void {
+    const bulk = this.#bulk ?? this.#startBulk();
+    bulk.queue.push(Buffer.from(payload));
+    bulk.last ||= last;
+    bulk.aborted ||= ignored;
+    if (last) this.#bulk = undefined;
+    bulk.wake();
+    if (!last && bulk.queue.length > 64) this.#stream.pause();
+  }
+
+  #startBulk(): IncomingBulk {
+    const bulk: IncomingBulk = { queue: [], last: false, aborted: false, wake: () => {} };
+    this.#bulk = bulk;
+    this.#enqueue(() => this.#loadBulk(bulk));
+    return bulk;
+  }
+
+  async #loadBulk(bulk: IncomingBulk): Promise<void> {
+    const state = this.#state;
+    const target = state?.bulk;
+    if (state === undefined || target === undefined) throw new Error('bulk rows without INSERT BULK');
+    state.bulk = undefined;
+    const saved = state.transactions.open;
+    try {
+      if (saved) await state.postgres.simple('SAVEPOINT tsql_bulk');
+      const load = await BulkLoad.prepare(state.postgres, target);
+      await load.start();
+      await this.#feed(bulk, load);
+      const rows = await load.finish(bulk.aborted || this.#closed);
+      if (saved) await state.postgres.simple('RELEASE tsql_bulk');
+      state.rowCount = rows;
+      this.#response.done(Token.done, DoneStatus.count | state.transactions.doneStatus, 0xf0, rows);
+    } catch (error) {
+      // Rows that still come belong to the load that failed.
+      if (!this.#closed) await this.#feed(bulk, undefined);
+      if (saved) await state.postgres.simple('ROLLBACK TO tsql_bulk; RELEASE tsql_bulk');
+      const context = {
+        verb: 'insert bulk',
+        database: state.database,
+        processId: state.processId,
+        snapshot: state.transactions.snapshot,
+      };
+      if (!bulk.aborted) this.#response.error(toSqlError(error, context));
+      this.#response.done(Token.done, DoneStatus.error | state.transactions.doneStatus, 0xf0, 0);
+    }
+    this.#response.finish();
+  }
+
+  /** Hands the queued packets on until the last one; without a load they are dropped. */
+  async #feed(bulk: IncomingBulk, load: BulkLoad | undefined): Promise<void> {
+    for (;;) {
+      const payload = bulk.queue.shift();
+      if (payload === undefined) {
+        if (bulk.last || this.#closed) return;
+        this.#stream.resume();
+        await Promise.race([
+          new Promise<void>((resolve) => {
+            bulk.wake = resolve;
+          }),
+          this.#whenClosed,
+        ]);
+        continue;
+      }
+      if (load && !bulk.aborted && !load.push(payload)) await this.#postgresDrained();
+    }
+  }
+
+  #postgresDrained(): Promise<void> {
+    const socket = this.#state?.postgres.socket;
+    if (socket === undefined || !socket.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      socket.once('drain', resolve);
+      socket.once('close', () => resolve());
+    });
+  }
+}
+
+interface IncomingBulk {
+  readonly queue: Buffer[];
+  last: boolean;
+  aborted: boolean;
+  wake: () => void;
+}

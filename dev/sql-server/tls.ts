@@ -1,0 +1,65 @@
+// TLS inside PRELOGIN packets (TDS 7.x): handshake records travel as PRELOGIN payload, then TLS runs bare.
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { type SecureContext, TLSSocket } from 'node:tls';
+import { framePackets, PacketReader, PacketType } from './packets.ts';
+
+const APPLICATION_DATA = 0x17;
+const MAX_PACKET = 32767;
+
+export interface TlsTunnel {
+  /** Where decrypted bytes come from and plain bytes go to. */
+  readonly secure: TLSSocket;
+  /** Takes raw bytes that arrived on the socket. */
+  receive(chunk: Buffer): void;
+}
+
+/**
+ * Starts the server side of a TLS handshake whose records are wrapped in PRELOGIN packets.
+ * The server's Finished record must still be wrapped, so every record that is not application data is.
+ */
+export function startTlsTunnel(socket: Socket, context: SecureContext, onSecure: () => void): TlsTunnel {
+  let handshaking = true;
+  const wrapped = new PacketReader();
+  const carrier = new Duplex({
+    read() {},
+    write(record: Buffer, _encoding, done) {
+      if (handshaking || record[0] !== APPLICATION_DATA) {
+        socket.write(framePackets(PacketType.prelogin, record, MAX_PACKET), done);
+      } else {
+        socket.write(record, done);
+      }
+    },
+    final(done) {
+      socket.end();
+      done();
+    },
+  });
+  const secure = new TLSSocket(carrier, { isServer: true, secureContext: context });
+  secure.on('secure', () => {
+    handshaking = false;
+    onSecure();
+  });
+  let firstBare = false;
+  const receive = (chunk: Buffer): void => {
+    if (!handshaking || firstBare) {
+      carrier.push(chunk);
+      return;
+    }
+    wrapped.push(chunk);
+    while (handshaking) {
+      const packet = wrapped.next();
+      if (packet === undefined) break;
+      carrier.push(Buffer.from(packet.payload));
+    }
+    // A client that has finished its side may send its first bare record in the same segment.
+    const rest = wrapped.takeRest();
+    if (rest.length === 0) return;
+    if (rest[0] === PacketType.prelogin) wrapped.push(rest);
+    else {
+      firstBare = true;
+      carrier.push(rest);
+    }
+  };
+  return { secure, receive };
+}

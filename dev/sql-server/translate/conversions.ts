@@ -1,0 +1,190 @@
+// CAST, CONVERT and the implicit conversions of assignment, with SQL Server's rules and styles.
+import { notSupported, SqlError } from '../errors.ts';
+import {
+  isAnsi,
+  isBinary,
+  isCharacter,
+  isInteger,
+  isNational,
+  postgresType,
+  type SqlType,
+} from '../sql-types.ts';
+import type { Expression } from './translator.ts';
+
+const TEXT_STYLES = new Set([0, 1, 2, 3, 20, 21, 23, 25, 108, 112, 114, 120, 121, 126, 127]);
+const READ_STYLES = new Set([0, 20, 21, 23, 25, 112, 120, 121, 126, 127]);
+const MOMENTS = new Set(['date', 'time', 'datetime', 'datetime2', 'datetimeoffset', 'smalldatetime']);
+const NUMBERS = new Set(['bit', 'decimal', 'money', 'smallmoney', 'float', 'real']);
+
+const isNumber = (type: SqlType): boolean => isInteger(type) || NUMBERS.has(type.name);
+
+/** The literal as text of a definite type, for places where PostgreSQL would not know what it is. */
+export const definite = (value: Expression): string =>
+  value.literal || value.variable ? `CAST(${value.sql} AS text)` : value.sql;
+
+/** Digits of the second that a value of this type carries. */
+function fractionDigits(type: SqlType | undefined): number {
+  if (type === undefined) return 7;
+  if (type.name === 'datetime') return 3;
+  if (type.name === 'smalldatetime') return 0;
+  return type.scale ?? 7;
+}
+
+/** A value as text, the way SQL Server shows it in a style. */
+export function toText(value: Expression, style?: number): string {
+  const type = value.type;
+  if (style !== undefined && !TEXT_STYLES.has(style)) {
+    throw new SqlError(
+      281,
+      `${style} is not a valid style number when converting to a character string (in this stand-in).`,
+    );
+  }
+  if (type !== undefined && isCharacter(type))
+    return value.literal ? `CAST(${value.sql} AS text)` : value.sql;
+  if (type === undefined && value.literal) return value.sql;
+  if (type?.name === 'money' || type?.name === 'smallmoney') {
+    if (style === 1) throw notSupported('CONVERT(varchar, money, 1)');
+    return `round(${value.sql}, ${style === 2 ? 4 : 2})::text`;
+  }
+  if (type !== undefined && (MOMENTS.has(type.name) || isBinary(type))) {
+    const legacy = type.name === 'datetime' || type.name === 'smalldatetime' ? 0 : 121;
+    const chosen = isBinary(type) ? (style ?? 0) : style === undefined || style === 0 ? legacy : style;
+    return `tsql.to_text(${value.sql}, ${chosen}, ${fractionDigits(type)})`;
+  }
+  return `tsql.to_text(${value.sql}, ${style ?? -1}, 7)`;
+}
+
+/** CAST(value AS type) or CONVERT(type, value, style). */
+export function convert(value: Expression, type: SqlType, style?: number): Expression {
+  if (isCharacter(type)) return { sql: toCharacter(value, type, style), type };
+  if (isBinary(type)) return { sql: toBinary(value, type, style), type };
+  const from = value.type;
+  if (
+    from !== undefined &&
+    isCharacter(from) &&
+    MOMENTS.has(type.name) &&
+    style !== undefined &&
+    !READ_STYLES.has(style)
+  ) {
+    throw new SqlError(
+      9809,
+      `The style ${style} is not supported for conversions from varchar to ${type.name} here.`,
+    );
+  }
+  const source = from !== undefined && isCharacter(from) ? definite(value) : value.sql;
+  switch (type.name) {
+    case 'bit':
+    case 'tinyint':
+    case 'smallint':
+    case 'int':
+    case 'bigint':
+      return { sql: `tsql.to_${type.name}(${source})`, type };
+    case 'decimal':
+    case 'money':
+    case 'smallmoney':
+      return { sql: `CAST(tsql.to_numeric(${source}) AS ${postgresType(type)})`, type };
+    case 'uniqueidentifier':
+      return { sql: `CAST(${source} AS uuid)`, type };
+    default:
+      return { sql: `CAST(${source} AS ${postgresType(type)})`, type };
+  }
+}
+
+function toCharacter(value: Expression, type: SqlType, style?: number): string {
+  const text = toText(value, style);
+  const length = type.length ?? -1;
+  if (length < 0) return text;
+  // Cutting digits off a number would change it: SQL Server refuses or shows '*'.
+  const cut =
+    value.type !== undefined && isNumber(value.type)
+      ? `tsql.fit(${text}, ${length})`
+      : `"left"(${text}, ${length})`;
+  return type.name === 'char' || type.name === 'nchar' ? `rpad(${cut}, ${length})` : cut;
+}
+
+function toBinary(value: Expression, type: SqlType, style?: number): string {
+  const from = value.type;
+  const length = type.length ?? -1;
+  let sql: string;
+  if (from !== undefined && isCharacter(from)) {
+    if (style === 1 || style === 2) sql = `tsql.from_hex(${definite(value)}, ${style})`;
+    else if (isNational(from)) sql = `tsql.utf16(${definite(value)})`;
+    else sql = `convert_to(${definite(value)}, 'UTF8')`;
+  } else if (from === undefined && value.literal !== true) {
+    sql = `tsql.to_binary(${value.sql})`;
+  } else if (from !== undefined && isBinary(from)) sql = value.sql;
+  else sql = `tsql.to_binary(${value.sql})`;
+  if (length < 0) return sql;
+  const numeric = from !== undefined && isNumber(from);
+  return `tsql.fit_binary(${sql}, ${length}, ${type.name === 'binary'}, ${numeric})`;
+}
+
+type Family = 'character' | 'number' | 'moment' | 'binary' | 'guid';
+
+function family(type: SqlType): Family {
+  if (isCharacter(type)) return 'character';
+  if (isBinary(type)) return 'binary';
+  if (isNumber(type)) return 'number';
+  return type.name === 'uniqueidentifier' ? 'guid' : 'moment';
+}
+
+/**
+ * A value as it is stored into a column: converted when the families differ, never cut to the column's length
+ * (PostgreSQL then raises what becomes error 2628).
+ */
+export function assign(value: Expression, target: SqlType | undefined): string {
+  if (target === undefined || value.type === undefined) return value.sql;
+  if (family(value.type) === family(target)) {
+    // tinyint and bit take numbers of any kind by assignment only through our own casts.
+    if (target.name === 'bit' && value.type.name !== 'bit') return `tsql.to_bit(${value.sql})`;
+    if (isInteger(target) && !isInteger(value.type)) return convert(value, target).sql;
+    return value.sql;
+  }
+  if (value.literal && !isBinary(target) && target.name !== 'bit') return value.sql;
+  if (isCharacter(target)) return toText(value);
+  if (isBinary(target)) {
+    throw new SqlError(
+      257,
+      `Implicit conversion from data type ${value.type.name} to ${target.name} is not allowed. Use the CONVERT function to run this query.`,
+    );
+  }
+  return convert(value, target).sql;
+}
+
+/** In a comparison a character variable takes the type of what it is compared with, as in SQL Server. */
+export function compareAs(value: Expression, other: Expression): string {
+  if (value.variable && value.type && other.type && isCharacter(value.type) && !isCharacter(other.type)) {
+    return convert(value, other.type).sql;
+  }
+  return value.sql;
+}
+
+/** Text of which HASHBYTES takes the bytes: only where it is certain which bytes SQL Server would take. */
+export function hashedBytes(value: Expression, utf8Collation: boolean): string {
+  const type = value.type;
+  if (type !== undefined && isBinary(type)) return value.sql;
+  if (type !== undefined && isAnsi(type)) return `convert_to(${definite(value)}, 'UTF8')`;
+  if (utf8Collation) return `convert_to(${definite(value)}, 'UTF8')`;
+  if (type !== undefined && isNational(type)) return `tsql.utf16(${definite(value)})`;
+  throw new SqlError(
+    8116,
+    'Argument data type is invalid for argument 2 of hashbytes function: CONVERT it to varchar or varbinary first.',
+  );
+}
+
+/** The type that all branches share; lengths give way to max, unequal precisions to none. */
+export function commonType(values: readonly Expression[]): SqlType | undefined {
+  const typed = values.filter((value) => value.sql !== 'NULL');
+  const first = typed[0]?.type;
+  if (first === undefined) return undefined;
+  if (typed.every((value) => value.type !== undefined && isCharacter(value.type))) {
+    const national = typed.some((value) => value.type?.name.startsWith('n'));
+    const lengths = typed.map((value) => value.type?.length ?? -1);
+    return {
+      name: national ? 'nvarchar' : 'varchar',
+      length: lengths.includes(-1) ? -1 : Math.max(...lengths),
+    };
+  }
+  const same = typed.every((value) => JSON.stringify(value.type) === JSON.stringify(first));
+  return same ? first : undefined;
+}

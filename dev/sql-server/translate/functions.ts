@@ -1,0 +1,451 @@
+// T-SQL's built-in functions: each by name, with its arguments checked; an unknown one is error 195.
+import { notSupported, SqlError, syntaxError, unknownFunction } from '../errors.ts';
+import { isAnsi, isCharacter, isInteger, type SqlType } from '../sql-types.ts';
+import { commonType, definite, hashedBytes, toText } from './conversions.ts';
+import { orderBy } from './order.ts';
+import { quoteText } from './token-stream.ts';
+import type { Expression, Translator } from './translator.ts';
+
+type Emit = (args: readonly Expression[], t: Translator) => Expression;
+interface Builtin {
+  readonly least: number;
+  readonly most: number;
+  readonly emit: Emit;
+}
+
+const INT: SqlType = { name: 'int' };
+const BIGINT: SqlType = { name: 'bigint' };
+const DATETIME: SqlType = { name: 'datetime' };
+const DATETIME2: SqlType = { name: 'datetime2', scale: 7 };
+
+const typed = (sql: string, type: SqlType | undefined): Expression => (type ? { sql, type } : { sql });
+const text = (value: Expression): string =>
+  value.type && isCharacter(value.type) ? definite(value) : toText(value);
+/** Text functions keep the kind of text but not its length. */
+const like = (value: Expression | undefined): SqlType => ({
+  name: value?.type && isAnsi(value.type) ? 'varchar' : 'nvarchar',
+  length: value?.type && isCharacter(value.type) ? (value.type.length ?? -1) : -1,
+});
+const longText = (value: Expression | undefined): SqlType => ({ ...like(value), length: -1 });
+const arg = (args: readonly Expression[], index: number): Expression => args[index] as Expression;
+
+const define = (least: number, most: number, emit: Emit): Builtin => ({ least, most, emit });
+const textFunction = (name: string): Builtin =>
+  define(1, 1, ([a]) => typed(`${name}(${text(a as Expression)})`, like(a)));
+const numeric = (name: string): Builtin =>
+  define(1, 1, ([a]) => typed(`${name}(${(a as Expression).sql})`, (a as Expression).type));
+const float = (name: string): Builtin =>
+  define(1, 1, ([a]) =>
+    typed(`${name}(CAST(${(a as Expression).sql} AS double precision))`, { name: 'float' }),
+  );
+const constant = (sql: string, type: SqlType): Builtin => define(0, 0, () => ({ sql, type }));
+
+function sameBranches(name: string): Emit {
+  return (args) => typed(`${name}(${args.map((a) => a.sql).join(', ')})`, commonType(args));
+}
+
+const BUILTINS: Readonly<Record<string, Builtin>> = {
+  len: define(1, 1, ([a]) => typed(`tsql.len(${text(a as Expression)})`, INT)),
+  datalength: define(1, 1, (args) => dataLength(arg(args, 0))),
+  left: define(2, 2, ([a, n]) => typed(`"left"(${text(a as Expression)}, ${n?.sql})`, like(a))),
+  right: define(2, 2, ([a, n]) => typed(`"right"(${text(a as Expression)}, ${n?.sql})`, like(a))),
+  substring: define(3, 3, (args) => substring(args)),
+  replace: define(3, 3, ([a, b, c]) =>
+    typed(
+      `replace(${text(a as Expression)}, ${text(b as Expression)}, ${text(c as Expression)})`,
+      longText(a),
+    ),
+  ),
+  upper: textFunction('upper'),
+  lower: textFunction('lower'),
+  ltrim: textFunction('ltrim'),
+  rtrim: textFunction('rtrim'),
+  trim: textFunction('btrim'),
+  reverse: textFunction('reverse'),
+  replicate: define(2, 2, ([a, n]) => typed(`repeat(${text(a as Expression)}, ${n?.sql})`, longText(a))),
+  space: define(1, 1, ([n]) => typed(`repeat(' ', ${n?.sql})`, { name: 'varchar', length: -1 })),
+  charindex: define(2, 3, (args) =>
+    typed(`tsql.charindex(${text(arg(args, 0))}, ${text(arg(args, 1))}, ${args[2]?.sql ?? '1'})`, INT),
+  ),
+  char: define(1, 1, ([n]) => typed(`chr(${n?.sql})`, { name: 'varchar', length: 1 })),
+  nchar: define(1, 1, ([n]) => typed(`chr(${n?.sql})`, { name: 'nvarchar', length: 1 })),
+  ascii: define(1, 1, ([a]) => typed(`ascii(${text(a as Expression)})`, INT)),
+  unicode: define(1, 1, ([a]) => typed(`ascii(${text(a as Expression)})`, INT)),
+  quotename: define(1, 1, ([a]) =>
+    typed(`('[' || replace(${text(a as Expression)}, ']', ']]') || ']')`, { name: 'nvarchar', length: 258 }),
+  ),
+  concat: define(2, 254, (args) => concatenation('concat', args)),
+  concat_ws: define(3, 254, (args) => concatenation('concat_ws', args)),
+  hashbytes: define(2, 2, (args) => hashBytes(args)),
+  isnull: define(2, 2, ([a, b]) => typed(`coalesce(${a?.sql}, ${b?.sql})`, a?.type ?? b?.type)),
+  coalesce: define(2, 254, sameBranches('coalesce')),
+  nullif: define(2, 2, ([a, b]) => typed(`nullif(${a?.sql}, ${b?.sql})`, a?.type)),
+  abs: numeric('abs'),
+  ceiling: define(1, 1, ([a]) =>
+    typed(`ceil(${a?.sql})`, a?.type && isInteger(a.type) ? undefined : undefined),
+  ),
+  floor: define(1, 1, ([a]) => typed(`floor(${a?.sql})`, undefined)),
+  sign: define(1, 1, ([a]) => typed(`sign(${a?.sql})`, undefined)),
+  round: define(2, 3, (args) => rounding(args)),
+  power: define(2, 2, ([a, b]) => typed(`power(${a?.sql}, ${b?.sql})`, undefined)),
+  sqrt: float('sqrt'),
+  exp: float('exp'),
+  log: float('ln'),
+  log10: float('log'),
+  getdate: constant('CAST(tsql.now() AS timestamp(3))', DATETIME),
+  getutcdate: constant('CAST(tsql.now() AS timestamp(3))', DATETIME),
+  sysdatetime: constant('tsql.now()', DATETIME2),
+  sysutcdatetime: constant('tsql.now()', DATETIME2),
+  sysdatetimeoffset: constant('clock_timestamp()', { name: 'datetimeoffset', scale: 7 }),
+  year: define(1, 1, ([a]) => typed(`tsql.datepart('year', CAST(${a?.sql} AS timestamp))`, INT)),
+  month: define(1, 1, ([a]) => typed(`tsql.datepart('month', CAST(${a?.sql} AS timestamp))`, INT)),
+  day: define(1, 1, ([a]) => typed(`tsql.datepart('day', CAST(${a?.sql} AS timestamp))`, INT)),
+  eomonth: define(1, 1, ([a]) =>
+    typed(`CAST(date_trunc('month', CAST(${a?.sql} AS timestamp)) + interval '1 month - 1 day' AS date)`, {
+      name: 'date',
+    }),
+  ),
+  datefromparts: define(3, 3, (args) =>
+    typed(`make_date(${args.map((a) => a.sql).join(', ')})`, { name: 'date' }),
+  ),
+  datetimefromparts: define(7, 7, ([y, mo, d, h, mi, s, ms]) =>
+    typed(
+      `CAST(make_timestamp(${y?.sql}, ${mo?.sql}, ${d?.sql}, ${h?.sql}, ${mi?.sql}, ${s?.sql} + ${ms?.sql} / 1000.0) AS timestamp(3))`,
+      DATETIME,
+    ),
+  ),
+  newid: constant('gen_random_uuid()', { name: 'uniqueidentifier' }),
+  rand: constant('random()', { name: 'float' }),
+  db_name: define(0, 0, (_, t) =>
+    typed(`CAST(${quoteText(t.context.database)} AS text)`, { name: 'nvarchar', length: 128 }),
+  ),
+  db_id: define(0, 1, (args, t) =>
+    typed(`tsql.db_id(${args[0] ? text(args[0]) : quoteText(t.context.database)})`, { name: 'smallint' }),
+  ),
+  schema_name: define(0, 0, () => typed("'dbo'::text", { name: 'nvarchar', length: 128 })),
+  schema_id: define(0, 1, (args) => typed(`tsql.schema_id(${args[0] ? text(args[0]) : "'dbo'"})`, INT)),
+  object_id: define(1, 2, (args) =>
+    typed(`tsql.object_id(${text(arg(args, 0))}, ${args[1] ? text(args[1]) : 'NULL'})`, INT),
+  ),
+  object_name: define(1, 1, ([a]) => typed(`tsql.object_name(${a?.sql})`, { name: 'nvarchar', length: 128 })),
+  object_schema_name: define(1, 1, ([a]) =>
+    typed(`tsql.object_schema_name(${a?.sql})`, { name: 'nvarchar', length: 128 }),
+  ),
+  col_length: define(2, 2, ([a, b]) =>
+    typed(`tsql.col_length(${text(a as Expression)}, ${text(b as Expression)})`, { name: 'smallint' }),
+  ),
+  type_name: define(1, 1, ([a]) => typed(`tsql.type_name(${a?.sql})`, { name: 'nvarchar', length: 128 })),
+  scope_identity: constant('tsql.scope_identity()', { name: 'decimal', precision: 38, scale: 0 }),
+  xact_state: define(0, 0, (_, t) => t.variable('@@xact_state')),
+  error_number: define(0, 0, (_, t) => t.variable('@@error_number')),
+  error_message: define(0, 0, (_, t) => t.variable('@@error_message')),
+  suser_sname: define(0, 0, (_, t) => t.variable('@@login')),
+  original_login: define(0, 0, (_, t) => t.variable('@@login')),
+  user_name: constant("'dbo'::text", { name: 'nvarchar', length: 128 }),
+  serverproperty: define(1, 1, ([a]) =>
+    typed(`tsql.server_property(${text(a as Expression)})`, { name: 'nvarchar', length: 128 }),
+  ),
+  change_tracking_current_version: constant('tsql_tracking.current_version()', BIGINT),
+  change_tracking_min_valid_version: define(1, 1, ([a]) =>
+    typed(`tsql_tracking.min_valid_version(${a?.sql})`, BIGINT),
+  ),
+};
+
+function dataLength(value: Expression): Expression {
+  const type = value.type;
+  if (type && isAnsi(type)) return typed(`octet_length(${definite(value)})`, INT);
+  if (type && isCharacter(type)) return typed(`octet_length(tsql.utf16(${definite(value)}))`, INT);
+  const fixed: Readonly<Record<string, number>> = {
+    bit: 1,
+    tinyint: 1,
+    smallint: 2,
+    int: 4,
+    bigint: 8,
+    real: 4,
+    float: 8,
+    money: 8,
+    smallmoney: 4,
+    date: 3,
+    datetime: 8,
+    smalldatetime: 4,
+    uniqueidentifier: 16,
+  };
+  const bytes = type ? fixed[type.name] : undefined;
+  if (bytes !== undefined) return typed(`(CASE WHEN ${value.sql} IS NULL THEN NULL ELSE ${bytes} END)`, INT);
+  return typed(`tsql.datalength(${value.sql})`, INT);
+}
+
+function substring(args: readonly Expression[]): Expression {
+  const [a, from, count] = args as [Expression, Expression, Expression];
+  if (a.type && isCharacter(a.type)) {
+    return typed(`substring(${definite(a)}, ${from.sql}, ${count.sql})`, like(a));
+  }
+  return typed(`substring(${a.sql}, ${from.sql}, ${count.sql})`, a.type);
+}
+
+function concatenation(name: string, args: readonly Expression[]): Expression {
+  const national = args.some((a) => a.type?.name.startsWith('n') && isCharacter(a.type));
+  return typed(`${name}(${args.map(text).join(', ')})`, {
+    name: national ? 'nvarchar' : 'varchar',
+    length: -1,
+  });
+}
+
+function hashBytes(args: readonly Expression[]): Expression {
+  const [algorithm, value] = args as [Expression, Expression];
+  const collated = / COLLATE "C"\)*$/.test(value.sql);
+  return typed(`tsql.hashbytes(${algorithm.sql}, ${hashedBytes(value, collated)})`, {
+    name: 'varbinary',
+    length: 8000,
+  });
+}
+
+function rounding(args: readonly Expression[]): Expression {
+  const [a, digits, truncate] = args as [Expression, Expression, Expression | undefined];
+  if (a.type?.name === 'float' || a.type?.name === 'real') {
+    return typed(`CAST(round(CAST(${a.sql} AS numeric), ${digits.sql}) AS double precision)`, {
+      name: 'float',
+    });
+  }
+  return typed(
+    `${truncate ? 'trunc' : 'round'}(CAST(${a.sql} AS numeric), ${digits.sql})`,
+    a.type?.name === 'decimal' ? a.type : undefined,
+  );
+}
+
+const DATE_PARTS: Readonly<Record<string, string>> = {
+  year: 'year',
+  yy: 'year',
+  yyyy: 'year',
+  quarter: 'quarter',
+  qq: 'quarter',
+  q: 'quarter',
+  month: 'month',
+  mm: 'month',
+  m: 'month',
+  dayofyear: 'doy',
+  dy: 'doy',
+  y: 'doy',
+  day: 'day',
+  dd: 'day',
+  d: 'day',
+  week: 'week',
+  wk: 'week',
+  ww: 'week',
+  iso_week: 'isoweek',
+  isowk: 'isoweek',
+  isoww: 'isoweek',
+  weekday: 'weekday',
+  dw: 'weekday',
+  hour: 'hour',
+  hh: 'hour',
+  minute: 'minute',
+  mi: 'minute',
+  n: 'minute',
+  second: 'second',
+  ss: 'second',
+  s: 'second',
+  millisecond: 'millisecond',
+  ms: 'millisecond',
+  microsecond: 'microsecond',
+  mcs: 'microsecond',
+};
+
+/** DATEADD, DATEDIFF, DATEPART: their first argument is a bare word. */
+function datePartFunction(t: Translator, name: string): Expression {
+  const { tokens } = t;
+  const word = tokens.next().lower;
+  const part = DATE_PARTS[word];
+  if (part === undefined) throw new SqlError(155, `'${word}' is not a recognized ${name} option.`, 15);
+  const args: Expression[] = [];
+  while (tokens.acceptSymbol(',')) args.push(t.expression());
+  tokens.expectSymbol(')');
+  const moment = (value: Expression | undefined): string => `CAST(${value?.sql} AS timestamp)`;
+  const [a, b] = args;
+  if (name === 'dateadd' && args.length === 2) return dateAdd(part, a as Expression, b as Expression);
+  if (name === 'datediff' && args.length === 2)
+    return typed(`tsql.datediff('${part}', ${moment(a)}, ${moment(b)})`, INT);
+  if (name === 'datediff_big' && args.length === 2) {
+    return typed(`tsql.datediff_big('${part}', ${moment(a)}, ${moment(b)})`, BIGINT);
+  }
+  if (name === 'datepart' && args.length === 1) return typed(`tsql.datepart('${part}', ${moment(a)})`, INT);
+  throw new SqlError(174, `The ${name} function requires another number of arguments.`, 15);
+}
+
+function dateAdd(part: string, count: Expression, start: Expression): Expression {
+  const type = start.type && !isCharacter(start.type) ? start.type : start.type ? DATETIME : undefined;
+  const added = `tsql.dateadd('${part}', ${count.sql}, CAST(${start.sql} AS timestamp))`;
+  if (type?.name === 'date') return typed(`CAST(${added} AS date)`, type);
+  return typed(added, type);
+}
+
+const AGGREGATES = new Set([
+  'count',
+  'count_big',
+  'sum',
+  'avg',
+  'min',
+  'max',
+  'stdev',
+  'stdevp',
+  'var',
+  'varp',
+  'string_agg',
+]);
+const WINDOWS: Readonly<Record<string, string>> = {
+  row_number: 'row_number',
+  rank: 'rank',
+  dense_rank: 'dense_rank',
+  ntile: 'ntile',
+  lag: 'lag',
+  lead: 'lead',
+  first_value: 'first_value',
+  last_value: 'last_value',
+  percent_rank: 'percent_rank',
+  cume_dist: 'cume_dist',
+};
+
+/** A function call whose name is the next token. */
+export function functionCall(t: Translator): Expression {
+  const { tokens } = t;
+  const name = tokens.next().text;
+  const lower = name.toLowerCase();
+  tokens.expectSymbol('(');
+  if (AGGREGATES.has(lower)) return aggregate(t, lower);
+  if (lower in WINDOWS) return windowFunction(t, lower);
+  if (lower === 'dateadd' || lower === 'datediff' || lower === 'datediff_big' || lower === 'datepart') {
+    return datePartFunction(t, lower);
+  }
+  if (lower === 'iif') return iif(t);
+  const builtin = Object.hasOwn(BUILTINS, lower) ? BUILTINS[lower] : undefined;
+  if (builtin === undefined) throw unknownFunction(name);
+  const args = argumentList(t);
+  if (args.length < builtin.least || args.length > builtin.most) {
+    throw new SqlError(174, `The ${lower} function requires ${builtin.least} argument(s).`, 15);
+  }
+  return builtin.emit(args, t);
+}
+
+function argumentList(t: Translator): Expression[] {
+  const { tokens } = t;
+  const args: Expression[] = [];
+  if (tokens.acceptSymbol(')')) return args;
+  do args.push(t.expression());
+  while (tokens.acceptSymbol(','));
+  tokens.expectSymbol(')');
+  return args;
+}
+
+function iif(t: Translator): Expression {
+  const { tokens } = t;
+  const test = t.condition();
+  tokens.expectSymbol(',');
+  const yes = t.expression();
+  tokens.expectSymbol(',');
+  const no = t.expression();
+  tokens.expectSymbol(')');
+  return typed(`CASE WHEN ${test} THEN ${yes.sql} ELSE ${no.sql} END`, commonType([yes, no]));
+}
+
+function aggregate(t: Translator, name: string): Expression {
+  const { tokens } = t;
+  if (name === 'count' || name === 'count_big') {
+    const inside = tokens.acceptSymbol('*')
+      ? '*'
+      : `${tokens.accept('distinct') ? 'DISTINCT ' : ''}${t.expression().sql}`;
+    tokens.expectSymbol(')');
+    const counted = `count(${inside})${over(t)}`;
+    return name === 'count' ? typed(`tsql.to_int(${counted})`, INT) : typed(counted, BIGINT);
+  }
+  const distinct = tokens.accept('distinct') ? 'DISTINCT ' : '';
+  const value = t.expression();
+  if (name === 'string_agg') {
+    tokens.expectSymbol(',');
+    const separator = t.expression();
+    tokens.expectSymbol(')');
+    let order = '';
+    if (tokens.accept('within', 'group')) {
+      tokens.expectSymbol('(');
+      order = ` ${orderBy(t)}`;
+      tokens.expectSymbol(')');
+    }
+    return typed(`string_agg(${text(value)}, ${definite(separator)}${order})`, longText(value));
+  }
+  tokens.expectSymbol(')');
+  const functions: Readonly<Record<string, string>> = {
+    sum: 'tsql.sum',
+    avg: 'tsql.avg',
+    min: 'min',
+    max: 'max',
+    stdev: 'stddev_samp',
+    stdevp: 'stddev_pop',
+    var: 'var_samp',
+    varp: 'var_pop',
+  };
+  if (name === 'min' || name === 'max')
+    return typed(`${name}(${distinct}${value.sql})${over(t)}`, value.type);
+  const call = `${functions[name]}(${distinct}${value.sql})${over(t)}`;
+  return typed(call, sumType(name, value.type));
+}
+
+/** SUM keeps the scale and takes precision 38; AVG of a decimal has at least six digits (Microsoft's rules). */
+function sumType(name: string, type: SqlType | undefined): SqlType | undefined {
+  if (type === undefined) return undefined;
+  if (isInteger(type) && (name === 'sum' || name === 'avg')) return type.name === 'bigint' ? BIGINT : INT;
+  if (type.name === 'decimal' && name === 'sum')
+    return { name: 'decimal', precision: 38, scale: type.scale ?? 0 };
+  if (type.name === 'decimal' && name === 'avg') {
+    return { name: 'decimal', precision: 38, scale: Math.max(6, type.scale ?? 0) };
+  }
+  return undefined;
+}
+
+function windowFunction(t: Translator, name: string): Expression {
+  const args = argumentList(t).map((value) => value);
+  const clause = over(t);
+  if (clause === '') throw new SqlError(10753, `The function '${name}' must have an OVER clause.`, 15);
+  const call = `${WINDOWS[name]}(${args.map((value) => value.sql).join(', ')})${clause}`;
+  if (['row_number', 'rank', 'dense_rank'].includes(name)) return typed(call, BIGINT);
+  if (name === 'ntile') return typed(`CAST(${call} AS bigint)`, BIGINT);
+  return typed(call, args[0]?.type);
+}
+
+/** OVER (PARTITION BY ... ORDER BY ... ROWS ...), or nothing. */
+function over(t: Translator): string {
+  const { tokens } = t;
+  if (!tokens.accept('over')) return '';
+  tokens.expectSymbol('(');
+  const parts: string[] = [];
+  if (tokens.accept('partition', 'by')) {
+    const items = [t.expression().sql];
+    while (tokens.acceptSymbol(',')) items.push(t.expression().sql);
+    parts.push(`PARTITION BY ${items.join(', ')}`);
+  }
+  if (tokens.isWord('order')) parts.push(orderBy(t));
+  if (tokens.isWord('rows', 'range')) parts.push(frame(t));
+  tokens.expectSymbol(')');
+  return ` OVER (${parts.join(' ')})`;
+}
+
+const FRAME_WORDS = new Set([
+  'rows',
+  'range',
+  'between',
+  'and',
+  'unbounded',
+  'preceding',
+  'following',
+  'current',
+  'row',
+]);
+
+function frame(t: Translator): string {
+  const words: string[] = [];
+  while (!t.tokens.isSymbol(')')) {
+    const token = t.tokens.next();
+    if (token.kind === 'number' || (token.kind === 'word' && FRAME_WORDS.has(token.lower)))
+      words.push(token.lower);
+    else throw token.kind === 'end' ? syntaxError('OVER') : notSupported(`window frame '${token.text}'`);
+  }
+  return words.join(' ').toUpperCase();
+}
