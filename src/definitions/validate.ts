@@ -42,7 +42,7 @@ export function reportOn(compiled: CompiledFactory): Report {
   const { factory } = compiled;
   const problems = [...factory.resources.map(({ problems }) => problems), ...factory.unreadable]
     .flatMap(({ list }) => list)
-    .sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0));
+    .sort(byPlace);
   return {
     resources: factory.resources.length + factory.unreadable.length,
     pipelines: [
@@ -65,7 +65,7 @@ export function reportOn(compiled: CompiledFactory): Report {
 export function verdictOn(pipeline: CompiledPipeline): PipelineVerdict {
   const resources = new Set([pipeline.resource, ...pipeline.needs]);
   const errors = [...resources].flatMap(({ problems }) =>
-    problems.list.filter(({ severity }) => severity === 'error'),
+    problems.list.filter(({ severity }) => severity === 'error').sort(byPlace),
   );
   const verdict =
     errors.length === 0
@@ -75,6 +75,12 @@ export function verdictOn(pipeline: CompiledPipeline): PipelineVerdict {
         : 'invalid';
   return { name: pipeline.resource.name, verdict, reasons: errors.map(sentence) };
 }
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** By file, and in the order in which a reader meets the places: activity 2 before activity 10. */
+const byPlace = (a: Problem, b: Problem): number =>
+  collator.compare(a.file, b.file) || collator.compare(a.pointer, b.pointer);
 
 /** One problem in one line, without its severity. */
 export const sentence = (problem: Problem): string =>

@@ -1,0 +1,19 @@
+// The workflows of the runPipeline test: the real runPipeline, and a `copyData` that asks the test what a copy does.
+import { proxyActivities, sleep } from '@temporalio/workflow';
+import type { CopyInput } from '../../src/core/copy.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+
+export { runPipeline } from '../../src/workflows/run-pipeline.ts';
+
+export interface CopyScript {
+  /** Called by each copy: its output, and how long it takes. Throws to make the copy fail. */
+  scriptCopy(input: CopyInput): Promise<{ output: JsonObject; seconds: number }>;
+}
+
+const { scriptCopy } = proxyActivities<CopyScript>({ startToCloseTimeout: '1m' });
+
+export async function copyData(input: CopyInput): Promise<JsonObject> {
+  const { output, seconds } = await scriptCopy(input);
+  await sleep(seconds * 1000);
+  return output;
+}
