@@ -21,14 +21,15 @@ export interface TlsTunnel {
 export function startTlsTunnel(socket: Socket, context: SecureContext, onSecure: () => void): TlsTunnel {
   let handshaking = true;
   const wrapped = new PacketReader();
+  // Once application data has begun nothing is wrapped any more: what is written then are slices of the stream, which
+  // need not begin with a record.
+  let bare = false;
   const carrier = new Duplex({
     read() {},
     write(record: Buffer, _encoding, done) {
-      if (handshaking || record[0] !== APPLICATION_DATA) {
-        socket.write(framePackets(PacketType.prelogin, record, MAX_PACKET), done);
-      } else {
-        socket.write(record, done);
-      }
+      bare ||= !handshaking && record[0] === APPLICATION_DATA;
+      if (bare) socket.write(record, done);
+      else socket.write(framePackets(PacketType.prelogin, record, MAX_PACKET), done);
     },
     final(done) {
       socket.end();
