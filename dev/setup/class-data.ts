@@ -37,7 +37,7 @@ export async function ensureClassData(
       label: 'class-data archive',
       report,
       build: async (directory) => {
-        report('    class-data archive: running one Spark job to learn its classes, under a minute');
+        report('    class-data archive: running one Spark job to learn its classes, about a minute');
         await record(directory, python, jars);
         const { size } = await stat(join(directory, 'spark.jsa'));
         report(

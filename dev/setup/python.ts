@@ -62,8 +62,13 @@ async function install(directory: string, python: string, report: Report): Promi
       doing: 'installing the Python packages',
       advice,
       onLine: (line) => {
-        const large = /(?:Downloading|Using cached) (\S+) \((\d+\.\d) MB\)/.exec(line);
+        const large = /(?:Downloading|Using cached) (\S+?)-\S+ \((\d+\.\d) MB\)/.exec(line);
         if (large && Number(large[2]) >= 20) report(`    Python packages: ${large[1]}, ${large[2]} MB`);
+        if (/^Building wheels for/.test(line))
+          report('    Python packages: packing pyspark, which comes as source');
+        if (/^Installing collected/.test(line) && file === requirements) {
+          report('    Python packages: all fetched, installing');
+        }
       },
     });
   }
