@@ -98,7 +98,7 @@ async function load(
     const bulk = new sql.Table(`dbo.${table.name}`);
     bulk.create = false;
     if (table.numbered) bulk.columns.add(table.primaryKey, sql.Int(), { nullable: false });
-    for (const { name, type, nullable } of table.columns) bulk.columns.add(name, type, { nullable });
+    for (const { name, type, nullable } of table.columns) bulk.columns.add(name, type(), { nullable });
     // mssql hands `rows` to tedious as it is, and tedious takes an async iterable: memory stays flat.
     (bulk as { rows: unknown }).rows = (async function* () {
       while (loaded - before < chunkRows) {

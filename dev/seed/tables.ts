@@ -7,7 +7,8 @@ export interface SeedColumn {
   readonly name: string;
   /** As in CREATE TABLE. */
   readonly sqlType: string;
-  readonly type: sql.ISqlType;
+  /** A new object at every call: mssql writes the column's name into it. */
+  readonly type: () => sql.ISqlType;
   readonly nullable: boolean;
   /** From the text of the data set to what the driver takes. */
   readonly read: (text: string) => string | number | Date;
@@ -24,14 +25,18 @@ export interface SeedTable {
 
 type Options = { nullable?: boolean };
 const make =
-  (sqlType: string, type: sql.ISqlType, read: SeedColumn['read']) =>
+  (sqlType: string, type: () => sql.ISqlType, read: SeedColumn['read']) =>
   (name: string, { nullable = false }: Options = {}): SeedColumn => ({ name, sqlType, type, nullable, read });
 
-const int = make('int', sql.Int(), Number);
-const degrees = make('decimal(10,7)', sql.Decimal(10, 7), Number);
-const hour = make('datetime2(0)', sql.DateTime2(0), (text) => new Date(text));
-const varchar = (length: number) => make(`varchar(${length})`, sql.VarChar(length), String);
-const nvarchar = (length: number) => make(`nvarchar(${length})`, sql.NVarChar(length), String);
+const int = make('int', () => sql.Int(), Number);
+const degrees = make('decimal(10,7)', () => sql.Decimal(10, 7), Number);
+const hour = make(
+  'datetime2(0)',
+  () => sql.DateTime2(0),
+  (text) => new Date(text),
+);
+const varchar = (length: number) => make(`varchar(${length})`, () => sql.VarChar(length), String);
+const nvarchar = (length: number) => make(`nvarchar(${length})`, () => sql.NVarChar(length), String);
 const nullable = { nullable: true };
 
 /** Small ones first, so that a mistake shows at once. */
