@@ -68,6 +68,9 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
     trigger: input.trigger,
     triggerTime: startTime.toISOString(),
     parameters: input.parameters,
+  }).catch((error: unknown) => {
+    progress.status = isCancellation(error) ? 'Cancelled' : 'Failed';
+    throw told(error, progress);
   });
   const names = STAGE_NAMES.filter((name) => plan.stages[name] !== undefined);
   progress.begin(names);

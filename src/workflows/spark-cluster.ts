@@ -95,7 +95,12 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
       const assignment = assignments.get(status.name);
       if (assignment === undefined || assignment.status?.state === status.state) continue;
       assignment.status = status;
-      await reply(assignment, { status, clusterId: now.cluster.id });
+      // A step that the service cancelled because its cluster ended was not cancelled by anyone who did not want it.
+      if (status.state === 'cancelled' && !assignment.cancelRequested && clusterEnded(now.cluster.state)) {
+        assignment.lost = clusterEndedReason(now.cluster);
+      }
+      const { lost } = assignment;
+      await reply(assignment, { status, clusterId: now.cluster.id, ...(lost === undefined ? {} : { lost }) });
     }
   };
 
@@ -136,6 +141,8 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
           { engine: request.engine, clusterId, job: assignment.job },
         ]),
       );
+      // Found cancelled: only the poller can tell whether that was the cluster's end.
+      if (status.state === 'cancelled') return;
       // The poller may have seen it already, and further on.
       assignment.status ??= status;
       await reply(assignment, { status: assignment.status, clusterId });
@@ -190,8 +197,7 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
     const jobs = [...assignments.values()];
     for (const assignment of jobs) {
       if (assignment.lost !== undefined || (assignment.status && jobEnded(assignment.status.state))) continue;
-      const reason = last?.reason ? `: ${last.reason}` : '';
-      const lost = { code: 'CLUSTER_FAILED', message: `Cluster ${last?.id ?? request.name} ended${reason}.` };
+      const lost = clusterEndedReason(last ?? { id: request.name, reason: '' });
       await reply(assignment, { lost, ...(last === undefined ? {} : { clusterId: last.id }) });
     }
     if (failure !== undefined) throw failure;
@@ -224,6 +230,11 @@ const needsAttention = (one: Assignment): boolean => needsSubmit(one) || needsCa
 const cancelledEarly = (job: SparkJobRequest): Lost => ({
   code: 'STEP_CANCELLED',
   message: `Step ${job.name} was cancelled before it began.`,
+});
+
+const clusterEndedReason = ({ id, reason }: Pick<ClusterStatus, 'id' | 'reason'>): Lost => ({
+  code: 'CLUSTER_FAILED',
+  message: `Cluster ${id} ended${reason ? `: ${reason}` : ''}.`,
 });
 
 /** Ends the cluster. What the service refuses (credentials that have run out) is asked again: it costs money. */

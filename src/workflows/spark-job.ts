@@ -72,7 +72,11 @@ export async function sparkJob(input: SparkJobInput): Promise<SparkJobOutput> {
     const result = await readJobResult.executeWithOptions({ summary: job.name }, [{ uri: input.resultUri }]);
     return { status, result, seconds: secondsOf(status) };
   }
-  if (status === undefined || !jobEnded(status.state)) {
+  if (
+    status === undefined ||
+    !jobEnded(status.state) ||
+    (lost !== undefined && status.state === 'cancelled')
+  ) {
     const { code, message } = lost ?? { code: 'INTERNAL', message: `${job.name} ended without a word.` };
     throw ApplicationFailure.create({
       type: code,

@@ -91,7 +91,8 @@ describe('EMR runner', () => {
   async function clustersOf(owner: string): Promise<string[]> {
     const ids: string[] = [];
     for await (const page of paginateListClusters({ client: emr.client }, {})) {
-      for (const cluster of page.Clusters ?? []) if (cluster.Name?.endsWith(owner)) ids.push(cluster.Id ?? '');
+      for (const cluster of page.Clusters ?? [])
+        if (cluster.Name?.endsWith(owner)) ids.push(cluster.Id ?? '');
     }
     return ids;
   }
@@ -104,7 +105,8 @@ describe('EMR runner', () => {
     return names;
   }
 
-  const sent = (operation: string): number => proxy.calls.filter(({ call }) => call.endsWith(`.${operation}`)).length;
+  const sent = (operation: string): number =>
+    proxy.calls.filter(({ call }) => call.endsWith(`.${operation}`)).length;
 
   it('asks for the cluster that the profile describes', async () => {
     const { id } = await runner.openCluster(clusterRequest('lakehouse/profile/1'));
@@ -223,7 +225,10 @@ describe('EMR runner', () => {
   it('says COMPUTE_BUSY when EMR is out of reach, and AUTHENTICATION_FAILED when it refuses the key', async () => {
     proxy.faults.push({ match: /ListClusters/, kind: 'refused', times: 2 });
     await assert.rejects(runner.openCluster(clusterRequest('lakehouse/away/1')), coded('COMPUTE_BUSY', true));
-    const denied = JSON.stringify({ __type: 'UnrecognizedClientException', message: 'The security token is invalid.' });
+    const denied = JSON.stringify({
+      __type: 'UnrecognizedClientException',
+      message: 'The security token is invalid.',
+    });
     proxy.faults.push({ match: /RunJobFlow/, kind: 'status', status: 400, body: denied, times: 1 });
     await assert.rejects(
       runner.openCluster(clusterRequest('lakehouse/away/1')),

@@ -129,7 +129,9 @@ describe('lakehouse on real Spark', () => {
         [],
       );
     }
-    const rows = new Map(output.stages.flatMap((stage) => stage.tables.map(({ table, rows }) => [table, rows])));
+    const rows = new Map(
+      output.stages.flatMap((stage) => stage.tables.map(({ table, rows }) => [table, rows])),
+    );
     assert.equal(rows.get('bronze/flights'), landed.flights);
     assert.equal(rows.get('silver/planes'), landed.planes);
     assert.ok((rows.get('gold/delays_by_route_carrier') ?? 0) > 0);
@@ -144,7 +146,9 @@ describe('lakehouse on real Spark', () => {
     assert.deepEqual(await stepsOf(all[0]?.Id ?? ''), ['bronze', 'silver', 'gold', 'check', 'optimize']);
   });
 
-  it('puts the tables back when a later step fails, tells why, and leaves no cluster', { timeout: 600_000 }, async () => {
+  it('puts the tables back when a later step fails, tells why, and leaves no cluster', {
+    timeout: 600_000,
+  }, async () => {
     const before = await tableVersions();
     // A new window adds rows to bronze; then gold fails: its export has no place to go.
     const python = await ensurePython(console.error);

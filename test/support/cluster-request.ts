@@ -21,7 +21,11 @@ export const clusterProfile: EmrClusterProfile = {
       onDemandCapacity: 0,
       spotCapacity: 4,
       instanceTypes: [{ type: 'r6g.2xlarge', weight: 2, volumeGb: 64 }],
-      spot: { timeoutMinutes: 10, timeoutAction: 'SWITCH_TO_ON_DEMAND', allocationStrategy: 'price-capacity-optimized' },
+      spot: {
+        timeoutMinutes: 10,
+        timeoutAction: 'SWITCH_TO_ON_DEMAND',
+        allocationStrategy: 'price-capacity-optimized',
+      },
     },
   ],
   managedScaling: { unit: 'InstanceFleetUnits', minimum: 2, maximum: 8, maximumOnDemand: 2 },

@@ -34,7 +34,9 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       calls.push({ call, fault: fault?.kind });
       if (fault?.kind === 'refused') return incoming.socket.destroy();
       if (fault?.kind === 'status') {
-        return outgoing.writeHead(fault.status ?? 500, { 'content-type': 'application/x-amz-json-1.1' }).end(fault.body);
+        return outgoing
+          .writeHead(fault.status ?? 500, { 'content-type': 'application/x-amz-json-1.1' })
+          .end(fault.body);
       }
       const answer = await forward(upstream, incoming, body);
       if (fault?.kind === 'lost') return incoming.socket.destroy();
@@ -58,7 +60,11 @@ async function forward(upstream: string, incoming: IncomingMessage, body: Buffer
   const [reply] = (await once(out, 'response')) as [IncomingMessage];
   const { 'transfer-encoding': _chunked, ...rest } = reply.headers;
   const answer = await bodyOf(reply);
-  return { status: reply.statusCode ?? 502, headers: { ...rest, 'content-length': answer.length }, body: answer };
+  return {
+    status: reply.statusCode ?? 502,
+    headers: { ...rest, 'content-length': answer.length },
+    body: answer,
+  };
 }
 
 async function bodyOf(message: IncomingMessage): Promise<Buffer> {

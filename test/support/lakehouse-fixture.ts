@@ -3,9 +3,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { projectPath } from '../../dev/cache.ts';
 import { type DataSetRow, type DataSetTable, dataSetDirectory, readTable } from '../../dev/seed/data-set.ts';
 import type { LakeStorage } from '../../src/compute/lake-storage.ts';
-import { projectPath } from '../../dev/cache.ts';
 
 const COLUMNS: Readonly<Record<DataSetTable, readonly string[]>> = {
   flights:
@@ -16,7 +16,9 @@ const COLUMNS: Readonly<Record<DataSetTable, readonly string[]>> = {
   airports: 'faa,name,lat,lon,alt,tz,dst,tzone'.split(','),
   airlines: ['carrier', 'name'],
   weather:
-    'origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour'.split(','),
+    'origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour'.split(
+      ',',
+    ),
 };
 
 /** How many rows of each table were landed. */
@@ -42,8 +44,14 @@ export async function landDays(
     rows[table] = taken.length;
     const base = `s3://waybill-lake/landing/${table}`;
     if (table === 'weather') {
-      const lines = taken.map((row) => JSON.stringify(Object.fromEntries(row.map((value, at) => [columns[at], value]))));
-      await storage.write(`${base}/2013-01.json`, Buffer.from(`${lines.join('\n')}\n`), 'application/x-ndjson');
+      const lines = taken.map((row) =>
+        JSON.stringify(Object.fromEntries(row.map((value, at) => [columns[at], value]))),
+      );
+      await storage.write(
+        `${base}/2013-01.json`,
+        Buffer.from(`${lines.join('\n')}\n`),
+        'application/x-ndjson',
+      );
     } else {
       // SQL Server numbers the flights, and the number travels with them.
       const numbered = table === 'flights' ? taken.map((row, at) => [String(at + 1), ...row]) : taken;

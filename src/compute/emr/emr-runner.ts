@@ -92,12 +92,21 @@ export class EmrRunner implements SparkRunner {
   }
 
   async snapshot(clusterId: string, options: CallOptions = {}): Promise<ClusterSnapshot> {
-    const cluster = await this.#describeCluster(clusterId, options);
-    if (cluster === undefined) {
-      const gone = { id: clusterId, state: 'failed', reason: 'EMR no longer knows this cluster' } as const;
+    // Steps first: when they were cancelled by the cluster's end, the cluster's state then says so.
+    let jobs: JobStatus[];
+    try {
+      jobs = await this.#steps(clusterId, options);
+    } catch (error) {
+      if (!isUnknownCluster((error as Error).cause)) throw error;
+      const gone = {
+        id: clusterId,
+        state: 'failed',
+        reason: 'EMR does not know this cluster any more',
+      } as const;
       return { cluster: gone, jobs: [] };
     }
-    return { cluster: clusterStatus(cluster), jobs: await this.#steps(clusterId, options) };
+    const cluster = await this.#describeCluster(clusterId, options);
+    return { cluster: clusterStatus(cluster ?? { Id: clusterId }), jobs };
   }
 
   findClusters(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus[]> {

@@ -6,7 +6,7 @@ import type { LakeStorage } from '../lake-storage.ts';
 
 const TAIL_LINES = 40;
 /** Spark's own chatter and frames of Java stacks: they say little about why a job failed, and push out what does. */
-const NOISE = /^(?:(?:\d\d\/){2}\d\d \S+ (?:INFO|DEBUG|TRACE) |\s+at [\w.$\/<>]+\(|\s+\.\.\. \d+ more)/;
+const NOISE = /^(?:(?:\d\d\/){2}\d\d \S+ (?:INFO|DEBUG|TRACE) |\s+at [\w.$/<>]+\(|\s+\.\.\. \d+ more)/;
 
 /**
  * Last lines of stdout and stderr, each under its name, at most 40 in all; '' when nothing has appeared within
