@@ -7,7 +7,7 @@ import { type ColumnHint, type TableHint, type Tables, tableKey } from './transl
 const COLUMNS = `select relation::int8::text, attnum::text, schema_name, held_table, held_name, table_name, column_name, type_name, length::text, precision::text, scale::text,
   nullable::text, is_identity::text from tsql.declared_columns
   where held_table = any ($1::text[]) and (schema_name !~ '^pg_' or schema_name = (select nspname::text from pg_namespace where oid = pg_my_temp_schema()))
-  order by relation, attnum`;
+  order by declared_columns.relation, declared_columns.attnum`;
 
 interface DeclaredColumn extends ColumnHint {
   readonly relation: number;

@@ -255,8 +255,6 @@ export class Session {
         message: shown.message,
       });
       this.#response.error(shown);
-      if (shown.number === 4060)
-        this.#response.error(new SqlError(18456, `Login failed for user '${login.user}'.`, 14));
       this.#response.done(Token.done, DoneStatus.error, 0, 0);
       this.#response.finish();
       this.#stream.end();

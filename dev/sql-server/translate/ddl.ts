@@ -8,13 +8,13 @@ import { dataType } from './types.ts';
 /** Statements that PostgreSQL runs one after another as a whole. */
 export type Script = readonly string[];
 
-export function columnComment(table: string, name: string, type: SqlType): string {
+export function columnComment(table: string, name: string, type: SqlType | undefined): string {
   const declared = {
     name,
-    type: type.name,
-    length: type.length,
-    precision: type.precision,
-    scale: type.scale,
+    type: type?.name,
+    length: type?.length,
+    precision: type?.precision,
+    scale: type?.scale,
   };
   return `COMMENT ON COLUMN ${table}.${quoteName(name)} IS ${quoteText(JSON.stringify(declared))}`;
 }
@@ -158,16 +158,18 @@ function references(t: Translator): string {
   while (tokens.accept('on')) {
     const event = tokens.next().lower;
     if (event !== 'delete' && event !== 'update') throw tokens.unexpected();
-    const action = tokens.accept('cascade')
-      ? 'CASCADE'
-      : tokens.accept('set', 'null')
-        ? 'SET NULL'
-        : tokens.accept('set', 'default')
-          ? 'SET DEFAULT'
-          : (tokens.expect('no', 'action'), 'NO ACTION');
-    sql += ` ON ${event.toUpperCase()} ${action}`;
+    sql += ` ON ${event.toUpperCase()} ${referentialAction(t)}`;
   }
   return sql;
+}
+
+function referentialAction(t: Translator): string {
+  const { tokens } = t;
+  if (tokens.accept('cascade')) return 'CASCADE';
+  if (tokens.accept('set', 'null')) return 'SET NULL';
+  if (tokens.accept('set', 'default')) return 'SET DEFAULT';
+  tokens.expect('no', 'action');
+  return 'NO ACTION';
 }
 
 function tableConstraint(t: Translator): string {
@@ -296,9 +298,12 @@ export function createView(t: Translator): Script {
   const { tokens } = t;
   const view = t.tableName(tokens.dottedName());
   tokens.expect('as');
+  const { sql, outputs } = t.query();
+  const named = outputs.filter((output) => !output.star && output.name !== '');
   return [
-    `CREATE VIEW ${view.sql} AS ${t.query().sql}`,
+    `CREATE VIEW ${view.sql} AS ${sql}`,
     `COMMENT ON VIEW ${view.sql} IS ${quoteText(JSON.stringify({ name: view.name }))}`,
+    ...named.map(({ name, type }) => columnComment(view.sql, name, type)),
   ];
 }
 

@@ -126,8 +126,8 @@ function likePattern(t: Translator): string {
   const literal = t.tokens.peek().kind === 'string' ? t.tokens.peek().text : undefined;
   const pattern = expression(t);
   if (literal?.includes('[')) throw notSupported('LIKE with a [set]');
-  const escape = t.tokens.accept('escape') ? expression(t).sql : "''";
-  return `${literal === undefined ? `tsql.like_pattern(${definite(pattern)})` : pattern.sql} ESCAPE ${escape}`;
+  const escapedBy = t.tokens.accept('escape') ? expression(t).sql : "''";
+  return `${literal === undefined ? `tsql.like_pattern(${definite(pattern)})` : pattern.sql} ESCAPE ${escapedBy}`;
 }
 
 /** A value expression. */

@@ -1,0 +1,549 @@
+// T-SQL through the SQL Server stand-in: what the product itself says, and what the catalog answers.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import sql from 'mssql';
+import { type SqlServerUnderTest, startSqlServer } from '../support/sql-server-stand-in.ts';
+
+let server: SqlServerUnderTest;
+let pool: sql.ConnectionPool;
+const query = (text: string) => pool.request().query(text);
+const rows = async (text: string) => (await query(text)).recordset as Record<string, unknown>[];
+const value = async (text: string) => Object.values((await rows(text))[0] ?? {})[0];
+
+before(async () => {
+  server = await startSqlServer();
+  const master = await server.pool();
+  await master.request().query('CREATE DATABASE Shop');
+  pool = await server.pool('Shop');
+});
+after(() => server?.stop());
+
+const ALL_TYPES = `CREATE TABLE [dbo].[AllTypes] (
+  [Id] int IDENTITY(1,1) NOT NULL CONSTRAINT [PK_AllTypes] PRIMARY KEY CLUSTERED,
+  [Bit] bit NULL, [Tiny] tinyint NULL, [Small] smallint NULL, [Big] bigint NULL,
+  [Dec] decimal(38,10) NULL, [Money] money NULL, [SmallMoney] smallmoney NULL, [Real] real NULL, [Float] float NULL,
+  [Date] date NULL, [Time] time(7) NULL, [DateTime] datetime NULL, [SmallDT] smalldatetime NULL,
+  [DT2] datetime2(7) NULL, [DT23] datetime2(3) NULL, [DTO] datetimeoffset(7) NULL,
+  [Guid] uniqueidentifier NULL, [Vc] varchar(20) NULL, [VcMax] varchar(max) NULL, [Nvc] nvarchar(100) NULL,
+  [NvcMax] nvarchar(max) NULL, [Ch] char(5) NULL, [Nch] nchar(5) NULL, [Bin] binary(4) NULL, [Vb] varbinary(10) NULL,
+  [VbMax] varbinary(max) NULL)`;
+
+describe('the catalog', () => {
+  before(() => query(ALL_TYPES));
+
+  test('INFORMATION_SCHEMA.COLUMNS speaks of the types as they were declared', async () => {
+    const columns =
+      await rows(`SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH AS len, NUMERIC_PRECISION AS p,
+      NUMERIC_SCALE AS s, DATETIME_PRECISION AS dp, IS_NULLABLE AS nullable FROM INFORMATION_SCHEMA.COLUMNS
+      WHERE TABLE_SCHEMA = 'dbo' AND TABLE_NAME = 'AllTypes' ORDER BY ORDINAL_POSITION`);
+    const shown = columns.map((c) => [
+      c['COLUMN_NAME'],
+      c['DATA_TYPE'],
+      c['len'],
+      c['p'],
+      c['s'],
+      c['dp'],
+      c['nullable'],
+    ]);
+    assert.deepEqual(shown, [
+      ['Id', 'int', null, 10, 0, null, 'NO'],
+      ['Bit', 'bit', null, null, null, null, 'YES'],
+      ['Tiny', 'tinyint', null, 3, 0, null, 'YES'],
+      ['Small', 'smallint', null, 5, 0, null, 'YES'],
+      ['Big', 'bigint', null, 19, 0, null, 'YES'],
+      ['Dec', 'decimal', null, 38, 10, null, 'YES'],
+      ['Money', 'money', null, 19, 4, null, 'YES'],
+      ['SmallMoney', 'smallmoney', null, 10, 4, null, 'YES'],
+      ['Real', 'real', null, 24, null, null, 'YES'],
+      ['Float', 'float', null, 53, null, null, 'YES'],
+      ['Date', 'date', null, null, null, 0, 'YES'],
+      ['Time', 'time', null, null, null, 7, 'YES'],
+      ['DateTime', 'datetime', null, null, null, 3, 'YES'],
+      ['SmallDT', 'smalldatetime', null, null, null, 0, 'YES'],
+      ['DT2', 'datetime2', null, null, null, 7, 'YES'],
+      ['DT23', 'datetime2', null, null, null, 3, 'YES'],
+      ['DTO', 'datetimeoffset', null, null, null, 7, 'YES'],
+      ['Guid', 'uniqueidentifier', null, null, null, null, 'YES'],
+      ['Vc', 'varchar', 20, null, null, null, 'YES'],
+      ['VcMax', 'varchar', -1, null, null, null, 'YES'],
+      ['Nvc', 'nvarchar', 100, null, null, null, 'YES'],
+      ['NvcMax', 'nvarchar', -1, null, null, null, 'YES'],
+      ['Ch', 'char', 5, null, null, null, 'YES'],
+      ['Nch', 'nchar', 5, null, null, null, 'YES'],
+      ['Bin', 'binary', 4, null, null, null, 'YES'],
+      ['Vb', 'varbinary', 10, null, null, null, 'YES'],
+      ['VbMax', 'varbinary', -1, null, null, null, 'YES'],
+    ]);
+  });
+
+  test('SELECT * has the declared names and types, and every value survives', async () => {
+    await query(`INSERT INTO dbo.AllTypes VALUES (1, 255, -5, 9007199254740993, 1234567890.0123456789, 12.3456, 1.5, 2.5, 0.1,
+      '2026-11-22', '10:11:12.123456', '2026-11-22T10:11:12.347', '2026-11-22 10:11', '2026-11-22T10:11:12.123456',
+      '2026-11-22T10:11:12.123', '2026-11-22T10:11:12.123456+00:00', '6f9619ff-8b86-d011-b42d-00c04fc964ff', 'žluť', 'long', N'漢字 😀 ',
+      N'', 'ab', N'cd', 0x01020304, 0xFF, 0x)`);
+    await query('INSERT INTO dbo.AllTypes (Bit) VALUES (NULL)');
+    const result = await query('SELECT * FROM dbo.alltypes ORDER BY id');
+    const types = Object.values(result.recordset.columns).map((c) => [c.name, c.type as unknown]);
+    const expected: [string, unknown][] = [
+      ['Id', sql.Int],
+      ['Bit', sql.Bit],
+      ['Tiny', sql.TinyInt],
+      ['Small', sql.SmallInt],
+      ['Big', sql.BigInt],
+      ['Dec', sql.Numeric],
+      ['Money', sql.Money],
+      ['SmallMoney', sql.SmallMoney],
+      ['Real', sql.Real],
+      ['Float', sql.Float],
+      ['Date', sql.Date],
+      ['Time', sql.Time],
+      ['DateTime', sql.DateTime],
+      ['SmallDT', sql.SmallDateTime],
+      ['DT2', sql.DateTime2],
+      ['DT23', sql.DateTime2],
+      ['DTO', sql.DateTimeOffset],
+      ['Guid', sql.UniqueIdentifier],
+      ['Vc', sql.VarChar],
+      ['VcMax', sql.VarChar],
+      ['Nvc', sql.NVarChar],
+      ['NvcMax', sql.NVarChar],
+      ['Ch', sql.Char],
+      ['Nch', sql.NChar],
+      ['Bin', sql.Binary],
+      ['Vb', sql.VarBinary],
+      ['VbMax', sql.VarBinary],
+    ];
+    assert.deepEqual(types, expected);
+    const [row, empty] = result.recordset;
+    assert.equal(row.Big, '9007199254740993');
+    assert.equal(row.Bit, true);
+    assert.equal(row.Tiny, 255);
+    assert.equal(row.Money, 12.3456);
+    assert.equal(row.Vc, 'žluť');
+    assert.equal(row.Nvc, '漢字 😀 ');
+    assert.equal(row.NvcMax, '');
+    assert.equal(row.Ch, 'ab   ');
+    assert.equal(row.Guid, '6F9619FF-8B86-D011-B42D-00C04FC964FF');
+    assert.deepEqual(row.Bin, Buffer.from([1, 2, 3, 4]));
+    assert.deepEqual(row.VbMax, Buffer.alloc(0));
+    assert.equal(row.DateTime.toISOString(), '2026-11-22T10:11:12.347Z');
+    assert.equal(row.DT23.toISOString(), '2026-11-22T10:11:12.123Z');
+    assert.equal(row.SmallDT.toISOString(), '2026-11-22T10:11:00.000Z');
+    assert.ok(Object.entries(empty).every(([name, each]) => (name === 'Id' ? each === 2 : each === null)));
+    assert.equal(
+      await value('SELECT CONVERT(varchar(60), [Dec]) AS d FROM dbo.AllTypes WHERE Id = 1'),
+      '1234567890.0123456789',
+    );
+  });
+
+  test('keys and constraints', async () => {
+    await query(
+      'CREATE TABLE dbo.Pairs ([A] nvarchar(20) NOT NULL, [B] int NOT NULL, [C] int NULL UNIQUE, CONSTRAINT [PK_Pairs] PRIMARY KEY CLUSTERED ([B] ASC, [A] ASC))',
+    );
+    const keys =
+      await rows(`SELECT k.COLUMN_NAME AS c, k.ORDINAL_POSITION AS o FROM INFORMATION_SCHEMA.TABLE_CONSTRAINTS AS t
+      JOIN INFORMATION_SCHEMA.KEY_COLUMN_USAGE AS k ON k.CONSTRAINT_NAME = t.CONSTRAINT_NAME AND k.TABLE_NAME = t.TABLE_NAME
+      WHERE t.CONSTRAINT_TYPE = 'PRIMARY KEY' AND t.TABLE_NAME = 'Pairs' ORDER BY k.ORDINAL_POSITION`);
+    assert.deepEqual(keys, [
+      { c: 'B', o: 1 },
+      { c: 'A', o: 2 },
+    ]);
+    assert.deepEqual(
+      await rows(
+        "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME",
+      ),
+      [{ TABLE_NAME: 'AllTypes' }, { TABLE_NAME: 'Pairs' }],
+    );
+    const indexes = await rows(
+      "SELECT i.name, i.is_primary_key FROM sys.indexes AS i WHERE i.object_id = OBJECT_ID(N'dbo.Pairs') AND i.is_primary_key = 1",
+    );
+    assert.equal(indexes[0]?.['is_primary_key'], true);
+    const columns =
+      await rows(`SELECT c.name, t.name AS type, c.max_length, c.precision, c.scale, c.is_nullable FROM sys.columns AS c
+      JOIN sys.types AS t ON t.user_type_id = c.user_type_id WHERE c.object_id = OBJECT_ID('dbo.AllTypes') AND c.name IN ('Nvc', 'Dec') ORDER BY c.column_id`);
+    assert.deepEqual(columns, [
+      { name: 'Dec', type: 'decimal', max_length: 17, precision: 38, scale: 10, is_nullable: true },
+      { name: 'Nvc', type: 'nvarchar', max_length: 200, precision: 0, scale: 0, is_nullable: true },
+    ]);
+  });
+
+  test('limits of the declared types hold: tinyint, varbinary(n), nvarchar(n), identity', async () => {
+    const failing = async (text: string) =>
+      query(text).then(
+        () => 0,
+        (error: sql.RequestError) => error.number,
+      );
+    assert.equal(await failing('INSERT INTO dbo.AllTypes (Tiny) VALUES (256)'), 220);
+    assert.equal(await failing('INSERT INTO dbo.AllTypes (Vb) VALUES (0x0102030405060708090A0B)'), 2628);
+    assert.equal(await failing("INSERT INTO dbo.AllTypes (Nch) VALUES (N'abcdef')"), 2628);
+    assert.equal(await failing('INSERT INTO dbo.AllTypes (Id) VALUES (7)'), 544);
+    await query(
+      'SET IDENTITY_INSERT dbo.AllTypes ON; INSERT INTO dbo.AllTypes (Id) VALUES (70); SET IDENTITY_INSERT dbo.AllTypes OFF',
+    );
+    await query('DELETE FROM dbo.AllTypes WHERE Id > 2');
+  });
+
+  test('a copy by SELECT TOP (0) INTO keeps types and names', async () => {
+    await query('SELECT TOP (0) * INTO [dbo].[AllTypes__wb] FROM [dbo].[AllTypes]');
+    const compare = (table: string) =>
+      rows(`SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION
+        FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = '${table}' ORDER BY ORDINAL_POSITION`);
+    assert.deepEqual(await compare('AllTypes__wb'), await compare('AllTypes'));
+    await query('ALTER TABLE [dbo].[AllTypes__wb] ADD [_wb_chunk] int');
+    assert.equal((await compare('AllTypes__wb')).length, 28);
+    await query('DROP TABLE IF EXISTS [dbo].[AllTypes__wb]');
+  });
+});
+
+describe('checksums', () => {
+  /** The same digest in Node: big-endian signed upper 64 bits of MD5 over UTF-8, summed as unsigned. */
+  const digest = (texts: string[]): string =>
+    texts
+      .map((text) => createHash('md5').update(text, 'utf8').digest().readBigUInt64BE(0))
+      .reduce((a, b) => a + b, 0n)
+      .toString();
+
+  const form = (expression: string, table: string): string =>
+    `SELECT COUNT_BIG(*) AS n, CONVERT(varchar(40), SUM(CASE WHEN h < 0 THEN CAST(h AS decimal(38,0)) + 18446744073709551616 ELSE CAST(h AS decimal(38,0)) END)) AS c
+     FROM (SELECT CONVERT(bigint, SUBSTRING(HASHBYTES('MD5', ${expression}), 1, 8)) AS h FROM ${table}) AS x`;
+
+  before(async () => {
+    await query(`CREATE TABLE dbo.t (i int NULL, b bigint NULL, d decimal(18,2) NULL, n nvarchar(50) NULL, v varchar(50) NULL, ts datetime2(7) NULL,
+      ts3 datetime2(3) NULL, dt datetime NULL, da date NULL, g uniqueidentifier NULL, x varbinary(20) NULL, bit bit NULL, f float NULL)`);
+    await query(`INSERT INTO dbo.t VALUES
+      (1, 9007199254740993, 12.50, N'漢字 😀', 'žluť ', '2026-11-22T10:11:12.123456', '2026-11-22T10:11:12.120', '2026-11-22T10:11:12.347', '2026-11-22', '6f9619ff-8b86-d011-b42d-00c04fc964ff', 0x01ABFF, 1, 0.1),
+      (-2, 0, -0.05, N'', '', '1999-12-31T23:59:59', '2000-01-01', '2000-01-01', '0001-01-01', '00000000-0000-0000-0000-000000000000', 0x, 0, -1.5e300),
+      (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`);
+  });
+
+  const cases: [title: string, expression: string, texts: string[]][] = [
+    [
+      'integers',
+      "CASE WHEN [i] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(40), [i]) END",
+      ['V1', 'V-2', 'N'],
+    ],
+    [
+      'bigint',
+      "CASE WHEN [b] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(40), [b]) END",
+      ['V9007199254740993', 'V0', 'N'],
+    ],
+    [
+      'decimal',
+      "CASE WHEN [d] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(40), [d]) END",
+      ['V12.50', 'V-0.05', 'N'],
+    ],
+    [
+      'nvarchar',
+      "CASE WHEN [n] IS NULL THEN 'N' ELSE 'V' + CONVERT(nvarchar(max), [n]) END",
+      ['V漢字 😀', 'V', 'N'],
+    ],
+    ['varchar', "CASE WHEN [v] IS NULL THEN 'N' ELSE 'V' + [v] END", ['Vžluť ', 'V', 'N']],
+    [
+      'datetime2 126',
+      "CASE WHEN [ts] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(27), [ts], 126) END",
+      ['V2026-11-22T10:11:12.1234560', 'V1999-12-31T23:59:59', 'N'],
+    ],
+    [
+      'datetime2 121',
+      "CASE WHEN [ts] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(33), [ts], 121) END",
+      ['V2026-11-22 10:11:12.1234560', 'V1999-12-31 23:59:59.0000000', 'N'],
+    ],
+    [
+      'datetime2(3) 121',
+      "CASE WHEN [ts3] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(33), [ts3], 121) END",
+      ['V2026-11-22 10:11:12.120', 'V2000-01-01 00:00:00.000', 'N'],
+    ],
+    [
+      'datetime 126',
+      "CASE WHEN [dt] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(27), [dt], 126) END",
+      ['V2026-11-22T10:11:12.347', 'V2000-01-01T00:00:00', 'N'],
+    ],
+    [
+      'date',
+      "CASE WHEN [da] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(10), [da], 23) END",
+      ['V2026-11-22', 'V0001-01-01', 'N'],
+    ],
+    [
+      'uniqueidentifier',
+      "CASE WHEN [g] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(36), [g]) END",
+      ['V6F9619FF-8B86-D011-B42D-00C04FC964FF', 'V00000000-0000-0000-0000-000000000000', 'N'],
+    ],
+    [
+      'binary',
+      "CASE WHEN [x] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(max), [x], 2) END",
+      ['V01ABFF', 'V', 'N'],
+    ],
+    ['bit', "CASE WHEN [bit] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(1), [bit]) END", ['V1', 'V0', 'N']],
+    [
+      'float, style 3',
+      "CASE WHEN [f] IS NULL THEN 'N' ELSE 'V' + CONVERT(varchar(40), [f], 3) END",
+      ['V1.0000000000000001e-001', 'V-1.5000000000000001e+300', 'N'],
+    ],
+  ];
+  for (const [title, expression, texts] of cases) {
+    test(title, async () => {
+      const [collated] = await rows(
+        form(`CONCAT(${expression}, '|', '') COLLATE Latin1_General_100_BIN2_UTF8`, '[dbo].[t] WHERE 1 = 1'),
+      );
+      const [converted] = await rows(
+        form(
+          `CONVERT(varchar(max), CONCAT(${expression}, '|') COLLATE Latin1_General_100_BIN2_UTF8)`,
+          '[dbo].[t]',
+        ),
+      );
+      const expected = { n: '3', c: digest(texts.map((text) => `${text}|`)) };
+      assert.deepEqual(collated, expected);
+      assert.deepEqual(converted, expected);
+    });
+  }
+
+  test('many columns at once, as the product asks', async () => {
+    const each = (column: string, text: string) =>
+      `CASE WHEN [${column}] IS NULL THEN 'N' ELSE 'V' + ${text} END`;
+    const expression = `CONCAT(${each('i', 'CONVERT(varchar(40), [i])')}, '|', ${each('n', 'CONVERT(nvarchar(max), [n])')}, '|', ${each('ts3', 'CONVERT(varchar(27), [ts3], 126)')}) COLLATE Latin1_General_100_BIN2_UTF8`;
+    const [row] = await rows(form(expression, '[dbo].[t]'));
+    assert.deepEqual(row, {
+      n: '3',
+      c: digest(['V1|V漢字 😀|V2026-11-22T10:11:12.120', 'V-2|V|V2000-01-01T00:00:00', 'N|N|N']),
+    });
+  });
+
+  test('without COLLATE, nvarchar is hashed as UTF-16, as SQL Server does', async () => {
+    const hash = await value("SELECT HASHBYTES('MD5', N'漢😀') AS h");
+    assert.deepEqual(hash, createHash('md5').update(Buffer.from('漢😀', 'utf16le')).digest());
+    assert.deepEqual(
+      await value("SELECT HASHBYTES('SHA2_256', 0x00FF) AS h"),
+      createHash('sha256')
+        .update(Buffer.from([0, 255]))
+        .digest(),
+    );
+  });
+
+  test('lengths and pieces', async () => {
+    assert.deepEqual(
+      await rows(
+        "SELECT LEN(N'ab  ') AS l, DATALENGTH(N'ab😀') AS dn, DATALENGTH('abc') AS dv, DATALENGTH([x]) AS dx, REPLACE('a-b', '-', '+') AS r, LEFT('abc', 2) AS lf, SUBSTRING('abcdef', 2, 3) AS s, CAST('12' AS bigint) AS b, CAST(1.7 AS int) AS i, CAST(12.345 AS decimal(38,2)) AS d FROM dbo.t WHERE i = 1",
+      ),
+      [{ l: 2, dn: 8, dv: 3, dx: 3, r: 'a+b', lf: 'ab', s: 'bcd', b: '12', i: 1, d: 12.35 }],
+    );
+  });
+});
+
+describe('the ledger', () => {
+  const create = `IF OBJECT_ID(N'dbo._waybill_ledger', N'U') IS NULL CREATE TABLE [dbo].[_waybill_ledger] (
+    [run] nvarchar(200) NOT NULL, [chunk] int NOT NULL, [rows] bigint NOT NULL, [checksum] decimal(38,0) NULL,
+    [at] datetime2(3) NOT NULL DEFAULT SYSUTCDATETIME(), CONSTRAINT [pk_x] PRIMARY KEY ([run],[chunk]))`;
+
+  test('made once, written once', async () => {
+    await query(create);
+    await query(create);
+    const insert = () =>
+      pool
+        .request()
+        .input('run', sql.NVarChar(200), 'r1')
+        .input('chunk', sql.Int, 1)
+        .input('sum', sql.VarChar(40), '123456789012345678901234567890')
+        .query(`INSERT INTO [dbo].[_waybill_ledger] ([run],[chunk],[rows],[checksum]) SELECT @run, @chunk, 5, @sum
+          WHERE NOT EXISTS (SELECT 1 FROM [dbo].[_waybill_ledger] WITH (UPDLOCK, HOLDLOCK) WHERE [run] = @run AND [chunk] = @chunk)`);
+    assert.deepEqual((await insert()).rowsAffected, [1]);
+    assert.deepEqual((await insert()).rowsAffected, [0]);
+    const [row] = await rows(
+      'SELECT [run], [chunk], [rows], CONVERT(varchar(40), [checksum]) AS c, DATEDIFF(second, [at], SYSUTCDATETIME()) AS age FROM [dbo].[_waybill_ledger]',
+    );
+    assert.deepEqual(
+      { ...row, age: 0 },
+      { run: 'r1', chunk: 1, rows: '5', c: '123456789012345678901234567890', age: 0 },
+    );
+    assert.ok(Math.abs(Number(row?.['age'])) < 60);
+  });
+
+  test('UPDATE and DELETE say how many rows they touched', async () => {
+    const update = await pool
+      .request()
+      .input('n', sql.BigInt, '9')
+      .query("UPDATE [dbo].[_waybill_ledger] SET [rows] = @n, [checksum] = NULL WHERE [run] = N'r1'");
+    assert.deepEqual(update.rowsAffected, [1]);
+    assert.deepEqual(
+      (await query("UPDATE [dbo].[_waybill_ledger] SET [rows] = 1 WHERE [run] = N'nothing'")).rowsAffected,
+      [0],
+    );
+    assert.deepEqual(
+      (await query('DELETE FROM [dbo].[_waybill_ledger] WHERE [chunk] >= 0')).rowsAffected,
+      [1],
+    );
+  });
+
+  test('rows move from the staging table, ranges are read in order, buckets are even', async () => {
+    await query('CREATE TABLE [dbo].[orders] ([id] int NOT NULL PRIMARY KEY, [name] nvarchar(20) NULL)');
+    await query('SELECT TOP (0) [id],[name] INTO [dbo].[orders__wb] FROM [dbo].[orders]');
+    await query(
+      "INSERT INTO [dbo].[orders__wb] ([id],[name]) SELECT value, CONCAT(N'n', value) FROM GENERATE_SERIES(1, 100)",
+    );
+    assert.deepEqual(
+      (await query('INSERT INTO [dbo].[orders] ([id],[name]) SELECT [id],[name] FROM [dbo].[orders__wb]'))
+        .rowsAffected,
+      [100],
+    );
+    const range = await pool
+      .request()
+      .input('lo', sql.Int, 10)
+      .input('hi', sql.Int, 13)
+      .query('SELECT [id],[name] FROM [dbo].[orders] WHERE [id] >= @lo AND [id] < @hi ORDER BY [id] DESC');
+    assert.deepEqual(
+      range.recordset.map((row) => row.id),
+      [12, 11, 10],
+    );
+    const [bounds] = await rows(
+      'SELECT MIN([id]) AS lo, MAX([id]) AS hi, COUNT_BIG(*) AS n FROM [dbo].[orders]',
+    );
+    assert.deepEqual(bounds, { lo: 1, hi: 100, n: '100' });
+    const buckets = await rows(
+      'SELECT b, MIN(id) AS lo, MAX(id) AS hi FROM (SELECT id, NTILE(4) OVER (ORDER BY id) AS b FROM dbo.orders) AS x GROUP BY b ORDER BY b',
+    );
+    assert.deepEqual(buckets[1], { b: '2', lo: 26, hi: 50 });
+    const numbered = await rows(
+      'SELECT TOP 1 id, ROW_NUMBER() OVER (PARTITION BY id % 2 ORDER BY id DESC) AS r FROM dbo.orders ORDER BY r, id',
+    );
+    assert.deepEqual(numbered, [{ id: 99, r: '1' }]);
+    assert.deepEqual(
+      await rows('SELECT id FROM dbo.orders ORDER BY id OFFSET 5 ROWS FETCH NEXT 2 ROWS ONLY'),
+      [{ id: 6 }, { id: 7 }],
+    );
+    await query('TRUNCATE TABLE [dbo].[orders__wb]');
+    await query('DROP TABLE IF EXISTS [dbo].[orders__wb]; DROP TABLE IF EXISTS [dbo].[orders__wb]');
+  });
+});
+
+describe('the language', () => {
+  test('variables, IF, WHILE, TRY and CATCH', async () => {
+    const text = `DECLARE @i int = 0, @s nvarchar(50) = N'';
+      WHILE @i < 3 BEGIN SET @i = @i + 1; SET @s = @s + CAST(@i AS nvarchar(10)) END
+      IF @i = 3 AND @s = N'123' SELECT @s AS s ELSE SELECT N'no' AS s;
+      BEGIN TRY SELECT 1 / 0 AS x END TRY BEGIN CATCH SELECT ERROR_NUMBER() AS e END CATCH`;
+    const result = await query(text);
+    assert.deepEqual(
+      (result.recordsets as unknown as unknown[][]).filter((set) => set.length > 0),
+      [[{ s: '123' }], [{ e: 8134 }]],
+    );
+  });
+
+  test('MERGE with all three branches', async () => {
+    await query(
+      "CREATE TABLE dbo.target (id int NOT NULL PRIMARY KEY, v nvarchar(10) NULL); INSERT INTO dbo.target VALUES (1, N'a'), (2, N'b')",
+    );
+    const merged =
+      await query(`MERGE INTO dbo.target WITH (HOLDLOCK) AS t USING (VALUES (2, N'B'), (3, N'c')) AS s (id, v) ON t.id = s.id
+      WHEN MATCHED AND t.v <> s.v THEN UPDATE SET t.v = s.v WHEN NOT MATCHED BY TARGET THEN INSERT (id, v) VALUES (s.id, s.v)
+      WHEN NOT MATCHED BY SOURCE THEN DELETE;`);
+    assert.deepEqual(merged.rowsAffected, [3]);
+    assert.deepEqual(await rows('SELECT id, v FROM dbo.target ORDER BY id'), [
+      { id: 2, v: 'B' },
+      { id: 3, v: 'c' },
+    ]);
+  });
+
+  test('temporary tables belong to their session', async () => {
+    const one = await server.pool('Shop', { pool: { max: 1 } });
+    await one.request().batch('CREATE TABLE #Work (Id int NOT NULL, Note nvarchar(10) NULL)');
+    await one.request().batch("INSERT INTO #Work VALUES (1, N'x')");
+    assert.deepEqual(
+      (await one.request().batch("SELECT * FROM #work WHERE OBJECT_ID('tempdb..#Work') IS NOT NULL"))
+        .recordset,
+      [{ Id: 1, Note: 'x' }],
+    );
+    await assert.rejects(query('SELECT * FROM #Work'), /Invalid object name/);
+  });
+
+  test('UPDATE with a join, DELETE with a join, TOP in both', async () => {
+    await query(
+      'CREATE TABLE dbo.a (id int, v int); CREATE TABLE dbo.b (id int, v int); INSERT INTO dbo.a VALUES (1, 0), (2, 0), (3, 0); INSERT INTO dbo.b VALUES (1, 5), (2, 6)',
+    );
+    assert.deepEqual(
+      (await query('UPDATE x SET x.v = b.v FROM dbo.a AS x JOIN dbo.b AS b ON b.id = x.id WHERE b.v > 5'))
+        .rowsAffected,
+      [1],
+    );
+    assert.deepEqual(
+      (await query('DELETE x FROM dbo.a AS x JOIN dbo.b AS b ON b.id = x.id')).rowsAffected,
+      [2],
+    );
+    assert.deepEqual((await query('DELETE TOP (5) FROM dbo.a')).rowsAffected, [1]);
+    assert.equal((await value('SELECT @@ROWCOUNT AS n')) !== undefined, true);
+  });
+
+  test('functions of text and time', async () => {
+    const [row] =
+      await rows(`SELECT TOP (1) N'a' + N'b' AS cat, ISNULL(NULL, 'x') AS n, IIF(1 = 1, 'y', 'n') AS i, COALESCE(NULL, 2) AS c, UPPER('ab') AS u,
+      CHARINDEX('c', 'abc') AS ci, DATEADD(day, -1, CAST('2026-03-01' AS date)) AS d, DATEDIFF(day, '2026-01-01', '2026-03-01') AS dd, YEAR('2026-05-06') AS y,
+      DATEPART(hour, CAST('2026-01-01T05:00:00' AS datetime2)) AS h, STRING_AGG('z', ',') AS sa, AVG(7 / 2) AS av, 7 / 2 AS id, CONVERT(varchar(10), 255) AS cv`);
+    assert.deepEqual(
+      { ...row, d: (row?.['d'] as Date).toISOString().slice(0, 10) },
+      {
+        cat: 'ab',
+        n: 'x',
+        i: 'y',
+        c: 2,
+        u: 'AB',
+        ci: 3,
+        d: '2026-02-28',
+        dd: 59,
+        y: 2026,
+        h: 5,
+        sa: 'z',
+        av: 3,
+        id: 3,
+        cv: '255',
+      },
+    );
+  });
+
+  test('names and columns without a name', async () => {
+    const result = await query('SELECT 1, 2 AS [Two Words], three = 3');
+    assert.deepEqual(Object.keys(result.recordset.columns), ['', 'Two Words', 'three']);
+  });
+
+  test('ALTER TABLE, schemas, views, sp_rename, sp_executesql', async () => {
+    await query('CREATE SCHEMA Sales');
+    await query('CREATE TABLE Sales.Item (Id int NOT NULL)');
+    await query(
+      "ALTER TABLE Sales.Item ADD Price money NULL, Qty int NOT NULL DEFAULT 1; ALTER TABLE Sales.Item ALTER COLUMN Qty bigint NOT NULL; EXEC sp_rename 'Sales.Item.Qty', 'Quantity', 'COLUMN'",
+    );
+    await query('INSERT INTO Sales.Item (Id, Price) VALUES (1, 2.5)');
+    assert.deepEqual(await rows('SELECT * FROM Sales.Item'), [{ Id: 1, Price: 2.5, Quantity: '1' }]);
+    await query('ALTER TABLE Sales.Item DROP COLUMN Price');
+    await query('CREATE VIEW Sales.Items AS SELECT Id FROM Sales.Item');
+    assert.deepEqual(await rows('SELECT * FROM Sales.Items'), [{ Id: 1 }]);
+    const dynamic = await query("EXEC sp_executesql N'SELECT @a + 1 AS b', N'@a int', @a = 41");
+    assert.deepEqual(dynamic.recordset, [{ b: 42 }]);
+  });
+
+  test('Change Tracking: what changed since a version', async () => {
+    await query(
+      "CREATE TABLE dbo.tracked (id int NOT NULL PRIMARY KEY, v nvarchar(10) NULL); INSERT INTO dbo.tracked VALUES (1, N'a'), (2, N'b')",
+    );
+    await query('ALTER TABLE dbo.tracked ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = OFF)');
+    const start = String(await value('SELECT CHANGE_TRACKING_CURRENT_VERSION() AS v'));
+    await query("INSERT INTO dbo.tracked VALUES (3, N'c')");
+    await query("UPDATE dbo.tracked SET v = N'A' WHERE id = 1");
+    await query('DELETE FROM dbo.tracked WHERE id = 2');
+    const changes = await pool
+      .request()
+      .input('v', sql.BigInt, start)
+      .query(`SELECT ct.SYS_CHANGE_OPERATION AS op, ct.id, t.v
+      FROM CHANGETABLE(CHANGES dbo.tracked, @v) AS ct LEFT JOIN dbo.tracked AS t ON t.id = ct.id ORDER BY ct.id`);
+    assert.deepEqual(changes.recordset, [
+      { op: 'U', id: 1, v: 'A' },
+      { op: 'D', id: 2, v: null },
+      { op: 'I', id: 3, v: 'c' },
+    ]);
+    const after = BigInt(String(await value('SELECT CHANGE_TRACKING_CURRENT_VERSION() AS v')));
+    assert.equal(after - BigInt(start), 3n);
+    await query('TRUNCATE TABLE dbo.tracked');
+    const least = BigInt(
+      String(await value("SELECT CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID('dbo.tracked')) AS v")),
+    );
+    assert.ok(least > BigInt(start), 'a TRUNCATE makes older versions invalid');
+    await query('DROP TABLE dbo.tracked');
+  });
+});
