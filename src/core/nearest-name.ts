@@ -4,7 +4,8 @@
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase().slice(0, 100);
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1;
+  // Less than the whole name must differ, or anything short would be near.
+  let bestDistance = Math.min(wanted.length, Math.max(2, Math.floor(wanted.length / 3)) + 1);
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase().slice(0, 100), bestDistance);
     if (distance < bestDistance) {
