@@ -1,11 +1,14 @@
 // `waybill dev`: the local world from the command line.
+import '../src/config/quiet-aws.ts';
 import { Command } from 'commander';
 import { devDown, devStatus, devUp } from './world/commands.ts';
-import { defaultWorld } from './world/lifecycle.ts';
 import { printEnvironment, runWorker } from './world/environment.ts';
+import { defaultWorld } from './world/lifecycle.ts';
 
 const program = new Command('waybill dev')
-  .description('the local world: Temporal, PostgreSQL, SQL Server, Snowflake, S3 and EMR on loopback, without Docker or cloud')
+  .description(
+    'the local world: Temporal, PostgreSQL, SQL Server, Snowflake, S3 and EMR on loopback, without Docker or cloud',
+  )
   .addHelpText(
     'after',
     `
@@ -33,7 +36,9 @@ program
 
 program
   .command('status')
-  .description('what runs; exit code 0 when everything does, 1 when something does not, 3 when the world is down')
+  .description(
+    'what runs; exit code 0 when everything does, 1 when something does not, 3 when the world is down',
+  )
   .option(...name)
   .option(...json)
   .action(async (options: { name: string; json: boolean }) => {

@@ -1,6 +1,6 @@
 // `npm test`: sets up what the tests need, runs every tier with progress, and closes with "N passed, N failed".
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { ensureAll } from './setup/ensure-all.ts';
@@ -27,7 +27,11 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
+function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env });
     child.on('error', reject);

@@ -81,7 +81,9 @@ program
   .addOption(json())
   .action(validateCommand);
 
-program.command('dev').description('the local world: waybill dev up, status or down (see waybill dev --help)');
+program
+  .command('dev')
+  .description('the local world: waybill dev up, status or down (see waybill dev --help)');
 
 try {
   await program.parseAsync();

@@ -1,4 +1,5 @@
 // Runs work: one worker with every workflow and activity, until SIGTERM or SIGINT, then drains.
+import './config/quiet-aws.ts';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -23,7 +24,10 @@ function workflowSource(): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath
 
 async function run(): Promise<void> {
   const settings = loadSettings({ env: process.env, cwd: process.cwd() });
-  Runtime.install({ logger: createLogger(process.env['WAYBILL_LOG_LEVEL'] ?? 'info'), shutdownSignals: ['SIGTERM', 'SIGINT'] });
+  Runtime.install({
+    logger: createLogger(process.env['WAYBILL_LOG_LEVEL'] ?? 'info'),
+    shutdownSignals: ['SIGTERM', 'SIGINT'],
+  });
   const config = loadClientConnectConfig();
   const connection = await NativeConnection.connect(config.connectionOptions);
   try {

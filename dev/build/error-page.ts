@@ -3,7 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { ERRORS } from '../../src/core/errors.ts';
 
 const rows = Object.entries(ERRORS).map(
-  ([code, { meaning, next, retryable }]) => `| \`${code}\` | ${meaning} | ${next} | ${retryable ? 'yes' : 'no'} |`,
+  ([code, { meaning, next, retryable }]) =>
+    `| \`${code}\` | ${meaning} | ${next} | ${retryable ? 'yes' : 'no'} |`,
 );
 
 await writeFile(

@@ -1,9 +1,9 @@
 // The demo's checks: what the workflows say, what the engines say themselves, and what the data set's own files say.
 import type { Client } from '@temporalio/client';
 import type { Check, RunLakehouseOutput } from '../../src/core/run.ts';
-import { type DataSetFigures, countDataSet } from '../seed/expected.ts';
+import { countDataSet, type DataSetFigures } from '../seed/expected.ts';
 import type { World } from '../world/world.ts';
-import { type Figures, activeClusters, askPostgres, askSnowflake, askSqlServer } from './engines.ts';
+import { activeClusters, askPostgres, askSnowflake, askSqlServer, type Figures } from './engines.ts';
 import { readRequests } from './killer.ts';
 import type { ReportedCopy } from './report.ts';
 
@@ -21,7 +21,11 @@ const GOLD = 'gold_delays_by_route_carrier';
 const check = (name: string, passed: boolean, detail: string): Check => ({ name, passed, detail });
 
 const equal = (name: string, actual: string | number, expected: string | number): Check =>
-  check(name, String(actual) === String(expected), `${actual}${String(actual) === String(expected) ? '' : `, expected ${expected}`}`);
+  check(
+    name,
+    String(actual) === String(expected),
+    `${actual}${String(actual) === String(expected) ? '' : `, expected ${expected}`}`,
+  );
 
 /** Every check of the demo, in the order of the story. Throws only when an engine does not answer. */
 export async function checkResults(world: World, client: Client, results: DemoResults): Promise<Check[]> {
@@ -56,8 +60,14 @@ function checkCopies(copies: readonly ReportedCopy[]): Check[] {
 
 function checkAgainstDataSet(copies: readonly ReportedCopy[], dataSet: DataSetFigures): Check[] {
   return COPIED_TABLES.map((table) => {
-    const copy = copies.find(({ stage, output }) => stage === 'copy' && output.waybill.to.toLowerCase().endsWith(table));
-    return equal(`${table}: rows copied = rows in the data set's file`, copy?.output.rowsCopied ?? 'not copied', dataSet[table].rows);
+    const copy = copies.find(
+      ({ stage, output }) => stage === 'copy' && output.waybill.to.toLowerCase().endsWith(table),
+    );
+    return equal(
+      `${table}: rows copied = rows in the data set's file`,
+      copy?.output.rowsCopied ?? 'not copied',
+      dataSet[table].rows,
+    );
   });
 }
 
@@ -74,10 +84,14 @@ async function checkSnowflake(world: World, dataSet: DataSetFigures): Promise<Ch
     const found = await askSnowflake(world, `SELECT ${columns.join(', ')} FROM ${table.toUpperCase()}`);
     const expected: Record<string, string> = {
       n: String(rows),
-      ...Object.fromEntries(Object.entries(nulls).map(([column, count]) => [`null_${column}`, String(count)])),
+      ...Object.fromEntries(
+        Object.entries(nulls).map(([column, count]) => [`null_${column}`, String(count)]),
+      ),
       ...Object.fromEntries(Object.entries(sums).map(([column, sum]) => [`sum_${column}`, sum])),
     };
-    checks.push(compare(`${table} in Snowflake: rows, nulls and sums as in the data set's file`, found, expected));
+    checks.push(
+      compare(`${table} in Snowflake: rows, nulls and sums as in the data set's file`, found, expected),
+    );
   }
   return checks;
 }
@@ -96,22 +110,32 @@ async function checkGold(world: World, dataSet: DataSetFigures): Promise<Check[]
   const { byCarrier } = dataSet.flights;
   const query = (table: string, quote: (name: string) => string): string => {
     const columns = Object.keys(byCarrier).map(
-      (carrier) => `SUM(CASE WHEN ${quote('carrier')} = '${carrier}' THEN ${quote('flights')} ELSE 0 END) AS c_${carrier.toLowerCase()}`,
+      (carrier) =>
+        `SUM(CASE WHEN ${quote('carrier')} = '${carrier}' THEN ${quote('flights')} ELSE 0 END) AS c_${carrier.toLowerCase()}`,
     );
     return `SELECT SUM(${quote('flights')}) AS n, ${columns.join(', ')} FROM ${table}`;
   };
   const expected: Record<string, string> = {
     n: String(dataSet.flights.rows),
-    ...Object.fromEntries(Object.entries(byCarrier).map(([carrier, count]) => [`c_${carrier.toLowerCase()}`, String(count)])),
+    ...Object.fromEntries(
+      Object.entries(byCarrier).map(([carrier, count]) => [`c_${carrier.toLowerCase()}`, String(count)]),
+    ),
   };
   const plain = (name: string): string => name;
   const answers = await Promise.all([
-    askSnowflake(world, query(GOLD.toUpperCase(), (name) => `"${name.toUpperCase()}"`)),
+    askSnowflake(
+      world,
+      query(GOLD.toUpperCase(), (name) => `"${name.toUpperCase()}"`),
+    ),
     askPostgres(world, query(GOLD, plain)),
     askSqlServer(world, query(`dbo.${GOLD}`, plain)),
   ]);
   return ['Snowflake', 'PostgreSQL', 'SQL Server'].map((store, index) =>
-    compare(`${GOLD} in ${store}: flights per carrier as in the data set's file`, answers[index] ?? {}, expected),
+    compare(
+      `${GOLD} in ${store}: flights per carrier as in the data set's file`,
+      answers[index] ?? {},
+      expected,
+    ),
   );
 }
 
@@ -130,7 +154,11 @@ async function checkCompute(world: World, results: DemoResults): Promise<Check[]
       steps.length > 0 && new Set(steps).size === steps.length,
       steps.length === 0 ? 'no step was submitted' : steps.join(', '),
     ),
-    check('no cluster is left running', active.length === 0, active.length === 0 ? 'none' : active.join(', ')),
+    check(
+      'no cluster is left running',
+      active.length === 0,
+      active.length === 0 ? 'none' : active.join(', '),
+    ),
   ];
 }
 

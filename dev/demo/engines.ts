@@ -1,6 +1,6 @@
 // Asks the engines themselves, past all of waybill's own code: how many rows, which sums. For the demo's checks.
 import { readFileSync } from 'node:fs';
-import { ListClustersCommand, EMRClient } from '@aws-sdk/client-emr';
+import { EMRClient, ListClustersCommand } from '@aws-sdk/client-emr';
 import sql from 'mssql';
 import pg from 'pg';
 import snowflake from 'snowflake-sdk';
@@ -20,7 +20,9 @@ export async function askSnowflake(world: World, query: string): Promise<Figures
     database: 'NYCFLIGHTS',
     schema: 'PUBLIC',
   });
-  await new Promise<void>((resolve, reject) => connection.connect((error) => (error ? reject(error) : resolve())));
+  await new Promise<void>((resolve, reject) =>
+    connection.connect((error) => (error ? reject(error) : resolve())),
+  );
   try {
     const rows = await new Promise<Record<string, unknown>[]>((resolve, reject) =>
       connection.execute({
@@ -58,7 +60,12 @@ export async function askSqlServer(world: World, query: string): Promise<Figures
 
 /** Runs a query that yields one row in the world's PostgreSQL. */
 export async function askPostgres(world: World, query: string): Promise<Figures> {
-  const client = new pg.Client({ host: world.postgres.host, port: world.postgres.port, user: world.postgres.user, database: world.postgres.database });
+  const client = new pg.Client({
+    host: world.postgres.host,
+    port: world.postgres.port,
+    user: world.postgres.user,
+    database: world.postgres.database,
+  });
   await client.connect();
   try {
     const { rows } = await client.query<Record<string, unknown>>(query);
@@ -79,7 +86,9 @@ export async function activeClusters(world: World): Promise<string[]> {
     },
   });
   const { Clusters } = await client.send(
-    new ListClustersCommand({ ClusterStates: ['STARTING', 'BOOTSTRAPPING', 'RUNNING', 'WAITING', 'TERMINATING'] }),
+    new ListClustersCommand({
+      ClusterStates: ['STARTING', 'BOOTSTRAPPING', 'RUNNING', 'WAITING', 'TERMINATING'],
+    }),
   );
   client.destroy();
   return (Clusters ?? []).map((cluster) => `${cluster.Id} ${cluster.Status?.State}`);
@@ -87,5 +96,7 @@ export async function activeClusters(world: World): Promise<string[]> {
 
 /** Column names in lower case, values as the driver's exact text. */
 function texts(row: Record<string, unknown> | undefined): Figures {
-  return Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]));
+  return Object.fromEntries(
+    Object.entries(row ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)]),
+  );
 }

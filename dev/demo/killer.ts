@@ -9,7 +9,8 @@ export interface Killing {
   readonly moment: string;
 }
 
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Kills once the run's copies have moved `share` (0 to 1) of the rows they plan to. */
 export async function killDuringCopy(
@@ -23,9 +24,14 @@ export async function killDuringCopy(
     const { copies, status } = await reader.read(workflowId);
     const total = copies.reduce((sum, copy) => sum + copy.progress.rowsTotal, 0);
     const moved = copies.reduce((sum, copy) => sum + copy.progress.rowsDone + copy.rowsInFlight, 0);
-    const large = copies.some((copy) => copy.progress.rowsTotal > 100_000 && copy.progress.state === 'copying');
+    const large = copies.some(
+      (copy) => copy.progress.rowsTotal > 100_000 && copy.progress.state === 'copying',
+    );
     if (large && moved >= share * total) {
-      return replace(worker, `after ${moved.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} rows`);
+      return replace(
+        worker,
+        `after ${moved.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} rows`,
+      );
     }
     if (status !== 'RUNNING') throw new Error(`the copy ended (${status}) before the worker could be killed`);
     await pause(100);
@@ -42,7 +48,9 @@ export async function killDuringSteps(
 ): Promise<Killing> {
   const deadline = Date.now() + 300_000;
   while (Date.now() < deadline) {
-    const steps = (await readRequests(requestLog, since)).filter((request) => request.operation === 'AddJobFlowSteps');
+    const steps = (await readRequests(requestLog, since)).filter(
+      (request) => request.operation === 'AddJobFlowSteps',
+    );
     if (steps.length >= step) {
       await pause(delay);
       return replace(worker, `${(delay / 1000).toFixed(1)} s after step ${step} was submitted`);
@@ -74,7 +82,10 @@ export async function readRequests(requestLog: string, since: number): Promise<E
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as { at: string; operation: string; name?: string | string[]; names?: string[] })
+    .map(
+      (line) =>
+        JSON.parse(line) as { at: string; operation: string; name?: string | string[]; names?: string[] },
+    )
     .filter((entry) => new Date(entry.at).getTime() >= since)
     .map(({ at, operation, name, names }) => ({ at, operation, names: names ?? [name ?? []].flat() }));
 }

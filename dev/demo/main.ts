@@ -1,11 +1,12 @@
 // `npm run demo`: the main job on real engines from one command. Exit code 0 only when every check passed.
-import { join } from 'node:path';
+import '../../src/config/quiet-aws.ts';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { explainFailure, renderFailure } from '../../src/client/failure.ts';
 import { formatDuration } from '../../src/client/format.ts';
 import { createSchedule, scheduleId, triggerSchedule } from '../../src/client/schedule.ts';
-import { SnapshotReader, copiesOf } from '../../src/client/snapshot.ts';
+import { copiesOf, SnapshotReader } from '../../src/client/snapshot.ts';
 import { startRun } from '../../src/client/start.ts';
 import { watchRun } from '../../src/client/watch.ts';
 import type { CopyOutput } from '../../src/core/copy.ts';
@@ -114,7 +115,9 @@ class Demo {
     });
     const workflowId = await triggerSchedule(this.#client, LAKEHOUSE);
     await this.#client.schedule.getHandle(scheduleId(LAKEHOUSE)).pause('the demo runs it once');
-    say(`\n  schedule ${scheduleId(LAKEHOUSE)} ${created === 'created' ? 'created' : 'found'}, triggered, paused`);
+    say(
+      `\n  schedule ${scheduleId(LAKEHOUSE)} ${created === 'created' ? 'created' : 'found'}, triggered, paused`,
+    );
     const killing = this.#options.killWorker
       ? killDuringSteps(
           this.#world.emr.requestLog,
@@ -130,7 +133,11 @@ class Demo {
     return output;
   }
 
-  async #follow(title: string, workflowId: string, killing: Promise<{ moment: string }> | undefined): Promise<void> {
+  async #follow(
+    title: string,
+    workflowId: string,
+    killing: Promise<{ moment: string }> | undefined,
+  ): Promise<void> {
     say(`\n▶ ${title.padEnd(46)} ${workflowId}`);
     this.#workflowIds.push(workflowId);
     const watching = watchRun(this.#client, workflowId, { stream: process.stdout });
@@ -175,15 +182,21 @@ async function main(): Promise<void> {
     }
   } catch (error) {
     for (const line of renderFailure(explainFailure(error))) say(line);
-    say(`  worker's log: ${join(world.directory, 'logs', 'worker.log')} · Temporal UI: ${world.temporal.uiUrl} (with --keep)`);
+    say(
+      `  worker's log: ${join(world.directory, 'logs', 'worker.log')} · Temporal UI: ${world.temporal.uiUrl} (with --keep)`,
+    );
   } finally {
     if (options.keep) {
-      say(`\nthe world stays up: Temporal UI ${world.temporal.uiUrl} · stop it with: node bin/waybill.js dev down --name ${options.world}`);
+      say(
+        `\nthe world stays up: Temporal UI ${world.temporal.uiUrl} · stop it with: node bin/waybill.js dev down --name ${options.world}`,
+      );
       await worker.stop();
     } else {
       await worker.stop();
       await worldDown(options.world);
-      say(`  world down · ${formatDuration(Date.now() - startedAt)} in all · look around: npm run demo -- --keep`);
+      say(
+        `  world down · ${formatDuration(Date.now() - startedAt)} in all · look around: npm run demo -- --keep`,
+      );
     }
   }
   process.exitCode = passed ? 0 : 1;

@@ -12,8 +12,16 @@ export function parseDemoOptions(argv: readonly string[]): DemoOptions {
   const options = new Command('npm run demo --')
     .description('the main job on real engines: copy, lake, load back, optimise, check')
     .option('--keep', 'leave the world up afterwards, to look around', false)
-    .option('--kill-worker', 'kill the worker (SIGKILL) at a random moment of the copy, and again during the Spark steps', false)
-    .option('--seed <number>', 'the random moments: the same seed, the same moments', String(Date.now() % 1_000_000))
+    .option(
+      '--kill-worker',
+      'kill the worker (SIGKILL) at a random moment of the copy, and again during the Spark steps',
+      false,
+    )
+    .option(
+      '--seed <number>',
+      'the random moments: the same seed, the same moments',
+      String(Date.now() % 1_000_000),
+    )
     .option('--world <name>', 'the name of the local world', 'demo')
     .parse(argv as string[])
     .opts<{ keep: boolean; killWorker: boolean; seed: string; world: string }>();

@@ -1,8 +1,9 @@
 // The demo's closing report: per stage and table what moved, every check, where to look further.
-import type { CopyOutput } from '../../src/core/copy.ts';
-import type { Check, RunLakehouseOutput } from '../../src/core/run.ts';
+
 import { formatBytes, formatCount, formatDuration, formatTable } from '../../src/client/format.ts';
 import { paletteFor } from '../../src/client/render.ts';
+import type { CopyOutput } from '../../src/core/copy.ts';
+import type { Check, RunLakehouseOutput } from '../../src/core/run.ts';
 
 export interface ReportedCopy {
   readonly stage: string;
@@ -40,24 +41,51 @@ function copyRow({ stage, output }: ReportedCopy, green: (text: string) => strin
 export function renderReport(report: DemoReport, colour: boolean): string[] {
   const palette = paletteFor(colour);
   const rows: string[][] = [['stage', 'table', 'rows', 'bytes', 'seconds', 'checks']];
-  for (const copy of report.copies.filter(({ stage }) => stage === 'copy')) rows.push(copyRow(copy, palette.green));
+  for (const copy of report.copies.filter(({ stage }) => stage === 'copy'))
+    rows.push(copyRow(copy, palette.green));
   for (const stage of report.lakehouse.stages) {
-    for (const copy of report.copies.filter((one) => one.stage === stage.stage)) rows.push(copyRow(copy, palette.green));
-    const seconds = stage.start !== undefined && stage.end !== undefined ? ((stage.end - stage.start) / 1000).toFixed(1) : '';
+    for (const copy of report.copies.filter((one) => one.stage === stage.stage))
+      rows.push(copyRow(copy, palette.green));
+    const seconds =
+      stage.start !== undefined && stage.end !== undefined
+        ? ((stage.end - stage.start) / 1000).toFixed(1)
+        : '';
     const copied = new Set(report.copies.map(({ output }) => output.waybill.to));
     for (const table of stage.tables) {
       if ([...copied].some((name) => name.endsWith(table.table))) continue;
       const files = table.files === undefined ? '' : `${formatCount(table.files)} files`;
-      rows.push([stage.stage, table.table, formatCount(table.rows), table.bytes === undefined ? '' : formatBytes(table.bytes), '', files]);
+      rows.push([
+        stage.stage,
+        table.table,
+        formatCount(table.rows),
+        table.bytes === undefined ? '' : formatBytes(table.bytes),
+        '',
+        files,
+      ]);
     }
     const passed = stage.checks.filter((check) => check.passed).length;
     const mark = passed === stage.checks.length ? palette.green('✔') : palette.red('✖');
-    rows.push([stage.stage, palette.dim('whole stage'), '', '', seconds, `${mark} ${passed} of ${stage.checks.length} checks`]);
+    rows.push([
+      stage.stage,
+      palette.dim('whole stage'),
+      '',
+      '',
+      seconds,
+      `${mark} ${passed} of ${stage.checks.length} checks`,
+    ]);
   }
-  for (const copy of report.copies.filter(({ stage }) => stage === 'back')) rows.push(copyRow(copy, palette.green));
+  for (const copy of report.copies.filter(({ stage }) => stage === 'back'))
+    rows.push(copyRow(copy, palette.green));
   const { cluster } = report.lakehouse;
   if (cluster !== undefined) {
-    rows.push(['cluster', `${cluster.id} ${cluster.state.toLowerCase()}`, '', '', cluster.seconds.toFixed(1), '']);
+    rows.push([
+      'cluster',
+      `${cluster.id} ${cluster.state.toLowerCase()}`,
+      '',
+      '',
+      cluster.seconds.toFixed(1),
+      '',
+    ]);
   }
   const failed = report.checks.filter((check) => !check.passed);
   const summary =
@@ -69,9 +97,14 @@ export function renderReport(report: DemoReport, colour: boolean): string[] {
     ...formatTable(rows, [2, 3, 4]).map((line) => `  ${line}`),
     '',
     ...report.killings.map((killing) => `  ${killing}`),
-    ...report.checks.map((check) => `  ${check.passed ? palette.green('✔') : palette.red('✖')} ${check.name}   ${palette.dim(check.detail)}`),
+    ...report.checks.map(
+      (check) =>
+        `  ${check.passed ? palette.green('✔') : palette.red('✖')} ${check.name}   ${palette.dim(check.detail)}`,
+    ),
     '',
     summary,
-    ...report.workflowIds.map((id) => `  ${report.uiUrl}/namespaces/${report.namespace}/workflows/${encodeURIComponent(id)}`),
+    ...report.workflowIds.map(
+      (id) => `  ${report.uiUrl}/namespaces/${report.namespace}/workflows/${encodeURIComponent(id)}`,
+    ),
   ];
 }

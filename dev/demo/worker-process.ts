@@ -37,7 +37,9 @@ export class WorkerProcess {
       const child = this.#child;
       if (child === undefined || this.#expectedToEnd) continue;
       if (child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(`the worker ended by itself (exit ${child.exitCode ?? child.signalCode}):\n${this.lastLines()}`);
+        throw new Error(
+          `the worker ended by itself (exit ${child.exitCode ?? child.signalCode}):\n${this.lastLines()}`,
+        );
       }
     }
   }

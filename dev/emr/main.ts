@@ -1,4 +1,5 @@
 // The EMR stand-in as a program. Prints {"ready":true,"port":N} on stdout when it listens; exits 0 on SIGTERM.
+import '../../src/config/quiet-aws.ts';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,10 +1,10 @@
 // What `waybill run`, `watch`, `status`, `list` and `cancel` do.
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import { findDefinition } from '../definitions/find.ts';
 import { loadSettings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { SEARCH_ATTRIBUTES } from '../core/search-attributes.ts';
+import { findDefinition } from '../definitions/find.ts';
 import { connectClient } from './connection.ts';
 import { explainFailure, renderFailure } from './failure.ts';
 import { formatDuration, formatTable } from './format.ts';
@@ -19,7 +19,10 @@ export function parseParameters(pairs: readonly string[]): JsonObject {
   for (const pair of pairs) {
     const at = pair.indexOf('=');
     if (at <= 0) {
-      throw new WaybillError('PARAMETER_MISSING', `--param takes name=value; "${pair}" has no name or no "=".`);
+      throw new WaybillError(
+        'PARAMETER_MISSING',
+        `--param takes name=value; "${pair}" has no name or no "=".`,
+      );
     }
     parameters[pair.slice(0, at)] = parseValue(pair.slice(at + 1));
   }
@@ -65,7 +68,9 @@ export async function runCommand(
     const told = options.json === true ? process.stderr : process.stdout;
     told.write(`▶ ${kind} ${exact}   ${run.workflowId}\n`);
     if (!run.isNew) {
-      told.write(`  a run under key "${key}" is there already; this shows it. Another run: --key <another>\n`);
+      told.write(
+        `  a run under key "${key}" is there already; this shows it. Another run: --key <another>\n`,
+      );
     }
     if (!options.watch) return;
     await follow(client, run.handle, told, options.json === true);
@@ -101,11 +106,13 @@ async function follow(
     try {
       const result: unknown = await handle.result();
       told.write(`succeeded (watched for ${formatDuration(Date.now() - began)})\n`);
-      if (asJson) console.log(JSON.stringify({ workflowId: handle.workflowId, status: 'Succeeded', result }, null, 2));
+      if (asJson)
+        console.log(JSON.stringify({ workflowId: handle.workflowId, status: 'Succeeded', result }, null, 2));
     } catch (error) {
       const failure = explainFailure(error);
       for (const line of renderFailure(failure)) told.write(`${line}\n`);
-      if (asJson) console.log(JSON.stringify({ workflowId: handle.workflowId, status: 'Failed', failure }, null, 2));
+      if (asJson)
+        console.log(JSON.stringify({ workflowId: handle.workflowId, status: 'Failed', failure }, null, 2));
       process.exitCode = 1;
     }
   } finally {
@@ -166,7 +173,8 @@ export async function listCommand(options: {
       run.seconds === undefined ? '' : formatDuration(run.seconds * 1000),
       run.id,
     ]);
-    for (const line of formatTable([['started (UTC)', 'status', 'took', 'id'], ...rows], [2])) console.log(line);
+    for (const line of formatTable([['started (UTC)', 'status', 'took', 'id'], ...rows], [2]))
+      console.log(line);
   });
 }
 

@@ -16,7 +16,10 @@ export async function connectClient(): Promise<TemporalClient> {
   try {
     const connection = await Connection.connect({ ...config.connectionOptions, connectTimeout: '5s' });
     return {
-      client: new Client({ connection, ...(config.namespace === undefined ? {} : { namespace: config.namespace }) }),
+      client: new Client({
+        connection,
+        ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+      }),
       address,
       close: () => connection.close(),
     };

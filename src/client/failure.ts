@@ -1,6 +1,7 @@
 // Finds the cause inside a failed run and tells it as a person needs it: code, what, why, what to do next.
-import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
+
 import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
 import { ERRORS, type ErrorCode, WaybillError } from '../core/errors.ts';
 
 export interface ExplainedFailure {
@@ -33,10 +34,20 @@ export function explainFailure(error: unknown): ExplainedFailure {
     };
   }
   if (error instanceof WaybillError) {
-    return { code: error.code, message: error.message, details: error.details, next: ERRORS[error.code].next };
+    return {
+      code: error.code,
+      message: error.message,
+      details: error.details,
+      next: ERRORS[error.code].next,
+    };
   }
   if (last instanceof CancelledFailure) {
-    return { code: 'CANCELLED', message: 'The run was cancelled.', details: {}, next: 'Run again if that was not wanted.' };
+    return {
+      code: 'CANCELLED',
+      message: 'The run was cancelled.',
+      details: {},
+      next: 'Run again if that was not wanted.',
+    };
   }
   const message = last instanceof Error ? last.message : String(last);
   return { code: 'INTERNAL', message, details: {}, next: ERRORS.INTERNAL.next };

@@ -22,7 +22,10 @@ export const paletteFor = (colour: boolean): Palette =>
 
 /** "flights", from "Snowflake PUBLIC.FLIGHTS": the last part of the sink's name. */
 export function shortName(progress: CopyProgress): string {
-  const last = progress.to.split(/[\s./]+/).filter((part) => part !== '').pop();
+  const last = progress.to
+    .split(/[\s./]+/)
+    .filter((part) => part !== '')
+    .pop();
   return (last ?? progress.activity).toLowerCase();
 }
 
@@ -30,7 +33,10 @@ export function renderCopy(copy: CopySnapshot, now: number, width: number, palet
   const { progress } = copy;
   const name = shortName(progress).padEnd(width);
   const elapsed = progress.startedAt > 0 ? Math.max(1, now - progress.startedAt) : 1;
-  const rows = Math.min(progress.rowsDone + copy.rowsInFlight, Math.max(progress.rowsTotal, progress.rowsDone));
+  const rows = Math.min(
+    progress.rowsDone + copy.rowsInFlight,
+    Math.max(progress.rowsTotal, progress.rowsDone),
+  );
   switch (progress.state) {
     case 'planning':
       return `  ${name}  ${palette.dim('planning')}   ${progress.from} → ${progress.to}`;
@@ -45,7 +51,9 @@ export function renderCopy(copy: CopySnapshot, now: number, width: number, palet
       const left = rate > 0 && progress.rowsTotal > rows ? ((progress.rowsTotal - rows) / rate) * 1000 : 0;
       const share = progress.rowsTotal > 0 ? Math.floor((100 * rows) / progress.rowsTotal) : 0;
       const line = `  ${name}  ${formatBar(rows, progress.rowsTotal)} ${String(share).padStart(3)} %   ${formatCount(rows)} rows · ${formatBytes(progress.bytesDone + copy.bytesInFlight)} · ${formatRate(rate)} · eta ${formatDuration(left)} · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
-      return copy.lastFailure === undefined ? line : `${line} ${palette.dim(`· retrying: ${copy.lastFailure}`)}`;
+      return copy.lastFailure === undefined
+        ? line
+        : `${line} ${palette.dim(`· retrying: ${copy.lastFailure}`)}`;
     }
   }
 }
@@ -70,15 +78,25 @@ const activityMark = (run: ActivityRun, palette: Palette): string => {
   return run.status === 'InProgress' ? '●' : palette.dim('·');
 };
 
-function renderPipeline(progress: PipelineProgress, snapshot: RunSnapshot, now: number, palette: Palette): string[] {
+function renderPipeline(
+  progress: PipelineProgress,
+  snapshot: RunSnapshot,
+  now: number,
+  palette: Palette,
+): string[] {
   const lines: string[] = [];
   for (const run of progress.activities) {
-    if (run.workflowId?.includes('/copy/') && snapshot.copies.some((copy) => copy.workflowId === run.workflowId)) {
+    if (
+      run.workflowId?.includes('/copy/') &&
+      snapshot.copies.some((copy) => copy.workflowId === run.workflowId)
+    ) {
       continue;
     }
     const seconds = run.start === undefined ? '' : formatDuration((run.end ?? now) - run.start);
     const error = run.error === undefined ? '' : ` ${run.error.errorCode}: ${run.error.message}`;
-    lines.push(`  ${activityMark(run, palette)} ${run.activityName} (${run.activityType}) ${run.status} ${seconds}${error}`.trimEnd());
+    lines.push(
+      `  ${activityMark(run, palette)} ${run.activityName} (${run.activityType}) ${run.status} ${seconds}${error}`.trimEnd(),
+    );
   }
   return [...renderCopies(snapshot, now, palette), ...lines];
 }
@@ -88,7 +106,12 @@ function renderCopies(snapshot: RunSnapshot, now: number, palette: Palette): str
   return snapshot.copies.map((copy) => renderCopy(copy, now, width, palette));
 }
 
-function renderLakehouse(progress: LakehouseProgress, snapshot: RunSnapshot, now: number, palette: Palette): string[] {
+function renderLakehouse(
+  progress: LakehouseProgress,
+  snapshot: RunSnapshot,
+  now: number,
+  palette: Palette,
+): string[] {
   const lines: string[] = [];
   for (const stage of progress.stages) {
     lines.push(renderStage(stage, now, palette));

@@ -24,7 +24,10 @@ export const scheduleId = (name: string): string => `lakehouse/${name}`;
  * Creates the schedule, or leaves an existing one of that id as it is. Runs never overlap: one that is late waits.
  * Temporal appends the scheduled time to the workflow id, so every window is its own run.
  */
-export async function createSchedule(client: Client, schedule: LakehouseSchedule): Promise<'created' | 'exists'> {
+export async function createSchedule(
+  client: Client,
+  schedule: LakehouseSchedule,
+): Promise<'created' | 'exists'> {
   const input: RunLakehouseInput = {
     name: schedule.name,
     window: schedule.window ?? '',
@@ -43,7 +46,10 @@ export async function createSchedule(client: Client, schedule: LakehouseSchedule
         workflowId: lakehouseWorkflowId(schedule.name, schedule.window ?? 'scheduled'),
         taskQueue: schedule.taskQueue,
         args: [input],
-        typedSearchAttributes: searchAttributesFor({ name: schedule.name, trigger: scheduleId(schedule.name) }),
+        typedSearchAttributes: searchAttributesFor({
+          name: schedule.name,
+          trigger: scheduleId(schedule.name),
+        }),
         staticSummary: `lakehouse ${schedule.name} · scheduled`,
       },
     });
@@ -65,7 +71,10 @@ export async function triggerSchedule(client: Client, name: string): Promise<str
     if (started !== undefined) return started;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  throw new WaybillError('INTERNAL', `Schedule ${scheduleId(name)} was triggered, but no run has appeared in 30 s.`);
+  throw new WaybillError(
+    'INTERNAL',
+    `Schedule ${scheduleId(name)} was triggered, but no run has appeared in 30 s.`,
+  );
 }
 
 async function startedBy(client: Client, name: string): Promise<string[]> {
@@ -95,7 +104,9 @@ export async function scheduleCommand(
           parameters: {},
           taskQueue: settings.taskQueue,
         });
-        console.log(`schedule ${scheduleId(name)} ${result === 'created' ? 'created' : 'exists already; nothing changed'}`);
+        console.log(
+          `schedule ${scheduleId(name)} ${result === 'created' ? 'created' : 'exists already; nothing changed'}`,
+        );
         return;
       }
       case 'trigger':
@@ -116,7 +127,9 @@ export async function scheduleCommand(
       case 'show': {
         const { state, info, spec } = await handle.describe();
         console.log(`schedule ${scheduleId(name)} ${state.paused ? 'paused' : 'active'}`);
-        console.log(`  ran ${info.numActionsTaken} times · next ${info.nextActionTimes[0]?.toISOString() ?? 'never'}`);
+        console.log(
+          `  ran ${info.numActionsTaken} times · next ${info.nextActionTimes[0]?.toISOString() ?? 'never'}`,
+        );
         console.log(`  calendars ${spec.calendars?.length ?? 0}`);
         return;
       }

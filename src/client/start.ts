@@ -5,7 +5,7 @@ import {
   type WorkflowHandle,
   type WorkflowStartOptions,
 } from '@temporalio/client';
-import { TypedSearchAttributes, WorkflowIdReusePolicy, defineSearchAttributeKey } from '@temporalio/common';
+import { defineSearchAttributeKey, TypedSearchAttributes, WorkflowIdReusePolicy } from '@temporalio/common';
 import type { JsonObject } from '../core/json.ts';
 import type { RunLakehouseInput, RunPipelineInput } from '../core/run.ts';
 import { SEARCH_ATTRIBUTES } from '../core/search-attributes.ts';

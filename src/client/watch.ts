@@ -1,7 +1,7 @@
 // Follows a run to its end: a block that rewrites itself on a terminal, plain lines when something changes elsewhere.
 import type { Client } from '@temporalio/client';
-import { type RunSnapshot, SnapshotReader } from './snapshot.ts';
 import { paletteFor, renderSnapshot } from './render.ts';
+import { type RunSnapshot, SnapshotReader } from './snapshot.ts';
 
 export interface WatchOptions {
   /** Where the lines go; colour and rewriting only if it is a terminal. */
@@ -17,7 +17,11 @@ const CLOSED = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED
 const PLAIN_REPEAT_MS = 10_000;
 
 /** Resolves with the last snapshot when the run has closed or the signal fires. Never throws for a failed run. */
-export async function watchRun(client: Client, workflowId: string, options: WatchOptions): Promise<RunSnapshot> {
+export async function watchRun(
+  client: Client,
+  workflowId: string,
+  options: WatchOptions,
+): Promise<RunSnapshot> {
   const reader = new SnapshotReader(client);
   const printer = options.stream.isTTY ? new BlockPrinter(options.stream) : new LinePrinter(options.stream);
   const palette = paletteFor(options.stream.isTTY === true && process.env['NO_COLOR'] === undefined);

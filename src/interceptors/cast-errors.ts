@@ -1,8 +1,9 @@
 // Turns every error that leaves an activity into an ApplicationFailure built from an allow-list: code, message,
 // details. Failure texts are plain in the history for its whole retention, so nothing else may pass.
-import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
-import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
+
 import { CompleteAsyncError, log } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure, TemporalFailure } from '@temporalio/common';
+import type { ActivityExecuteInput, ActivityInboundCallsInterceptor, Next } from '@temporalio/worker';
 import { redact } from '../config/redaction.ts';
 import { ERRORS, WaybillError } from '../core/errors.ts';
 
@@ -23,7 +24,9 @@ export function toApplicationFailure(error: unknown): ApplicationFailure {
 }
 
 function describeUnknown(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 500) : 'a value that is no error was thrown';
+  return error instanceof Error
+    ? `${error.name}: ${error.message}`.slice(0, 500)
+    : 'a value that is no error was thrown';
 }
 
 /** Errors that Temporal itself gives meaning to go through untouched. */

@@ -1,5 +1,5 @@
 // The process's one logger: JSON lines by pino, secrets redacted, also for Temporal's own core.
-import { type LogLevel, type Logger, type LogMetadata } from '@temporalio/worker';
+import type { Logger, LogLevel, LogMetadata } from '@temporalio/worker';
 import pino from 'pino';
 import { redact } from '../config/redaction.ts';
 
@@ -14,9 +14,12 @@ const LEVELS: Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'> = 
 /** A logger for `Runtime.install`, writing to stderr. `level` is pino's (WAYBILL_LOG_LEVEL). */
 export function createLogger(level: string): Logger {
   const destination = pino.destination({ dest: 2, sync: true });
-  const target = pino({ level, base: { pid: process.pid } }, {
-    write: (line: string) => destination.write(redact(line)),
-  });
+  const target = pino(
+    { level, base: { pid: process.pid } },
+    {
+      write: (line: string) => destination.write(redact(line)),
+    },
+  );
   const at = (logLevel: LogLevel) => (message: string, meta?: LogMetadata) =>
     target[LEVELS[logLevel]](serialisable(meta), message);
   return {

@@ -1,6 +1,6 @@
 // Every stored history replays on the code as it is now: a workflow that runs through a deployment goes on.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -32,5 +32,8 @@ test('a history that does not fit the code is refused', async () => {
   assert.ok(file);
   const text = readFileSync(join(directory, file), 'utf8');
   const history: unknown = JSON.parse(text.replaceAll('"publishCopy"', '"someOtherActivity"'));
-  await assert.rejects(Worker.runReplayHistory({ workflowBundle: { codePath } }, history), /TMPRL1100|eterminism/);
+  await assert.rejects(
+    Worker.runReplayHistory({ workflowBundle: { codePath } }, history),
+    /TMPRL1100|eterminism/,
+  );
 });

@@ -1,6 +1,6 @@
 // Who may import whom: the table of docs/architecture.md, enforced on every import line of src.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 
@@ -14,7 +14,15 @@ interface Rule {
 }
 
 const everything = [
-  'core', 'config', 'definitions', 'connectors', 'compute', 'activities', 'interceptors', 'plugins', 'client',
+  'core',
+  'config',
+  'definitions',
+  'connectors',
+  'compute',
+  'activities',
+  'interceptors',
+  'plugins',
+  'client',
 ];
 
 const RULES: Record<string, Rule> = {
@@ -33,7 +41,10 @@ const RULES: Record<string, Rule> = {
   },
   interceptors: { areas: ['core', 'config', 'connectors', 'compute'], packages: ['@temporalio/', 'pino'] },
   plugins: { areas: everything, packages: ['@temporalio/', 'node:'] },
-  client: { areas: ['core', 'config', 'definitions'], packages: ['@temporalio/client', '@temporalio/common', '@temporalio/envconfig', 'commander', 'node:'] },
+  client: {
+    areas: ['core', 'config', 'definitions'],
+    packages: ['@temporalio/client', '@temporalio/common', '@temporalio/envconfig', 'commander', 'node:'],
+  },
   '.': { areas: everything, packages: ['@temporalio/', 'commander', 'node:'] },
 };
 
@@ -70,7 +81,11 @@ function problemOf({ file, specifier, typeOnly }: Import): string | undefined {
   const rule = RULES[area];
   if (rule === undefined) return `src/${area} has no rule`;
   if (!specifier.startsWith('.')) {
-    const allowed = rule.packages.some((name) => specifier === name || specifier.startsWith(name.endsWith('/') || name.endsWith(':') ? name : `${name}/`));
+    const allowed = rule.packages.some(
+      (name) =>
+        specifier === name ||
+        specifier.startsWith(name.endsWith('/') || name.endsWith(':') ? name : `${name}/`),
+    );
     return allowed ? undefined : `imports package ${specifier}`;
   }
   const target = areaOf(resolve(dirname(file), specifier));
@@ -85,7 +100,9 @@ function siblingProblem(file: string, specifier: string): string | undefined {
   const own = relative(join(source, 'connectors'), file).split('/');
   const other = relative(join(source, 'connectors'), resolve(dirname(file), specifier)).split('/');
   if (own.length === 1 || other.length === 1 || own[0] === other[0]) return undefined;
-  return SHARED_CONNECTOR_FOLDERS.has(other[0] ?? '') ? undefined : `imports a sibling connector (${specifier})`;
+  return SHARED_CONNECTOR_FOLDERS.has(other[0] ?? '')
+    ? undefined
+    : `imports a sibling connector (${specifier})`;
 }
 
 /** Folders of src/connectors that are no store. */
@@ -105,6 +122,10 @@ test('the scanner sees what it should', () => {
   const all = files.flatMap(importsOf);
   assert.ok(all.some(({ specifier }) => specifier === '@temporalio/workflow'));
   assert.ok(problemOf({ file: join(source, 'core/x.ts'), specifier: 'node:fs', typeOnly: false }));
-  assert.ok(problemOf({ file: join(source, 'workflows/x.ts'), specifier: '../activities/copy.ts', typeOnly: true }));
-  assert.ok(problemOf({ file: join(source, 'client/x.ts'), specifier: '../../dev/cache.ts', typeOnly: true }));
+  assert.ok(
+    problemOf({ file: join(source, 'workflows/x.ts'), specifier: '../activities/copy.ts', typeOnly: true }),
+  );
+  assert.ok(
+    problemOf({ file: join(source, 'client/x.ts'), specifier: '../../dev/cache.ts', typeOnly: true }),
+  );
 });

@@ -16,7 +16,9 @@ test('the workflow bundle stays under 1 MB of code', () => {
 });
 
 test('the bundle holds no package but those a workflow needs', () => {
-  const packages = new Set([...code.matchAll(/node_modules\/((?:@[\w.-]+\/)?[\w.-]+)\//g)].map((match) => match[1]));
+  const packages = new Set(
+    [...code.matchAll(/node_modules\/((?:@[\w.-]+\/)?[\w.-]+)\//g)].map((match) => match[1]),
+  );
   assert.deepEqual([...packages].sort(), ALLOWED_PACKAGES);
 });
 
