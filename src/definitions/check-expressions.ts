@@ -1,6 +1,12 @@
 // Checks every expression in a piece of a definition without evaluating it: syntax, functions, and what they refer to.
 import { WaybillError } from '../core/errors.ts';
-import { isKnownFunction, SCOPES, unknownFunction, wrongCount } from '../core/expression/evaluate.ts';
+import {
+  isKnownFunction,
+  isLiteralSecret,
+  SCOPES,
+  unknownFunction,
+  wrongCount,
+} from '../core/expression/evaluate.ts';
 import { FUNCTIONS } from '../core/expression/functions/index.ts';
 import { isDynamic } from '../core/expression/parse.ts';
 import { type Reference, referencesOf } from '../core/expression/references.ts';
@@ -35,10 +41,16 @@ export function checkExpressions(
     value.forEach((entry, index) => {
       checkExpressions(entry, [...path, index], scope, problems);
     });
-  } else if (typeof value === 'object' && value !== null) {
+  } else if (typeof value === 'object' && value !== null && !isLiteralSecret(value)) {
     for (const [key, entry] of Object.entries(value))
       checkExpressions(entry, [...path, key], scope, problems);
   }
+}
+
+/** How much of an expression a message repeats: nothing of a linked service's, which may hold a password. */
+function excerpt(text: string, scope: ExpressionScope): string {
+  if (scope.linkedService !== undefined) return '';
+  return `: ${text.length <= 100 ? text : `${text.slice(0, 97)}...`}`;
 }
 
 function checkText(
@@ -52,13 +64,11 @@ function checkText(
     references = referencesOf(text);
   } catch (error) {
     if (!(error instanceof WaybillError)) throw error;
-    problems.error(path, 'EXPRESSION_INVALID', `${error.message}: ${excerpt(text)}`);
+    problems.error(path, 'EXPRESSION_INVALID', `${error.message}${excerpt(text, scope)}`);
     return;
   }
   for (const reference of references) checkReference(reference, text, path, scope, problems);
 }
-
-const excerpt = (text: string): string => (text.length <= 100 ? text : `${text.slice(0, 97)}...`);
 
 function checkReference(
   reference: Reference,
@@ -72,7 +82,7 @@ function checkReference(
     problems.error(
       path,
       'EXPRESSION_INVALID',
-      `${reason} (at character ${reference.at + 1}): ${excerpt(text)}`,
+      `${reason} (at character ${reference.at + 1})${excerpt(text, scope)}`,
     );
   if (!isKnownFunction(key)) {
     bad(unknownFunction(reference.name));
@@ -89,7 +99,7 @@ function checkReference(
     problems.error(
       path,
       'REFERENCE_MISSING',
-      `There is no ${what} "${name}", which ${excerpt(text)} refers to.`,
+      `There is no ${what} "${name}"${excerpt(text, scope)}`,
       didYouMean(nearestName(name, names)),
     );
   };

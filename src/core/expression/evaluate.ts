@@ -54,6 +54,7 @@ export function evaluateDeep(value: JsonValue, context: EvaluationContext): Json
   if (typeof value === 'string') return isDynamic(value) ? evaluateText(value, context) : value;
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map((entry) => evaluateDeep(entry, context));
+  if (isLiteralSecret(value)) return value;
   if (isExpressionObject(value)) return evaluateDeep(value['value'] as JsonValue, context);
   const result: JsonObject = {};
   for (const [key, entry] of Object.entries(value)) result[key] = evaluateDeep(entry, context);
@@ -63,6 +64,15 @@ export function evaluateDeep(value: JsonValue, context: EvaluationContext): Json
 /** Whether this is ADF's wrapper `{ value, type: "Expression" }`. */
 export const isExpressionObject = (value: JsonObject): boolean =>
   typeof value['type'] === 'string' && value['type'].toLowerCase() === 'expression' && 'value' in value;
+
+/** Whether this is a SecureString with a plain value: a password may begin with "@" and is no expression. */
+export const isLiteralSecret = (value: JsonObject): boolean =>
+  typeof value['type'] === 'string' &&
+  value['type'].toLowerCase() === 'securestring' &&
+  !(
+    typeof value['value'] === 'string' &&
+    /@.*\b(linkedService|dataset|pipeline)\s*\(\s*\)/is.test(value['value'])
+  );
 
 /** Evaluates a parsed expression to JSON. */
 export function evaluate(expression: Expression, context: EvaluationContext): JsonValue {
