@@ -13,6 +13,7 @@ import {
 } from './compile-store.ts';
 import type { Factory, Resource, ResourceKind } from './factory.ts';
 import { globalParameters } from './global-parameters.ts';
+import { compileLakehouse } from './lakehouse/check.ts';
 import { parseWith } from './parse-resource.ts';
 import { didYouMean } from './problem.ts';
 import { pipelineSchema } from './schemas.ts';
@@ -59,6 +60,8 @@ export function compileFactory(factory: Factory, overridden: OverriddenKeys): Co
       if (compiled !== undefined) datasets.set(resource, compiled);
     } else if (resource.kind === 'pipeline') {
       drafts.set(resource, compileDraft(resource, globals));
+    } else if (resource.kind === 'lakehouse') {
+      compileLakehouse(resource, factory.names('linkedService'));
     }
   }
   const linker = new Linker(factory, linkedServices, datasets, drafts);

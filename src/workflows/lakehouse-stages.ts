@@ -190,7 +190,8 @@ async function runCopy(
   const workflowId = copyWorkflowId(workflowInfo().workflowId, copy.name);
   report.children.push(workflowId);
   const input: CopyInput = {
-    copyId: workflowId,
+    // A run under the same id after one that failed copies anew: what the failed one landed has been deleted.
+    copyId: `${workflowId}@${workflowInfo().firstExecutionRunId.slice(0, 8)}`,
     pipeline: context.plan.name,
     activity: copy.name,
     source: copy.source,

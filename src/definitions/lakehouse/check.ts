@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { nearestName } from '../../core/nearest-name.ts';
 import { checkExpressions } from '../check-expressions.ts';
+import type { Resource } from '../factory.ts';
 import { didYouMean, type Problems } from '../problem.ts';
 import { type LakehouseDefinition, lakehouseSchema } from './schema.ts';
 
@@ -38,6 +39,23 @@ export function checkLakehouse({
   checkCheckTerms(definition, problems);
   if (linkedServices) checkLinkedServices(definition, linkedServices, problems);
   return errors(problems) === before ? definition : undefined;
+}
+
+/** Checks a resource of the factory; its problems say what is wrong. */
+export function compileLakehouse(
+  { properties, path, problems }: Resource,
+  linkedServices: readonly string[],
+): LakehouseDefinition | undefined {
+  if (path.length > 0) {
+    problems.error(
+      path,
+      'DEFINITION_INVALID',
+      'A lakehouse file has no "properties".',
+      'Put its content at the top level.',
+    );
+    return undefined;
+  }
+  return checkLakehouse({ content: properties, problems, linkedServices });
 }
 
 const errors = (problems: Problems): number => problems.list.filter((one) => one.severity === 'error').length;

@@ -10,7 +10,7 @@ import { nearestName } from '../../core/nearest-name.ts';
 import type { EmrClusterProfile } from '../../core/spark.ts';
 import { readFactory } from '../factory.ts';
 import { didYouMean, type Problem, Problems } from '../problem.ts';
-import { checkLakehouse, hasType } from './check.ts';
+import { checkLakehouse, compileLakehouse, hasType } from './check.ts';
 import type { LakehouseDefinition } from './schema.ts';
 
 export interface LakehouseRun {
@@ -38,22 +38,9 @@ export function resolveLakehouse(factoryDirectory: string, run: LakehouseRun): L
       name: run.name,
     });
   }
-  const { problems, properties, file, path } = resource;
-  if (path.length > 0) {
-    problems.error(
-      ['properties'],
-      'DEFINITION_INVALID',
-      'A lakehouse file has no "properties".',
-      'Put its content at the top.',
-    );
-  }
-  const definition = checkLakehouse({
-    content: properties,
-    problems,
-    linkedServices: factory.names('linkedService'),
-  });
-  if (definition === undefined) throw asError(problems.list);
-  return resolveDefinition(definition, file, run);
+  const definition = compileLakehouse(resource, factory.names('linkedService'));
+  if (definition === undefined) throw asError(resource.problems.list);
+  return resolveDefinition(definition, resource.file, run);
 }
 
 /** The plan of one run. `definition` has been checked. */
