@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from waybill_jobs.schemas import CORRUPT, INGESTED_AT, RUN, SOURCE_FILE, Column, Table
 
+BAD = "_bad"
 REASON = "_reason"
 RECORD = "_record"
 _RANK = "_rank"
@@ -18,14 +19,11 @@ def typed(column: Column) -> SqlColumn:
     text = F.nullif(F.trim(F.col(f"raw.{column.name}")), F.lit(""))
     if column.type == "string":
         return text
+    value = text.try_cast(column.type)
     if column.type in ("int", "bigint"):
         # "517.0" is an integer that passed through a floating-point frame; "517.5" is not an integer.
-        # The exact path costs far more than the plain one, so it is only for what the plain one cannot read.
-        number = text.try_cast("decimal(38,6)")
-        return F.coalesce(
-            text.try_cast(column.type), F.when(number == F.floor(number), number.try_cast(column.type))
-        )
-    return text.try_cast(column.type)
+        return F.coalesce(value, F.regexp_replace(text, r"\.0+$", "").try_cast(column.type))
+    return value
 
 
 def _faults(table: Table) -> list[tuple[str, SqlColumn]]:
@@ -45,7 +43,10 @@ def _faults(table: Table) -> list[tuple[str, SqlColumn]]:
 
 
 def judge(bronze: DataFrame, table: Table) -> DataFrame:
-    """Typed columns plus `_reason` (NULL: good) and, for a refused row, `_record`: its source columns as JSON."""
+    """Typed columns, `_bad`, and for a bad row its `_reason` and its source columns as JSON (`_record`).
+
+    Queries that keep the good rows filter on `_bad`, so Spark never computes what only quarantine needs.
+    """
     raw = bronze.select(
         F.struct(*[F.col(name) for name in table.names]).alias("raw"), CORRUPT, SOURCE_FILE, INGESTED_AT, RUN
     )
@@ -55,10 +56,11 @@ def judge(bronze: DataFrame, table: Table) -> DataFrame:
     # Naming the faults is only for the few rows that have one.
     named = F.concat_ws("; ", *[F.when(condition, F.lit(reason)) for reason, condition in faults])
     record = F.coalesce(CORRUPT, F.to_json("raw", {"ignoreNullFields": "false"}))
-    return values.withColumn("_bad", any_fault).select(
+    return values.withColumn(BAD, any_fault).select(
         *table.names,
-        F.when(F.col("_bad"), record).alias(RECORD),
-        F.when(F.col("_bad"), named).alias(REASON),
+        BAD,
+        F.when(F.col(BAD), record).alias(RECORD),
+        F.when(F.col(BAD), named).alias(REASON),
         SOURCE_FILE,
         INGESTED_AT,
         RUN,
@@ -73,7 +75,7 @@ def rank_duplicates(judged: DataFrame, table: Table) -> DataFrame:
     """
     order = [F.col(name).desc_nulls_last() for name in (INGESTED_AT, SOURCE_FILE, *table.names)]
     window = Window.partitionBy(*table.key).orderBy(*order)
-    return judged.where(F.col(REASON).isNull()).withColumn(_RANK, F.row_number().over(window))
+    return judged.where(~F.col(BAD)).withColumn(_RANK, F.row_number().over(window))
 
 
 def kept(ranked: DataFrame, table: Table) -> DataFrame:
@@ -91,7 +93,7 @@ def refused(judged: DataFrame, ranked: DataFrame, table: Table) -> DataFrame:
         INGESTED_AT,
         RUN,
     ]
-    bad = judged.where(F.col(REASON).isNotNull()).select(*shape)
+    bad = judged.where(BAD).select(*shape)
     doubles = (
         ranked.where(F.col(_RANK) > 1)
         .withColumn(REASON, F.lit("duplicate_key"))
