@@ -88,7 +88,18 @@ async function withRun<T>(
           { pipeline: 'pl', key, parameters: options.parameters ?? {}, trigger: 'client', ...options.input },
         ],
       });
-      return await body({ handle, copies, result: () => handle.result() as Promise<RunPipelineOutput> });
+      const result = await body({
+        handle,
+        copies,
+        result: () => handle.result() as Promise<RunPipelineOutput>,
+      });
+      // Whatever a run did, replaying its history must do again: that is what a worker's restart relies on.
+      await Worker.runReplayHistory(
+        { workflowBundle: bundle },
+        await handle.fetchHistory(),
+        handle.workflowId,
+      );
+      return result;
     });
   } finally {
     factory.remove();

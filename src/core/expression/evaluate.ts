@@ -66,13 +66,13 @@ export const isExpressionObject = (value: JsonObject): boolean =>
   typeof value['type'] === 'string' && value['type'].toLowerCase() === 'expression' && 'value' in value;
 
 /** Whether this is a SecureString with a plain value: a password may begin with "@" and is no expression. */
-export const isLiteralSecret = (value: JsonObject): boolean =>
-  typeof value['type'] === 'string' &&
-  value['type'].toLowerCase() === 'securestring' &&
-  !(
-    typeof value['value'] === 'string' &&
-    /@.*\b(linkedService|dataset|pipeline)\s*\(\s*\)/is.test(value['value'])
+export function isLiteralSecret(value: JsonObject): boolean {
+  if (typeof value['type'] !== 'string' || value['type'].toLowerCase() !== 'securestring') return false;
+  const text = value['value'];
+  return (
+    typeof text !== 'string' || !isDynamic(text) || !/\b(linkedservice|dataset|pipeline)\(\)/i.test(text)
   );
+}
 
 /** Evaluates a parsed expression to JSON. */
 export function evaluate(expression: Expression, context: EvaluationContext): JsonValue {
