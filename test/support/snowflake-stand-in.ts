@@ -61,7 +61,16 @@ export class StandIn {
       python,
       [
         projectPath('dev', 'snowflake', 'main.py'),
-        ...['--port', '0', '--data-dir', home.data, '--user', user, '--password-env', 'SNOWFLAKE_TEST_PASSWORD'],
+        ...[
+          '--port',
+          '0',
+          '--data-dir',
+          home.data,
+          '--user',
+          user,
+          '--password-env',
+          'SNOWFLAKE_TEST_PASSWORD',
+        ],
         ...['--public-key', home.publicKey, ...flags],
       ],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, SNOWFLAKE_TEST_PASSWORD: password } },
@@ -82,7 +91,7 @@ export class StandIn {
 
   /** Ends the process and returns its exit code (null after SIGKILL). */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.#process.exitCode !== null) return this.#process.exitCode;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return this.#process.exitCode;
     const exit = once(this.#process, 'exit');
     this.#process.kill(signal);
     const [code] = (await exit) as [number | null];
@@ -113,7 +122,9 @@ export class StandIn {
 export function execute(
   connection: Connection,
   sqlText: string,
-  options: Omit<StatementOption, 'sqlText' | 'complete'> & { onStatement?: (statement: RowStatement) => void } = {},
+  options: Omit<StatementOption, 'sqlText' | 'complete'> & {
+    onStatement?: (statement: RowStatement) => void;
+  } = {},
 ): Promise<Answer> {
   const { onStatement, ...rest } = options;
   return new Promise((resolve, reject) => {
@@ -145,7 +156,11 @@ export function disconnect(connection: Connection): Promise<void> {
 }
 
 /** Matches a Snowflake error by its code (and SQL state): for assert.rejects. */
-export function failsWith(code: string, sqlState?: string, message?: RegExp): (error: SnowflakeError) => boolean {
+export function failsWith(
+  code: string,
+  sqlState?: string,
+  message?: RegExp,
+): (error: SnowflakeError) => boolean {
   return (error) => {
     const actual = `${error.code} ${error.sqlState} ${error.message}`;
     if (String(error.code) !== code) throw new Error(`expected code ${code}, got ${actual}`);

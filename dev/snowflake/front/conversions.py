@@ -35,6 +35,15 @@ def from_text(value: str, column: Column, form: CsvFormat) -> str:
     return f"CAST({value} AS {kind})"
 
 
+def from_any(value: str, column: Column, form: CsvFormat) -> str:
+    """SQL that converts an expression of any type: texts by the file format's rules, the rest by a cast."""
+    text = from_text(f"CAST({value} AS VARCHAR)", column, form)
+    if column.type == "VARCHAR":
+        return text
+    # typeof is known when the statement is bound: only one of the branches is left.
+    return f"CASE WHEN typeof({value}) = 'VARCHAR' THEN {text} ELSE CAST({value} AS {column.type}) END"
+
+
 def problem_of(column: Column, value: str) -> tuple[str, str, str]:
     """Code, message and SQL state for a text that does not convert to the column's type."""
     kind = column.type

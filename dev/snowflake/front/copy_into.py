@@ -209,10 +209,10 @@ class _Copy:
             elif node.name.upper() == "METADATA$FILE_ROW_NUMBER":
                 raise unsupported("METADATA$FILE_ROW_NUMBER")
         select.set("from_", exp.From(this=exp.to_table(quote(_SOURCE), dialect="snowflake")))
-        types = {column.name: column.type for column in self.table.columns}
         sql = runner.translate(self.session, runner.prepare(self.session, select)).replace(quote(_SOURCE), f"{source} AS {quote(_SOURCE)}")
         names = ", ".join(f"v{i}" for i in range(len(self.names)))
-        casts = ", ".join(f"CAST(v{i} AS {types[column]})" for i, column in enumerate(self.names) if self.table.column(column))
+        form = csv_format(self.options.format) if self.options.type == "CSV" else csv_format({})
+        casts = ", ".join(conversions.from_any(f"v{i}", self.table.column(column), form) for i, column in enumerate(self.names))
         return f"SELECT {casts} FROM ({sql}) AS t({names})"
 
     def _load_exactly(self, file: StageFile, name: str, form: CsvFormat, count: int, canonical: Path) -> Outcome:

@@ -30,6 +30,7 @@ _FORMAT_ELEMENTS = [
     ("MMMM", "%B"),
     ("FF3", "%g"),
     ("FF6", "%f"),
+    ("FF9", "%n"),
     ("MON", "%b"),
     ("YY", "%y"),
     ("MM", "%m"),
@@ -114,7 +115,7 @@ def _to_char(node: exp.ToChar) -> exp.Expression:
         return exp.Anonymous(this="to_base64", expressions=[node.this])
     if name in ("UTF-8", "UTF8"):
         return exp.Anonymous(this="decode", expressions=[node.this])
-    return exp.Anonymous(this="strftime", expressions=[node.this, exp.Literal.string(strftime_format(template.name))])
+    return macro("sf_format", node.this, exp.Literal.string(strftime_format(template.name)))
 
 
 def _text_of(value: exp.Expression) -> exp.Expression:
@@ -153,6 +154,9 @@ def rewrite(tree: exp.Expression, context: Mapping[str, Callable[[], str | None]
             return macro("sf_md5_lower64", node.this)
         if isinstance(node, exp.Cast):
             return _cast(node)
+        if isinstance(node, exp.GroupConcat) and node.args.get("separator") is None:
+            node.set("separator", exp.Literal.string(""))  # DuckDB's own default is a comma
+            return node
         if isinstance(node, exp.UnixToTime):
             return macro("sf_to_timestamp", node.this, node.args.get("scale") or exp.Literal.number(0))
         name = function_name(node)
@@ -166,7 +170,16 @@ def rewrite(tree: exp.Expression, context: Mapping[str, Callable[[], str | None]
             return exp.null() if value is None else exp.Literal.string(value)
         return node
 
-    return tree.transform(change)
+    # Children before parents: sqlglot's own transform does not look into what it has replaced.
+    for node in reversed(list(tree.bfs())):
+        replacement = change(node)
+        if replacement is node:
+            continue
+        if node is tree:
+            tree = replacement
+        else:
+            node.replace(replacement)
+    return tree
 
 
 def name_projections(tree: exp.Expression) -> exp.Expression:

@@ -39,3 +39,10 @@ CREATE OR REPLACE MACRO memory.main.sf_to_timestamp(value, scale) AS (
         ELSE make_timestamp(CAST(value AS BIGINT) // 1000)
     END
 );
+CREATE OR REPLACE MACRO memory.main.sf_format(value, template) AS (
+    CASE typeof(value)
+        WHEN 'TIME' THEN strftime(CAST('1970-01-01 ' || CAST(value AS VARCHAR) AS TIMESTAMP), template)
+        WHEN 'TIMESTAMP WITH TIME ZONE' THEN strftime(CAST(value AS TIMESTAMPTZ), template)
+        ELSE strftime(CAST(value AS TIMESTAMP), template)
+    END
+);
