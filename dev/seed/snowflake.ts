@@ -14,6 +14,8 @@ export async function prepareSnowflake(world: World): Promise<void> {
     ...{ account, username: user, accessUrl: url },
     password: world.env[passwordEnv] ?? '',
     warehouse: 'LOCAL',
+    // It has just been started: when it does not answer, waiting for minutes will not help.
+    sfRetryMaxLoginRetries: 2,
   });
   await connection.connectAsync();
   try {
