@@ -385,13 +385,16 @@ function aggregate(t: Translator, name: string): Expression {
   if (name === 'min' || name === 'max')
     return typed(`${name}(${distinct}${value.sql})${over(t)}`, value.type);
   const call = `${functions[name]}(${distinct}${value.sql})${over(t)}`;
+  if (name !== 'sum' && name !== 'avg') return typed(`CAST(${call} AS double precision)`, { name: 'float' });
   return typed(call, sumType(name, value.type));
 }
 
 /** SUM keeps the scale and takes precision 38; AVG of a decimal has at least six digits (Microsoft's rules). */
 function sumType(name: string, type: SqlType | undefined): SqlType | undefined {
-  if (type === undefined) return undefined;
-  if (isInteger(type) && (name === 'sum' || name === 'avg')) return type.name === 'bigint' ? BIGINT : INT;
+  if (type === undefined || (name !== 'sum' && name !== 'avg')) return undefined;
+  if (isInteger(type)) return type.name === 'bigint' ? BIGINT : INT;
+  if (type.name === 'money' || type.name === 'smallmoney') return { name: 'money' };
+  if (type.name === 'float' || type.name === 'real') return { name: 'float' };
   if (type.name === 'decimal' && name === 'sum')
     return { name: 'decimal', precision: 38, scale: type.scale ?? 0 };
   if (type.name === 'decimal' && name === 'avg') {
