@@ -1,5 +1,5 @@
 // Finds everything that is wrong with a lakehouse definition, all of it at once, before anything runs.
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { nearestName } from '../../core/nearest-name.ts';
 import { checkExpressions } from '../check-expressions.ts';
@@ -102,12 +102,10 @@ function stepInto(schema: unknown, segment: PropertyKey): unknown {
   return typeof segment === 'number' ? inner?.element : inner?.shape?.[String(segment)];
 }
 
-/** Below optional() and default(). */
+/** Below optional() and default(), which can be unwrapped as arrays can. */
 function unwrap(schema: unknown): unknown {
   let inner = schema;
-  while (typeof (inner as { unwrap?: unknown } | undefined)?.unwrap === 'function') {
-    inner = (inner as { unwrap: () => unknown }).unwrap();
-  }
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) inner = inner.unwrap();
   return inner;
 }
 

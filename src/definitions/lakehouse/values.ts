@@ -10,10 +10,10 @@ const expression = z
   .describe('An expression such as "@pipeline().parameters.size".');
 
 /** A whole number between two bounds, or an expression for one. */
-export const integer = (least: number, most: number) =>
-  z.union([z.int().min(least).max(most), expression], {
-    error: `must be a whole number from ${least} to ${most}, or an expression that begins with "@"`,
-  });
+export const integer = (least: number, most: number) => {
+  const error = `must be a whole number from ${least} to ${most}, or an expression that begins with "@"`;
+  return z.union([z.int({ error }).min(least, { error }).max(most, { error }), expression], { error });
+};
 
 /** true, false, or an expression for one of them. */
 export const flag = z.union([z.boolean(), expression], { error: 'must be true, false or an expression' });

@@ -1,0 +1,196 @@
+// Lakehouse definitions: the example is sound, and everything wrong with another is named, with place and advice.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { projectPath } from '../../dev/cache.ts';
+import { WaybillError } from '../../src/core/errors.ts';
+import type { JsonObject, JsonValue } from '../../src/core/json.ts';
+import { checkLakehouse } from '../../src/definitions/lakehouse/check.ts';
+import { resolveDefinition, resolveLakehouse } from '../../src/definitions/lakehouse/resolve.ts';
+import { lakehouseJsonSchema } from '../../src/definitions/lakehouse/schema.ts';
+import { Problems } from '../../src/definitions/problem.ts';
+
+const tiny = (): JsonObject =>
+  JSON.parse(readFileSync(projectPath('test', 'fixtures', 'lakehouse', 'tiny.json'), 'utf8')) as JsonObject;
+
+const run = {
+  name: 'nycflights',
+  window: '2013',
+  runId: 'lakehouse/nycflights/2013',
+  trigger: 'client',
+  triggerTime: '2026-11-22T20:05:00.000Z',
+  parameters: {},
+};
+
+/** Sets the value at a pointer; undefined removes it. */
+function set(root: JsonObject, pointer: string, value: JsonValue | undefined): JsonObject {
+  const path = pointer.split('/').slice(1);
+  const last = path.pop() as string;
+  let at = root;
+  for (const segment of path) at = at[segment] as JsonObject;
+  if (value === undefined) delete at[last];
+  else at[last] = value;
+  return root;
+}
+
+function problemsOf(content: JsonObject): string[] {
+  const problems = new Problems('lakehouse/tiny.json');
+  checkLakehouse({ content, problems, linkedServices: ['ls'] });
+  return problems.list.map(
+    ({ pointer, reason, advice }) => `${pointer} ${reason}${advice ? ` ${advice}` : ''}`,
+  );
+}
+
+test('the example resolves: no expression is left, numbers are numbers', () => {
+  const plan = resolveLakehouse(projectPath('factory'), run);
+  assert.ok(!JSON.stringify(plan).includes('@{'), 'an expression is left');
+  assert.deepEqual(Object.keys(plan.stages), ['ingest', 'process', 'load', 'optimize']);
+  assert.equal(plan.stages.ingest?.timeout, 3_600_000);
+  assert.deepEqual(
+    plan.stages.ingest?.copies.map(({ name }) => name),
+    ['flights', 'planes', 'airports', 'airlines'],
+  );
+  assert.deepEqual(plan.stages.ingest?.copies[0]?.sink.dataset['location'], {
+    type: 'AmazonS3Location',
+    bucketName: 'waybill-lake',
+    folderPath: 'landing/flights/2013',
+  });
+  const bronze = plan.stages.process?.jobs[0];
+  assert.deepEqual(bronze?.arguments, {
+    lake: 's3://waybill-lake/lake',
+    run: '2013',
+    landing: 's3://waybill-lake/landing',
+    'as-of': '2026-11-22T20:05:00.000Z',
+  });
+  assert.equal(plan.stages.load?.pivot, true);
+  assert.equal(plan.engine.cluster.idleTerminationSeconds, 1_800);
+  assert.deepEqual(plan.stages.optimize?.lifecycle?.rules[0]?.transition, {
+    days: 30,
+    storageClass: 'STANDARD_IA',
+  });
+});
+
+test('parameters are bound: given ones win, text is read by type, unknown and missing ones are named', () => {
+  const content = set(tiny(), '/parameters', {
+    size: { type: 'int', defaultValue: 4 },
+    place: { type: 'string' },
+  });
+  set(content, '/stages/process/retries', '@pipeline().parameters.size');
+  set(content, '/storage/results', 's3://@{pipeline().parameters.place}/results');
+  const problems = new Problems('lakehouse/tiny.json');
+  const definition = checkLakehouse({ content, problems });
+  assert.ok(definition, JSON.stringify(problems.list));
+  const resolve = (parameters: JsonObject) =>
+    resolveDefinition(definition, 'lakehouse/tiny.json', { ...run, name: 'tiny', parameters });
+  const plan = resolve({ place: 'lake', size: '7' });
+  assert.equal(plan.stages.process?.retries, 7);
+  assert.equal(plan.storage.results, 's3://lake/results');
+  assert.equal(resolve({ place: 'lake' }).stages.process?.retries, 4);
+
+  const code = (parameters: JsonObject) => {
+    try {
+      resolve(parameters);
+    } catch (error) {
+      if (error instanceof WaybillError) return `${error.code}: ${error.message}`;
+      throw error;
+    }
+    return 'no error';
+  };
+  assert.match(code({}), /^PARAMETER_MISSING: Lakehouse tiny needs a value for parameter place\./);
+  assert.match(
+    code({ place: 'x', size: 'many' }),
+    /^DEFINITION_INVALID: Parameter size must be of type int\./,
+  );
+  assert.match(
+    code({ place: 'x', sise: 1 }),
+    /^REFERENCE_MISSING: .*no parameter sise\. Did you mean "size"\?/,
+  );
+  // What comes out of an expression must fit, too.
+  assert.match(
+    code({ place: 'x', size: 99 }),
+    /^DEFINITION_INVALID: .*#\/stages\/process\/retries.*from 0 to 20/,
+  );
+});
+
+const cases: readonly (readonly [string, JsonValue | undefined, RegExp])[] = [
+  [
+    '/stages/process/jobz',
+    [],
+    /^\/stages\/process\/jobz "jobz" is not a property that belongs here\. Did you mean "jobs"\?/,
+  ],
+  [
+    '/stages/process/jobs/0/argumentz',
+    {},
+    /^\/stages\/process\/jobs\/0\/argumentz .*Did you mean "arguments"\?/,
+  ],
+  ['/engine/cluster/releaselabel', 'x', /^\/engine\/cluster\/releaselabel .*Did you mean "releaseLabel"\?/],
+  ['/storage/code', undefined, /^\/storage\/code "code" is missing\./],
+  ['/storage/code', 'file:///tmp', /^\/storage\/code .*must be an address such as s3:/],
+  ['/stages/process/timeout', '2 hours', /^\/stages\/process\/timeout .*0\.02:00:00/],
+  ['/stages/process/retries', -1, /^\/stages\/process\/retries .*whole number from 0 to 20/],
+  [
+    '/stages/process/jobs/0/arguments/run',
+    '@pipeline().parameters.windov',
+    /^\/stages\/process\/jobs\/0\/arguments\/run .*"windov".*Did you mean "window"\?/,
+  ],
+  ['/stages/process/jobs/0/arguments/run', '@pipeline(', /^\/stages\/process\/jobs\/0\/arguments\/run /],
+  [
+    '/stages/process/checks/0/equals/0',
+    'b:copied',
+    /^\/stages\/process\/checks\/0\/equals\/0 "b:copied" names no copy or job/,
+  ],
+  ['/stages/process/jobs/0/name', 'a', /"a" is the name of another copy, input or job/],
+  [
+    '/stages/ingest/copies/0/source/linkedService',
+    'lz',
+    /^\/stages\/ingest\/copies\/0\/source\/linkedService .*Did you mean "ls"\?/,
+  ],
+  ['/stages/ingest/compensation/kind', 'restoreTables', /^\/stages\/ingest\/compensation/],
+  ['/engine/cluster/instanceFleets', [], /^\/engine\/cluster\/instanceFleets/],
+  [
+    '/engine/cluster/instanceGroups',
+    undefined,
+    /^\/engine\/cluster .*needs instanceFleets or instanceGroups/,
+  ],
+  ['/engine/cluster/instanceGroups/0/role', 'CORE', /^\/engine\/cluster .*exactly one MASTER/],
+  ['/engine/cluster/tags', { 'waybill:owner': 'me' }, /reserved/],
+  [
+    '/engine/cluster/managedScaling',
+    { unit: 'Instances', minimum: 5, maximum: 2 },
+    /maximum .*below the minimum/,
+  ],
+  ['/engine/cluster/idleTerminationSeconds', 5, /from 60 to 604800/],
+  ['/stages/optimize/lifecycle/rules/0', { id: 'nothing' }, /does nothing/],
+  ['/stages', {}, /^\/stages .*at least one of ingest/],
+  ['/parameters', { window: { type: 'string' } }, /"window" is a parameter that every run has already/],
+  [
+    '/parameters',
+    { size: { type: 'int', defaultValue: 'four' } },
+    /^\/parameters\/size\/defaultValue .*not of type int/,
+  ],
+];
+
+for (const [pointer, value, expected] of cases) {
+  test(`names what is wrong: ${pointer} = ${JSON.stringify(value)}`, () => {
+    const found = problemsOf(set(tiny(), pointer, value));
+    assert.ok(
+      found.some((problem) => expected.test(problem)),
+      found.join('\n') || 'no problem found',
+    );
+  });
+}
+
+test('the definition that the cases are made from has no problem, and several faults are found at once', () => {
+  assert.deepEqual(problemsOf(tiny()), []);
+  const broken = set(set(tiny(), '/storage/code', 'x'), '/stages/load/pivot', 'yes');
+  assert.equal(problemsOf(broken).length, 2);
+});
+
+test('the JSON Schema knows the definition', () => {
+  const schema = lakehouseJsonSchema() as {
+    properties: Record<string, unknown>;
+    additionalProperties: boolean;
+  };
+  assert.equal(schema.additionalProperties, false);
+  assert.ok(schema.properties['stages']);
+});
