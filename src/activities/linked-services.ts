@@ -57,13 +57,14 @@ function readDefinition(
       { linkedService: name },
     );
   }
-  const definition = compileLinkedService(resource, factory, overriddenKeys(settings));
+  const globals = globalParameters(factory).values;
+  const definition = compileLinkedService(resource, factory, overriddenKeys(settings), Object.keys(globals));
   const broken = resource.problems.list.find(({ severity }) => severity === 'error');
   if (definition === undefined || broken !== undefined) {
     const reason = broken === undefined ? `${resource.file} cannot be read.` : sentence(broken);
     throw new WaybillError('DEFINITION_INVALID', reason, { linkedService: name });
   }
-  return { definition, globals: globalParameters(factory).values };
+  return { definition, globals };
 }
 
 const overridesOf = (settings: Pick<Settings, 'linkedService'>, name: string): LinkedServiceOverrides =>

@@ -11,6 +11,7 @@ import {
   specificationsOf,
   unsupportedStore,
 } from './compile-store.ts';
+import { checkTrigger } from './compile-trigger.ts';
 import type { Factory, Resource, ResourceKind } from './factory.ts';
 import { globalParameters } from './global-parameters.ts';
 import { compileLakehouse } from './lakehouse/check.ts';
@@ -53,13 +54,15 @@ export function compileFactory(factory: Factory, overridden: OverriddenKeys): Co
   const drafts = new Map<Resource, Draft>();
   for (const resource of factory.resources) {
     if (resource.kind === 'linkedService') {
-      const compiled = compileLinkedService(resource, factory, overridden);
+      const compiled = compileLinkedService(resource, factory, overridden, globals);
       if (compiled !== undefined) linkedServices.set(resource, compiled);
     } else if (resource.kind === 'dataset') {
-      const compiled = compileDataset(resource, factory);
+      const compiled = compileDataset(resource, factory, globals);
       if (compiled !== undefined) datasets.set(resource, compiled);
     } else if (resource.kind === 'pipeline') {
       drafts.set(resource, compileDraft(resource, globals));
+    } else if (resource.kind === 'trigger') {
+      checkTrigger(resource, factory, globals);
     } else if (resource.kind === 'lakehouse') {
       compileLakehouse(resource, factory.names('linkedService'));
     }

@@ -35,6 +35,7 @@ export function compileLinkedService(
   resource: Resource,
   factory: Factory,
   overridden: OverriddenKeys,
+  globals: readonly string[],
 ): LinkedServiceDefinition | undefined {
   const { problems, path } = resource;
   const parsed = parseWith(linkedServiceSchema, resource.properties, path, problems);
@@ -46,7 +47,7 @@ export function compileLinkedService(
   checkExpressions(
     typeProperties,
     [...path, 'typeProperties'],
-    { linkedService: Object.keys(parsed.parameters), globalParameters: [] },
+    { linkedService: Object.keys(parsed.parameters), globalParameters: globals },
     problems,
   );
   if ('encryptedCredential' in typeProperties && keys.size === 0) {
@@ -87,7 +88,11 @@ function checkVaults(
   }
 }
 
-export function compileDataset(resource: Resource, factory: Factory): DatasetSnapshot | undefined {
+export function compileDataset(
+  resource: Resource,
+  factory: Factory,
+  globals: readonly string[],
+): DatasetSnapshot | undefined {
   const { problems, path } = resource;
   const parsed = parseWith(datasetSchema, resource.properties, path, problems);
   if (parsed === undefined) return undefined;
@@ -102,7 +107,7 @@ export function compileDataset(resource: Resource, factory: Factory): DatasetSna
       didYouMean(nearestName(referenceName, factory.names('linkedService'))),
     );
   }
-  const scope = { dataset: Object.keys(parsed.parameters), globalParameters: [] };
+  const scope = { dataset: Object.keys(parsed.parameters), globalParameters: globals };
   checkExpressions(parsed.typeProperties as JsonObject, [...path, 'typeProperties'], scope, problems);
   checkExpressions(parameters as JsonObject, [...path, 'linkedServiceName', 'parameters'], scope, problems);
   return {

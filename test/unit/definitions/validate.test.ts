@@ -42,7 +42,10 @@ test("the seed document's JSON loads letter for letter, its oddities as warnings
     'linkedService/ls_snowflake.json  SHAPE_TOLERATED',
     'linkedService/SnowflakeLinkedService.json /properties/typeProperties/encryptedCredential SECRET_OPAQUE',
     'pipeline/pl_azuresql_to_snowflake.json /properties/activities/0/typeProperties/preCopyScript SHAPE_TOLERATED',
+    'trigger/trigger_blob_created.json /properties SHAPE_TOLERATED',
     'trigger/trigger_blob_created.json /properties/pipelines/0/pipelineReference SHAPE_TOLERATED',
+    'trigger/trigger_hourly.json /properties/typeProperties SHAPE_TOLERATED',
+    'trigger/TumblingWindowTrigger.json /properties/typeProperties SHAPE_TOLERATED',
   ]);
 });
 
@@ -206,6 +209,45 @@ test('parameters: one without a value is an error, one too many has no effect', 
   assert.deepEqual(warningsOf(report), [
     'pipeline/p.json /properties/activities/0/inputs/0/parameters/tabel PROPERTY_IGNORED',
   ]);
+});
+
+test('a trigger starts pipelines that exist', () => {
+  const trigger = (referenceName: string, value: string): object => ({
+    name: 't',
+    properties: {
+      type: 'ScheduleTrigger',
+      typeProperties: { recurrence: { frequency: 'Hour', interval: 1 } },
+      pipelines: [
+        { pipelineReference: { referenceName, type: 'PipelineReference' }, parameters: { day: value } },
+      ],
+    },
+  });
+  const files = {
+    ...STORES,
+    'pipeline/pl_orders.json': { name: 'pl_orders', ...pipelineOf([copyOf('c', 'x')]) },
+  };
+  const right = trigger('pl_orders', '@trigger().scheduledTime');
+  assert.deepEqual(errorsOf(validate({ ...files, 'trigger/t.json': right })), []);
+  const wrong = validate({ ...files, 'trigger/t.json': trigger('pl_ordres', '@item()') });
+  assert.deepEqual(errorsOf(wrong), [
+    'trigger/t.json /properties/pipelines/0/parameters/day EXPRESSION_INVALID',
+    'trigger/t.json /properties/pipelines/0/pipelineReference/referenceName REFERENCE_MISSING',
+  ]);
+  assert.match(wrong.errors[1]?.advice ?? '', /nearest name is "pl_orders"/);
+});
+
+test('a function that Data Factory has and waybill lacks makes a pipeline unsupported', () => {
+  const report = one(
+    [
+      {
+        name: 's',
+        type: 'SetVariable',
+        typeProperties: { variableName: 'v', value: "@xpath(xml('<a/>'), 'a')" },
+      },
+    ],
+    { variables: { v: { type: 'String' } } },
+  );
+  assert.equal(report.pipelines[0]?.verdict, 'unsupported');
 });
 
 test('global parameters are known by the factory file', () => {

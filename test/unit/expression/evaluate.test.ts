@@ -4,13 +4,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WaybillError } from '../../../src/core/errors.ts';
 import type { EvaluationContext } from '../../../src/core/expression/context.ts';
-import { evaluateDeep, evaluateText } from '../../../src/core/expression/evaluate.ts';
+import { evaluateDeep, evaluateText, isKnownFunction } from '../../../src/core/expression/evaluate.ts';
 import type { JsonValue } from '../../../src/core/json.ts';
 
 const context: EvaluationContext = {
   roots: {
     pipeline: () => ({ parameters: { number: 42, text: 'x', list: [1, 2] }, RunId: 'run-1' }),
-    activity: ([name]) => ({ output: { firstRow: { Id: 7, name: name ?? null }, value: [{ a: 1 }], rowsCopied: 5 } }),
+    activity: ([name]) => ({
+      output: { firstRow: { Id: 7, name: name ?? null }, value: [{ a: 1 }], rowsCopied: 5 },
+    }),
     item: () => ({ table: 'flights', n: 3 }),
     variables: ([name]) => `value of ${String(name)}`,
   },
@@ -279,4 +281,23 @@ test('__proto__ and the like are property names like any other', () => {
   assert.throws(() => evaluate('@item().constructor'), /no property "constructor"/);
   assert.throws(() => evaluate('@item().__proto__'), /no property "__proto__"/);
   assert.equal(evaluate("@contains(item(), 'toString')"), false);
+});
+
+test("every function on Microsoft's page is there but xml and xpath", () => {
+  const names =
+    `concat endsWith guid indexOf lastIndexOf replace split startsWith substring toLower toUpper trim
+    contains empty first intersection join last length skip take union
+    and equals greater greaterOrEquals if less lessOrEquals not or
+    array base64 base64ToBinary base64ToString binary bool coalesce createArray dataUri dataUriToBinary
+    dataUriToString decodeBase64 decodeDataUri decodeUriComponent encodeUriComponent float int json string
+    uriComponent uriComponentToBinary uriComponentToString
+    add div max min mod mul rand range sub
+    addDays addHours addMinutes addSeconds addToTime convertFromUtc convertTimeZone convertToUtc dayOfMonth
+    dayOfWeek dayOfYear formatDateTime getFutureTime getPastTime startOfDay startOfHour startOfMonth
+    subtractFromTime ticks utcNow`.split(/\s+/);
+  assert.deepEqual(
+    names.filter((name) => !isKnownFunction(name)),
+    [],
+  );
+  assert.equal(names.length, 82);
 });
