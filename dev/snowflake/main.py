@@ -22,11 +22,16 @@ from front.settings import Settings
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handling, which ends the process by the signal instead of with status 0."""
+    """uvicorn that says when it is ready, and whose end by a signal is an exit with status 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if sockets and self.started:
+            print(json.dumps({"ready": True, "port": sockets[0].getsockname()[1]}), flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,7 +58,6 @@ async def _serve(front: Front, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGINT, stop)
-    print(json.dumps({"ready": True, "port": listener.getsockname()[1]}), flush=True)
     await server.serve(sockets=[listener])
 
 

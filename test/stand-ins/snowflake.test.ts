@@ -596,7 +596,7 @@ describe('stages and COPY', () => {
       'CREATE TRANSIENT TABLE chunked ("N" NUMBER(38,0), "P" NUMBER(10,2), "B" BOOLEAN, "D" DATE, "T" TIMESTAMP_NTZ, "X" BINARY, "S" VARCHAR, "_wb_chunk" NUMBER(10,0))',
     );
     const line = (n: string) => `${n},1.50,true,2024-02-29,2024-02-29T01:02:03.123456,DEAD,"a ""q"""\n`;
-    const content = line('12345678901234567890123') + ',,,,,,\n' + line('-1');
+    const content = `${line('12345678901234567890123')},,,,,,\n${line('-1')}`;
     await put('f1.csv.gz', gzipSync(content), '@st/key/', 'AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = GZIP');
     const copy = `COPY INTO DB1.PUBLIC.chunked ("N", "P", "B", "D", "T", "X", "S", "_wb_chunk")
       FROM (SELECT $1, $2, $3, $4, TO_TIMESTAMP_NTZ($5), $6, s.$7, 14 FROM @DB1.PUBLIC."ST"/key s) FILES = ('f1.csv.gz')

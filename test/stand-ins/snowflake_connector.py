@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ try:
     connect(password="wrong")
     raise AssertionError("a wrong password was accepted")
 except Error as error:
-    equal(error.errno, 250001)
+    equal(error.errno, 390100)
     assert "Incorrect username or password" in str(error), error
 
 connection = connect(password=os.environ["SNOWFLAKE_TEST_PASSWORD"])
@@ -99,8 +100,10 @@ connection.commit()
 equal(cursor.execute("SELECT COUNT(*) FROM py_copy").fetchone(), (990,))
 
 cursor.execute_async("SELECT 5")
-cursor.get_results_from_sfqid(cursor.sfqid)
-equal(cursor.fetchall(), [(5,)])
+query_id = cursor.sfqid
+while connection.is_still_running(connection.get_query_status_throw_if_error(query_id)):
+    time.sleep(0.05)
+equal(connection.get_query_status(query_id).name, "SUCCESS")
 try:
     cursor.execute("SELECT * FROM no_such_table")
     raise AssertionError("a missing table was found")
