@@ -80,7 +80,8 @@ export async function devDown(options: DevOptions & { destroy?: boolean } = {}):
 function engineLines(name: string, status: EngineStatus): string[] {
   const mark = { running: '✔', starting: '…', stopping: '…', stopped: '■', failed: '✖' }[status.state];
   const port = Object.values(status.ports)[0];
-  const head = `  ${mark} ${name.padEnd(10)} ${status.state.padEnd(8)} port ${port}  pid ${status.process?.pid ?? '-'}`;
+  const where = port ? `port ${port}  pid ${status.process?.pid ?? '-'}` : 'elsewhere';
+  const head = `  ${mark} ${name.padEnd(10)} ${status.state.padEnd(8)} ${where}`;
   const lines = [`${head}  ${status.version ?? ''}`];
   for (const { at, what, lastLines } of status.incidents) {
     lines.push(

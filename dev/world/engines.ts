@@ -41,6 +41,8 @@ export interface Engine {
   /** Asks it to end in good order; SIGTERM unless said. */
   readonly stopSignal?: NodeJS.Signals;
   readonly launch: (context: EngineContext) => Promise<Launch>;
+  /** True when it runs elsewhere: it is not started then, only looked for. */
+  readonly external?: (config: WorldConfig) => boolean;
   /**
    * How readiness shows: 'announces' means that the program prints {"ready":true} on stdout;
    * otherwise a probe that is asked again until it says true.
@@ -187,11 +189,13 @@ const s3: Engine = {
     const program = ministackProgram(config.setup.python.python, ports['s3'] ?? 0, state);
     return { command: program.command, args: program.args, env: program.environment, cwd: state };
   },
-  ready: async ({ ports }) => {
-    const answer = await fetch(`http://127.0.0.1:${ports['s3']}/`).catch(() => undefined);
-    return answer?.ok ?? false;
+  external: ({ s3Endpoint }) => s3Endpoint !== undefined,
+  ready: async ({ config, ports }) => {
+    const answer = await fetch(s3Address(config, ports)).catch(() => undefined);
+    // Another S3 may well refuse the unsigned request; it is there.
+    return answer !== undefined && (answer.ok || config.s3Endpoint !== undefined);
   },
-  version: async () => pinned('ministack'),
+  version: async ({ config }) => config.s3Endpoint ?? pinned('ministack'),
 };
 
 const emr: Engine = {
@@ -206,7 +210,7 @@ const emr: Engine = {
         ...[projectPath('build', 'dev', 'emr', 'main.js'), '--port', String(ports['emr'])],
         ...['--state-dir', join(config.directory, 'emr'), '--spark-home', python.sparkHome],
         ...['--python', python.python, '--jars', jars, ...(classData ? ['--class-data', classData] : [])],
-        ...['--s3-endpoint', `http://127.0.0.1:${ports['s3']}`],
+        ...['--s3-endpoint', s3Address(config, ports)],
       ],
       env: awsEnvironment(secrets),
     };
@@ -229,6 +233,11 @@ export function askedFor(names: readonly EngineName[]): Engine[] {
 
 /** PostgreSQL database that stands for the serving store of the example. */
 export const servingDatabase = 'serving';
+
+/** Where S3 answers: the local one, or the one that is used in its place. */
+export function s3Address({ s3Endpoint }: WorldConfig, ports: EngineContext['ports']): string {
+  return s3Endpoint ?? `http://127.0.0.1:${ports['s3'] ?? 0}`;
+}
 
 /** Region and credentials of the world as the AWS clients read them. */
 export function awsEnvironment(secrets: Secrets): Record<string, string> {

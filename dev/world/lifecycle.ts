@@ -29,6 +29,7 @@ import {
   postgresDataDirectory,
   readConfig,
   readState,
+  useAwsCredentials,
   type WorldState,
   worldDirectory,
   writeWhole,
@@ -66,10 +67,10 @@ export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
       if (!running) {
         await endLeftOvers(directory);
         await makePrivate(join(directory, 'logs'));
-        await writeWhole(
-          join(directory, 'config.json'),
-          JSON.stringify({ name, directory, setup, engines }, null, 2),
-        );
+        const s3Endpoint = process.env['WAYBILL_S3_ENDPOINT'];
+        if (s3Endpoint) await useAwsCredentials(directory);
+        const config = { name, directory, setup, engines, ...(s3Endpoint && { s3Endpoint }) };
+        await writeWhole(join(directory, 'config.json'), JSON.stringify(config, null, 2));
         await startSupervisor(directory);
       } else {
         for (const { name: engine } of askedFor(engines)) {

@@ -5,6 +5,7 @@ import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from '../cache.ts';
 import type { Setup } from '../setup/ensure-all.ts';
+import { SetupError } from '../setup/report.ts';
 import type { ProcessId } from './processes.ts';
 
 /** The engines a world may run. */
@@ -48,6 +49,8 @@ export interface WorldConfig {
   readonly directory: string;
   readonly setup: Setup;
   readonly engines: readonly EngineName[];
+  /** Another S3 in place of the local one, for more data than that can hold (WAYBILL_S3_ENDPOINT). */
+  readonly s3Endpoint?: string;
 }
 
 /** Random per world, kept in a file only its owner can read, handed on through environment variables only. */
@@ -100,6 +103,19 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     return JSON.parse(await readFile(file, 'utf8')) as Secrets;
   }
+}
+
+/** Puts the AWS credentials of the environment in place of the world's own: another S3 wants its own. */
+export async function useAwsCredentials(directory: string): Promise<void> {
+  const { AWS_ACCESS_KEY_ID: awsAccessKeyId, AWS_SECRET_ACCESS_KEY: awsSecretAccessKey } = process.env;
+  if (!awsAccessKeyId || !awsSecretAccessKey) {
+    throw new SetupError(
+      'WAYBILL_S3_ENDPOINT names another S3, but there are no credentials for it.',
+      'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY too.',
+    );
+  }
+  const secrets = { ...(await ensureSecrets(directory)), awsAccessKeyId, awsSecretAccessKey };
+  await writeWhole(join(directory, 'secrets.json'), JSON.stringify(secrets, null, 2));
 }
 
 /** Writes a file whole or not at all: a reader sees the old content or the new. */

@@ -36,7 +36,9 @@ export class SupervisedEngine {
     this.#onChange = onChange;
     this.status = {
       state: 'stopped',
-      ports: Object.fromEntries(engine.ports.map((name) => [name, context.ports[name] ?? 0])),
+      ports: engine.external?.(context.config)
+        ? {}
+        : Object.fromEntries(engine.ports.map((name) => [name, context.ports[name] ?? 0])),
       log: join(context.config.directory, 'logs', `${engine.name}.log`),
       incidents: [],
     };
@@ -73,7 +75,8 @@ export class SupervisedEngine {
     try {
       // What a killed supervisor left of this engine would hold its port or its data.
       await this.#endRemains();
-      const announced = await this.#spawn();
+      const isExternal = this.engine.external?.(this.#context.config) ?? false;
+      const announced = isExternal ? { ready: true } : await this.#spawn();
       await this.#untilReady(announced);
       this.status.version = await this.engine.version(this.#context);
       this.status.readyAfter = Date.now() - startedAt;
@@ -125,7 +128,7 @@ export class SupervisedEngine {
     const deadline = Date.now() + startLimit;
     const child = this.#child;
     for (;;) {
-      if (child?.exitCode !== null || child.signalCode !== null)
+      if (child && (child.exitCode !== null || child.signalCode !== null))
         throw new Error('it ended before it was ready');
       if (announced.ready && (this.engine.ready === 'announces' || (await this.engine.ready(this.#context))))
         return;

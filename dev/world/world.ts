@@ -1,7 +1,7 @@
 // A running world as its users see it: where each engine answers, and the environment that points a process at it.
 import { join } from 'node:path';
 import { projectPath } from '../cache.ts';
-import { awsEnvironment, region, servingDatabase } from './engines.ts';
+import { awsEnvironment, region, s3Address, servingDatabase } from './engines.ts';
 import {
   type EngineName,
   ensureSecrets,
@@ -100,14 +100,14 @@ function assemble(
       passwordEnv: 'WAYBILL_LOCAL_SNOWFLAKE_PASSWORD',
       privateKeyFile: keys.snowflakePrivateKey,
     },
-    s3: { endpoint: `http://${at('s3')}`, region },
+    s3: { endpoint: s3Address(config, ports), region },
     emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'emr', 'requests.jsonl') },
     configFile,
     python: python.python,
     env: {
       TEMPORAL_ADDRESS: at('temporal'),
       TEMPORAL_NAMESPACE: 'default',
-      AWS_ENDPOINT_URL_S3: `http://${at('s3')}`,
+      AWS_ENDPOINT_URL_S3: s3Address(config, ports),
       AWS_ENDPOINT_URL_EMR: `http://${at('emr')}`,
       ...awsEnvironment(secrets),
       WAYBILL_CONFIG: configFile,
