@@ -76,7 +76,9 @@ const instantText = (sink: Column): ((text: string) => string) => {
     const local = `${match[1]}T${clock}.${fraction.slice(0, 6).padEnd(6, '0')}`;
     const zone = match[4];
     if (sink.type === 'DateTime') {
-      if (zone !== undefined) throw doesNotFit(sink, 'it carries a time zone, which the column cannot keep');
+      // A column without a zone is taken to be in UTC, here as everywhere; another offset would be lost.
+      if (zone !== undefined && zone !== 'Z')
+        throw doesNotFit(sink, 'it carries an offset, which the column cannot keep');
       return local;
     }
     if (zone === undefined) throw doesNotFit(sink, 'it carries no time zone');
@@ -183,6 +185,15 @@ export const conversionBetween = (source: Column, sink: Column): Conversion | un
   }
   if (from === 'Boolean') return to === 'Boolean' ? EXACT : numericFromBoolean(to, sink);
   if (from === 'Date' && to === 'DateTime') return widened((text) => `${text}T00:00:00.000000`);
+  // A date-time without a zone is taken to be in UTC; the instant stays.
+  if (from === 'DateTimeOffset' && to === 'DateTime') {
+    const utc = instantText(sink);
+    return widened((text) => utc(text));
+  }
+  if (from === 'DateTime' && to === 'DateTimeOffset') {
+    const utc = instantText(sink);
+    return widened((text) => utc(`${text}Z`));
+  }
   if (from === 'DateTime' && to === 'Date') return checked(PARSERS.Date(sink));
   if (from === to && (to === 'DateTime' || to === 'DateTimeOffset' || to === 'TimeSpan')) {
     return Math.min(sink.scale ?? 6, 6) >= Math.min(source.scale ?? 6, 6) && (source.scale ?? 6) <= 6

@@ -1,0 +1,71 @@
+// manifest.json of a folder: which files belong to it, how many rows each has, and the columns' types.
+import type { Column, InterimType } from '../../core/types/column.ts';
+import type { Bucket } from './bucket.ts';
+import { type FileLocation, keyIn } from './config.ts';
+
+export interface ManifestFile {
+  /** Relative to the folder, or a whole s3:// address. */
+  readonly path: string;
+  readonly rows?: number;
+  readonly bytes?: number;
+}
+
+export interface Manifest {
+  /** The copy that wrote it, where waybill did. */
+  readonly copyId?: string;
+  readonly files: readonly ManifestFile[];
+  readonly rows?: number;
+  readonly columns?: readonly { readonly name: string; readonly type: string }[];
+}
+
+export const MANIFEST = 'manifest.json';
+
+const isManifest = (value: unknown): value is Manifest =>
+  typeof value === 'object' && value !== null && Array.isArray((value as Manifest).files);
+
+export const readManifest = async (bucket: Bucket, location: FileLocation): Promise<Manifest | undefined> => {
+  const value = await bucket.readJson(keyIn(location, MANIFEST));
+  return isManifest(value) ? value : undefined;
+};
+
+/** The key of a manifest's file: it may be relative, a key, or an s3:// or s3a:// address. */
+export const manifestKey = (location: FileLocation, path: string): string => {
+  const address = /^s3[an]?:\/\/[^/]+\/(.*)$/.exec(path);
+  if (address?.[1] !== undefined) return address[1];
+  const plain = path.replace(/^\/+/, '');
+  return location.folder !== '' && plain.startsWith(`${location.folder}/`) ? plain : keyIn(location, plain);
+};
+
+/** Spark's type names and our own. */
+const TYPES: Readonly<Record<string, InterimType>> = {
+  byte: 'Int16',
+  tinyint: 'Int16',
+  short: 'Int16',
+  smallint: 'Int16',
+  int: 'Int32',
+  integer: 'Int32',
+  long: 'Int64',
+  bigint: 'Int64',
+  float: 'Single',
+  double: 'Double',
+  boolean: 'Boolean',
+  date: 'Date',
+  timestamp: 'DateTimeOffset',
+  timestamp_ntz: 'DateTime',
+  string: 'String',
+  int16: 'Int16',
+  int32: 'Int32',
+  int64: 'Int64',
+  datetime: 'DateTime',
+  datetimeoffset: 'DateTimeOffset',
+  guid: 'Guid',
+};
+
+/** A column of a manifest, as text where its type is not known. */
+export const manifestColumn = (column: { readonly name: string; readonly type: string }): Column => {
+  const base = { name: column.name, nullable: true, native: column.type };
+  const decimal = /^decimal\((\d+),\s*(\d+)\)$/i.exec(column.type);
+  if (decimal !== null)
+    return { ...base, type: 'Decimal', precision: Number(decimal[1]), scale: Number(decimal[2]) };
+  return { ...base, type: TYPES[column.type.toLowerCase()] ?? 'String' };
+};
