@@ -196,6 +196,21 @@ describe('the catalog', () => {
   });
 });
 
+test('names: up to 128 characters, compared without case, shown as declared', async () => {
+  const long = `Staging_${'x'.repeat(110)}_1`;
+  const twin = `Staging_${'x'.repeat(110)}_2`;
+  await query(
+    `CREATE TABLE dbo.[${long}] ([Column_${'y'.repeat(100)}] int NULL); CREATE TABLE dbo.[${twin}] (a int NULL)`,
+  );
+  await query(`INSERT INTO dbo.[${long.toUpperCase()}] VALUES (5)`);
+  assert.deepEqual(await rows(`SELECT * FROM dbo.[${long}]`), [{ [`Column_${'y'.repeat(100)}`]: 5 }]);
+  const found = `SELECT TABLE_NAME AS n FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_NAME = N'${long.toLowerCase()}' AND TABLE_SCHEMA = N'DBO'`;
+  assert.deepEqual(await rows(found), [{ n: long }]);
+  assert.equal(await value(`SELECT OBJECT_NAME(OBJECT_ID(N'[dbo].[${long}]')) AS n`), long);
+  await assert.rejects(query(`CREATE TABLE dbo.[${'z'.repeat(129)}] (a int)`), { number: 103 });
+  await query(`DROP TABLE dbo.[${long}], dbo.[${twin}]`);
+});
+
 describe('checksums', () => {
   /** The same digest in Node: big-endian signed upper 64 bits of MD5 over UTF-8, summed as unsigned. */
   const digest = (texts: string[]): string =>

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import sql from 'mssql';
+import pg from 'pg';
 import { type SqlServerUnderTest, startSqlServer } from '../support/sql-server-stand-in.ts';
 
 let server: SqlServerUnderTest;
@@ -220,8 +221,7 @@ function destroySockets(pool: unknown): void {
   for (const { resource } of used) resource.socket.destroy();
 }
 
-async function serverProcesses(): Promise<number> {
-  const { default: pg } = await import('pg');
+async function postgresClient(): Promise<pg.Client> {
   const client = new pg.Client({
     host: '127.0.0.1',
     port: server.postgres.port,
@@ -229,12 +229,34 @@ async function serverProcesses(): Promise<number> {
     database: 'postgres',
   });
   await client.connect();
+  return client;
+}
+
+async function serverProcesses(): Promise<number> {
+  const client = await postgresClient();
   const result = await client.query(
     "select count(*)::int as n from pg_stat_activity where datname = 'shop' and application_name = 'sql-server-stand-in' and state = 'active'",
   );
   await client.end();
   return result.rows[0].n as number;
 }
+
+test('when PostgreSQL drops a session, its client is dropped too, and a new connection works', async () => {
+  const one = await server.pool('shop', { pool: { max: 1 } });
+  const running = errorCode(one.request().query(ENDLESS));
+  const client = await postgresClient();
+  const deadline = Date.now() + 10_000;
+  let ended = 0;
+  while (ended === 0 && Date.now() < deadline) {
+    const result = await client.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = 'shop' and state = 'active' and query like '%2000000000%' and pid <> pg_backend_pid()",
+    );
+    ended = result.rowCount ?? 0;
+  }
+  await client.end();
+  assert.ok((await running) !== undefined);
+  assert.equal((await one.request().query('SELECT 1 AS x')).recordset[0].x, 1);
+});
 
 describe('transactions', () => {
   before(async () => {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -167,5 +167,42 @@ export function failsWith(
     if (sqlState && error.sqlState !== sqlState) throw new Error(`expected state ${sqlState}, got ${actual}`);
     if (message && !message.test(error.message)) throw new Error(`expected ${message}, got ${actual}`);
     return true;
+  };
+}
+
+/** A running stand-in with database DB1 and one session, and what most tests need of them. */
+export interface Fixture {
+  readonly home: ReturnType<typeof makeHome>;
+  readonly server: StandIn;
+  readonly db: Connection;
+  /** Writes a local file and PUTs it, replacing what is there; returns the status of the PUT. */
+  put(name: string, content: string | Buffer, target: string, options?: string): Promise<unknown>;
+  count(table: string, connection?: Connection): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+export async function startFixture(...flags: string[]): Promise<Fixture> {
+  const home = makeHome();
+  const server = await StandIn.start(home, ...flags);
+  const db = await server.connect();
+  await execute(db, 'CREATE DATABASE IF NOT EXISTS DB1');
+  return {
+    home,
+    server,
+    db,
+    async put(name, content, target, options = '') {
+      const file = join(home.directory, name);
+      writeFileSync(file, content);
+      const [row] = await rows(db, `PUT 'file://${file}' ${target} OVERWRITE = TRUE ${options}`);
+      return row?.['status'];
+    },
+    async count(table, connection = db) {
+      const [row] = await rows(connection, `SELECT COUNT(*) AS N FROM ${table}`);
+      return row?.['N'];
+    },
+    async stop() {
+      await server.stop();
+      rmSync(home.directory, { recursive: true, force: true });
+    },
   };
 }
