@@ -43,7 +43,7 @@ export function createSparkActivities(dependencies: SparkDependencies): SparkAct
       }
     },
 
-    async closeCluster(request) {
+    async closeCluster({ request, clusterId }) {
       const runner = runners[request.engine];
       let last: ClusterStatus | undefined;
       for (let look = 1; ; look++) {
@@ -55,11 +55,14 @@ export function createSparkActivities(dependencies: SparkDependencies): SparkAct
           }
         }
         // Nothing listed on the first look may be a cluster too new to be listed.
-        if (clusters.length === 0 && (last !== undefined || look > 1)) break;
+        if (clusters.length === 0 && (last !== undefined || clusterId !== undefined || look > 1)) break;
         await pause(jittered(pollInterval));
       }
       // Gone from the list of active clusters; its last state is still there to be read.
-      return last && (await heartbeating(() => runner.snapshot(last.id, callOptions()))).cluster;
+      const id = last?.id ?? clusterId;
+      return id === undefined
+        ? undefined
+        : (await heartbeating(() => runner.snapshot(id, callOptions()))).cluster;
     },
 
     async submitJob({ engine, clusterId, job }) {

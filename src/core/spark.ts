@@ -171,8 +171,11 @@ export interface SparkActivities {
     clusterId: string;
     known: ClusterSnapshot;
   }): Promise<ClusterSnapshot>;
-  /** Ends every cluster of this name and owner, and returns when the service says it is gone. */
-  closeCluster(request: ClusterRequest): Promise<ClusterStatus | undefined>;
+  /**
+   * Ends every cluster of this name and owner, and returns when the service says they are gone: the last state of
+   * `clusterId`, or of the one found; undefined when there was none.
+   */
+  closeCluster(input: { request: ClusterRequest; clusterId?: string }): Promise<ClusterStatus | undefined>;
   /** Finds the job by name on the cluster, or submits it, once. */
   submitJob(input: { engine: SparkEngine; clusterId: string; job: SparkJobRequest }): Promise<JobStatus>;
   /** Asks the service to stop the job; a job that has ended is left as it is. */

@@ -192,7 +192,7 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
   // Whatever ended the work, the cluster goes, and is seen to be gone.
   return CancellationScope.nonCancellable(async () => {
     work.cancel();
-    const last = (await close(request)) ?? snapshot?.cluster;
+    const last = (await close(request, snapshot?.cluster.id)) ?? snapshot?.cluster;
     if (last !== undefined) await apply({ cluster: last, jobs: snapshot?.jobs ?? [] });
     const jobs = [...assignments.values()];
     for (const assignment of jobs) {
@@ -238,10 +238,15 @@ const clusterEndedReason = ({ id, reason }: Pick<ClusterStatus, 'id' | 'reason'>
 });
 
 /** Ends the cluster. What the service refuses (credentials that have run out) is asked again: it costs money. */
-async function close(request: ClusterRequest): Promise<ClusterStatus | undefined> {
+async function close(
+  request: ClusterRequest,
+  clusterId: string | undefined,
+): Promise<ClusterStatus | undefined> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await closeCluster.executeWithOptions({ summary: request.name }, [request]);
+      return await closeCluster.executeWithOptions({ summary: request.name }, [
+        { request, ...(clusterId === undefined ? {} : { clusterId }) },
+      ]);
     } catch (error) {
       if (attempt >= CLOSE_ATTEMPTS) throw error;
       setCurrentDetails(

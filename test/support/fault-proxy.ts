@@ -6,8 +6,11 @@ import type { AddressInfo } from 'node:net';
 export interface Fault {
   /** Tested against "METHOD path x-amz-target". */
   readonly match: RegExp;
-  /** lost: carried out, then the connection is cut; refused: cut before; status: answered here, not carried out. */
-  readonly kind: 'lost' | 'refused' | 'status';
+  /**
+   * lost: carried out, then the connection is cut; stalled: carried out, never answered; refused: cut before;
+   * status: answered here, not carried out.
+   */
+  readonly kind: 'lost' | 'stalled' | 'refused' | 'status';
   readonly status?: number;
   readonly body?: string;
   /** How many calls it hits. */
@@ -39,6 +42,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
           .end(fault.body);
       }
       const answer = await forward(upstream, incoming, body);
+      if (fault?.kind === 'stalled') return undefined;
       if (fault?.kind === 'lost') return incoming.socket.destroy();
       return outgoing.writeHead(answer.status, answer.headers).end(answer.body);
     })().catch(() => incoming.socket.destroy());
