@@ -17,6 +17,7 @@ import {
   test,
   translatorFor,
 } from './translate/statement.ts';
+import { heldName } from './translate/token-stream.ts';
 import type { Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 
@@ -486,7 +487,7 @@ export class Batch {
     }
     for (const output of outputs) {
       if (!output.star && output.type)
-        described.set(output.name.toLowerCase(), columnComment(into.sql, output.name, output.type));
+        described.set(heldName(output.name), columnComment(into.sql, output.name, output.type));
     }
     const held = await this.#state.postgres.rows(
       `select attname::text from pg_attribute where attrelid = '${into.sql.replaceAll("'", "''")}'::regclass and attnum > 0`,

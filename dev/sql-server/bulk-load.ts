@@ -5,7 +5,7 @@ import { SqlError, syntaxError } from './errors.ts';
 import type { PostgresConnection } from './postgres-wire.ts';
 import { Token } from './response.ts';
 import { Oid } from './sql-types.ts';
-import { quoteName } from './translate/token-stream.ts';
+import { heldName, quoteName } from './translate/token-stream.ts';
 import type { Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 import { readTypeInfo, readValue, TdsType, type TypeInfo } from './type-info.ts';
@@ -58,7 +58,7 @@ async function heldColumns(postgres: PostgresConnection, target: BulkTarget): Pr
   );
   const byName = new Map(rows.map((row) => [row[0], row]));
   return target.columns.map((name) => {
-    const row = byName.get(name.toLowerCase());
+    const row = byName.get(heldName(name));
     if (row === undefined) throw new SqlError(207, `Invalid column name '${name}'.`);
     return { oid: Number(row[1]), declared: row[2] ?? 'text', defaultValue: row[3] ?? null };
   });

@@ -2,6 +2,7 @@
 import type { PostgresConnection, PostgresField } from './postgres-wire.ts';
 import { Oid, type SqlType } from './sql-types.ts';
 import type { Token } from './translate/lexer.ts';
+import { heldName, isReserved } from './translate/token-stream.ts';
 import { type ColumnHint, type TableHint, type Tables, tableKey } from './translate/translator.ts';
 
 const COLUMNS = `select relation::int8::text, attnum::text, schema_name, held_table, held_name, table_name, column_name, type_name, length::text, precision::text, scale::text,
@@ -80,20 +81,23 @@ const columnKey = (relation: number, attribute: number): string => `${relation}.
 /** Every table whose name occurs in the batch as an identifier, with its columns in their order. */
 export async function catalogFor(postgres: PostgresConnection, tokens: readonly Token[]): Promise<Catalog> {
   const names = new Set<string>();
-  for (const token of tokens) if (token.kind === 'word' || token.kind === 'quoted') names.add(token.lower);
+  for (const token of tokens) {
+    if (token.kind === 'quoted' || (token.kind === 'word' && !isReserved(token.lower)))
+      names.add(heldName(token.text.slice(0, 128)));
+  }
   const tables = new Map<string, TableHint & { columns: Map<string, ColumnHint> }>();
   const columns = new Map<string, ColumnHint>();
   if (names.size === 0) return new Catalog(tables, columns);
   const rows = await postgres.rows(COLUMNS, [{ type: Oid.text, value: textArray(names) }]);
   for (const column of rows.map(declaredColumn)) {
     const shown = column.schema === 'tsql_information_schema' ? 'information_schema' : column.schema;
-    const key = tableKey(shown, column.heldTable);
+    const key = tableKey(shown, column.tableName);
     let table = tables.get(key);
     if (table === undefined) {
       table = { schema: shown, name: column.tableName, columns: new Map() };
       tables.set(key, table);
     }
-    table.columns.set(column.heldName, column);
+    table.columns.set(column.name.toLowerCase(), column);
     columns.set(columnKey(column.relation, column.attribute), column);
   }
   return new Catalog(tables, columns);

@@ -3,7 +3,7 @@ import { notSupported, SqlError } from './errors.ts';
 import type { SessionState, Variable, Variables } from './session-state.ts';
 import { tokenize } from './translate/lexer.ts';
 import { translatorFor } from './translate/statement.ts';
-import { quoteName, quoteText } from './translate/token-stream.ts';
+import { heldName, quoteName, quoteText } from './translate/token-stream.ts';
 import type { Expression, Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 
@@ -182,7 +182,7 @@ async function rename(state: SessionState, values: readonly (string | null)[]): 
     return;
   }
   const comment = await state.postgres.rows(
-    `select col_description(attrelid, attnum) from pg_attribute where attrelid = ${quoteText(table)}::regclass and attname = ${quoteText(column.toLowerCase())}`,
+    `select col_description(attrelid, attnum) from pg_attribute where attrelid = ${quoteText(table)}::regclass and attname = ${quoteText(heldName(column))}`,
   );
   const declared = comment[0]?.[0]
     ? JSON.stringify({ ...JSON.parse(comment[0][0]), name })

@@ -4,6 +4,7 @@ import type { PostgresConnection, PostgresField, RowHandler } from './postgres-w
 import { type Response, Token } from './response.ts';
 import { defaultType, isHeldAs, type SqlType } from './sql-types.ts';
 import { NO_NAME } from './translate/select.ts';
+import { heldName } from './translate/token-stream.ts';
 import type { OutputColumn } from './translate/translator.ts';
 import { columnTypeInfo, type TypeInfo, writeTypeInfo } from './type-info.ts';
 import { numericScale, type ValueEncoder, valueEncoder } from './values-to-client.ts';
@@ -165,8 +166,8 @@ function namedBy(
   declared: string | undefined,
 ): string {
   if (field.name === NO_NAME) return '';
-  const written = outputs.find((output) => output.name.toLowerCase() === field.name);
-  if (declared !== undefined && declared.toLowerCase() === field.name) return declared;
+  const written = outputs.find((output) => output.name !== '' && heldName(output.name) === field.name);
+  if (declared !== undefined && heldName(declared) === field.name) return declared;
   return written?.name ?? field.name;
 }
 

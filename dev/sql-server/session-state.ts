@@ -75,6 +75,16 @@ export class SessionState {
     this.postgres = postgres;
     this.database = database;
     this.transactions = new Transactions(postgres, options.response);
+    this.#watch(postgres);
+  }
+
+  /** Called when PostgreSQL ends the connection that this session works on. */
+  onEngineLost: () => void = () => {};
+
+  #watch(postgres: PostgresConnection): void {
+    postgres.socket.once('close', () => {
+      if (this.postgres === postgres) this.onEngineLost();
+    });
   }
 
   /** Opens the database; rejects with SqlError 4060 when there is none of that name. */
@@ -101,6 +111,7 @@ export class SessionState {
     this.response.environment(1, opened.name, this.database);
     this.response.info(5701, `Changed database context to '${opened.name}'.`);
     this.postgres = opened.postgres;
+    this.#watch(opened.postgres);
     this.transactions.postgres = opened.postgres;
     this.database = opened.name;
     await before.close();

@@ -16,7 +16,7 @@ import {
   welcome,
 } from './login.ts';
 import { framePackets, type Packet, PacketReader, PacketStatus, PacketType } from './packets.ts';
-import type { PostgresAddress } from './postgres-wire.ts';
+import { type PostgresAddress, PostgresError } from './postgres-wire.ts';
 import { DoneStatus, Response, Token } from './response.ts';
 import type { ResultSet } from './result-set.ts';
 import { PreparedStatements, remoteCall } from './rpc.ts';
@@ -34,6 +34,7 @@ export interface ServerSettings {
 
 const KEEP_ALIVE_MILLISECONDS = 30_000;
 const LOGIN_MILLISECONDS = 30_000;
+const HANG_UP_MILLISECONDS = 2_000;
 
 let lastProcessId = 50;
 
@@ -52,6 +53,9 @@ export class Session {
   #bulk: IncomingBulk | undefined;
   #closed = false;
   readonly #whenClosed: Promise<void>;
+  /** Requests that arrived, and how many of them an attention has given up. */
+  #received = 0;
+  #givenUp = 0;
 
   constructor(socket: Socket, settings: ServerSettings) {
     this.#socket = socket;
@@ -149,7 +153,10 @@ export class Session {
       return;
     }
     const reset = (packet.status & PacketStatus.resetConnection) !== 0;
-    this.#enqueue(() => (ignored ? this.#ignored() : this.#request(packet.type, message, reset)));
+    const sequence = ++this.#received;
+    this.#enqueue(() =>
+      ignored ? this.#ignored() : this.#request({ type: packet.type, message, reset, sequence }),
+    );
   }
 
   /** Requests run one after another; a failure of the server itself ends the connection, never hangs it. */
@@ -188,11 +195,11 @@ export class Session {
 
   // ---- requests ----
 
-  async #request(type: number, message: Buffer, reset: boolean): Promise<void> {
+  async #request({ type, message, reset, sequence }: Request): Promise<void> {
     if (type === PacketType.login7) return this.#login(message);
     const state = this.#state;
     if (state === undefined) throw new Error('a request before the login');
-    state.cancelled = false;
+    state.cancelled = sequence <= this.#givenUp;
     if (reset) await state.reset();
     const reader = new ByteReader(message);
     reader.offset = message.readUInt32LE(0);
@@ -205,8 +212,18 @@ export class Session {
     } else if (type === PacketType.transactionManager) {
       await this.#transactionRequest(state, reader);
     } else throw new Error(`message type ${type}`);
+    if (state.postgres.closed) {
+      this.#hangUp();
+      return;
+    }
     this.#response.finish();
     await this.#drained();
+  }
+
+  /** Ends the connection in order: a reset in the middle of things upsets some clients. */
+  #hangUp(): void {
+    this.#stream.end();
+    setTimeout(() => this.#socket.destroy(), HANG_UP_MILLISECONDS).unref();
   }
 
   #batchOptions(): { drained(): Promise<void>; onResult(result: ResultSet | undefined): void } {
@@ -240,8 +257,16 @@ export class Session {
         return;
       }
       this.#state = state;
+      // A server that lost its engine drops its clients, so that their pools make new connections.
+      state.onEngineLost = () => this.#hangUp();
       this.#loggedIn(login, state.database);
     } catch (error) {
+      if (!(error instanceof SqlError) && !(error instanceof PostgresError && error.sqlState === '53300')) {
+        // PostgreSQL is not there (yet): shown as a server that is down, not as a login that is wrong.
+        this.#settings.log('engine-unreachable', { error: String(error) });
+        this.#hangUp();
+        return;
+      }
       const shown = toSqlError(error, {
         verb: 'login',
         database: login.database,
@@ -295,6 +320,7 @@ export class Session {
     const state = this.#state;
     if (state === undefined) return;
     state.cancelled = true;
+    this.#givenUp = this.#received;
     if (this.#result) this.#result.discarding = true;
     state.postgres.socket.resume();
     const cancelling = state.postgres.cancel();
@@ -387,6 +413,13 @@ export class Session {
       socket.once('close', () => resolve());
     });
   }
+}
+
+interface Request {
+  readonly type: number;
+  readonly message: Buffer;
+  readonly reset: boolean;
+  readonly sequence: number;
 }
 
 interface IncomingBulk {

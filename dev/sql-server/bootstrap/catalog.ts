@@ -26,12 +26,12 @@ where c.relkind in ('r', 'v') and n.nspname not in ('pg_catalog', 'information_s
 
 const INFORMATION_SCHEMA = `
 create or replace view tsql_information_schema.tables as
-select current_database()::text as table_catalog, n.nspname::text as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) as table_name,
+select current_database()::text as table_catalog, n.nspname::text collate tsql.ci as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as table_name,
   case c.relkind when 'v' then 'VIEW' else 'BASE TABLE' end as table_type
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'sys', 'public');
 create or replace view tsql_information_schema.columns as
-select current_database()::text as table_catalog, schema_name as table_schema, table_name, column_name, ordinal as ordinal_position, default_value as column_default,
+select current_database()::text as table_catalog, schema_name collate tsql.ci as table_schema, table_name collate tsql.ci as table_name, column_name collate tsql.ci as column_name, ordinal as ordinal_position, default_value as column_default,
   case when nullable then 'YES' else 'NO' end as is_nullable, type_name as data_type,
   case when type_name in ('char', 'varchar', 'nchar', 'nvarchar', 'binary', 'varbinary') then length when type_name in ('text', 'image') then 2147483647 when type_name = 'ntext' then 1073741823 end as character_maximum_length,
   case when type_name in ('nchar', 'nvarchar') then case when length < 0 then -1 else length * 2 end when type_name in ('char', 'varchar', 'binary', 'varbinary') then length
@@ -45,19 +45,19 @@ select current_database()::text as table_catalog, schema_name as table_schema, t
   case when type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name
 from tsql.declared_columns where schema_name !~ '^pg_' and schema_name not in ('sys', 'tsql_information_schema');
 create or replace view tsql_information_schema.table_constraints as
-select current_database()::text as constraint_catalog, n.nspname::text as constraint_schema, k.conname::text as constraint_name, current_database()::text as table_catalog,
-  n.nspname::text as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) as table_name,
+select current_database()::text as constraint_catalog, n.nspname::text collate tsql.ci as constraint_schema, k.conname::text collate tsql.ci as constraint_name, current_database()::text as table_catalog,
+  n.nspname::text collate tsql.ci as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as table_name,
   case k.contype when 'p' then 'PRIMARY KEY' when 'u' then 'UNIQUE' when 'f' then 'FOREIGN KEY' else 'CHECK' end as constraint_type, 'NO' as is_deferrable, 'NO' as initially_deferred
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
 where k.contype in ('p', 'u', 'f', 'c') and k.conname !~ '^tsql_length_' and n.nspname !~ '^(pg_|tsql)' and n.nspname <> 'information_schema';
 create or replace view tsql_information_schema.key_column_usage as
-select current_database()::text as constraint_catalog, n.nspname::text as constraint_schema, k.conname::text as constraint_name, current_database()::text as table_catalog,
-  n.nspname::text as table_schema, d.table_name, d.column_name, u.position::int as ordinal_position
+select current_database()::text as constraint_catalog, n.nspname::text collate tsql.ci as constraint_schema, k.conname::text collate tsql.ci as constraint_name, current_database()::text as table_catalog,
+  n.nspname::text collate tsql.ci as table_schema, d.table_name collate tsql.ci as table_name, d.column_name collate tsql.ci as column_name, u.position::int as ordinal_position
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
 cross join lateral unnest(k.conkey) with ordinality u(attnum, position) join tsql.declared_columns d on d.relation = c.oid and d.attnum = u.attnum
 where k.contype in ('p', 'u', 'f') and n.nspname !~ '^(pg_|tsql)';
 create or replace view tsql_information_schema.schemata as
-select current_database()::text as catalog_name, nspname::text as schema_name, 'dbo' as schema_owner from pg_namespace
+select current_database()::text as catalog_name, nspname::text collate tsql.ci as schema_name, 'dbo' as schema_owner from pg_namespace
 where nspname !~ '^pg_' and nspname not in ('tsql', 'tsql_information_schema', 'tsql_tracking', 'public');
 `;
 
@@ -101,14 +101,14 @@ create or replace function tsql.stored_bytes(type text, length int, prec int, sc
     when type in ('time', 'datetime2', 'datetimeoffset') then case when scale <= 2 then 3 when scale <= 4 then 4 else 5 end + case type when 'datetime2' then 3 when 'datetimeoffset' then 5 else 0 end
     else (select bytes from tsql.types t where t.name = type) end)::smallint$$;
 create or replace function tsql.col_length(text, text) returns smallint language sql stable as
-  $$select tsql.stored_bytes(type_name, length, precision, scale) from tsql.declared_columns where relation = tsql.relation($1) and held_name = lower($2)$$;
+  $$select tsql.stored_bytes(type_name, length, precision, scale) from tsql.declared_columns where relation = tsql.relation($1) and held_name = tsql.held($2)$$;
 create or replace view sys.schemas as select tsql.schema_id(schema_name) as schema_id, schema_name as name, 1 as principal_id from tsql_information_schema.schemata;
 create or replace view sys.databases as
-select coalesce(shobj_description(oid, 'pg_database')::json ->> 'name', datname::text) as name, tsql.db_id(datname::text) as database_id, 'ONLINE' as state_desc,
+select coalesce(shobj_description(oid, 'pg_database')::json ->> 'name', datname::text) collate tsql.ci as name, tsql.db_id(datname::text) as database_id, 'ONLINE' as state_desc,
   1::tsql.tinyint as snapshot_isolation_state, 1::tsql.bit as is_read_committed_snapshot_on, 'Latin1_General_100_BIN2_UTF8' as collation_name
 from pg_database where not datistemplate and datname not in ('postgres');
 create or replace view sys.objects as
-select tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) as name, c.oid::int as object_id, tsql.schema_id(n.nspname::text) as schema_id,
+select tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as name, c.oid::int as object_id, tsql.schema_id(n.nspname::text) as schema_id,
   case c.relkind when 'r' then 'U ' else 'V ' end as type, case c.relkind when 'r' then 'USER_TABLE' else 'VIEW' end as type_desc, 0::tsql.bit as is_ms_shipped
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'sys', 'public');
@@ -116,12 +116,12 @@ create or replace view sys.tables as select name, object_id, schema_id, type, ty
 create or replace view sys.views as select name, object_id, schema_id, type, type_desc, is_ms_shipped from sys.objects where type = 'V ';
 create or replace view sys.types as select name, id::tsql.tinyint as system_type_id, id as user_type_id, 4 as schema_id, bytes::smallint as max_length, precision::tsql.tinyint as precision, scale::tsql.tinyint as scale, 1::tsql.bit as is_nullable from tsql.types;
 create or replace view sys.columns as
-select d.relation::int as object_id, d.column_name as name, d.ordinal as column_id, t.id::tsql.tinyint as system_type_id, t.id as user_type_id,
+select d.relation::int as object_id, d.column_name collate tsql.ci as name, d.ordinal as column_id, t.id::tsql.tinyint as system_type_id, t.id as user_type_id,
   tsql.stored_bytes(d.type_name, d.length, d.precision, d.scale) as max_length, coalesce(d.precision, t.precision)::tsql.tinyint as precision, coalesce(d.scale, case when d.type_name = 'decimal' then 0 else t.scale end)::tsql.tinyint as scale,
   case when d.type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name, d.nullable::int::tsql.bit as is_nullable, d.is_identity::int::tsql.bit as is_identity, 0::tsql.bit as is_computed
 from tsql.declared_columns d join tsql.types t on t.name = d.type_name;
 create or replace view sys.indexes as
-select i.indrelid::int as object_id, case when obj_description(x.oid, 'pg_class') like '{%' then obj_description(x.oid, 'pg_class')::json ->> 'name' else x.relname::text end as name,
+select i.indrelid::int as object_id, case when obj_description(x.oid, 'pg_class') like '{%' then obj_description(x.oid, 'pg_class')::json ->> 'name' else x.relname::text end collate tsql.ci as name,
   row_number() over (partition by i.indrelid order by i.indisprimary desc, i.indexrelid)::int as index_id, case when i.indisprimary then 1 else 2 end::tsql.tinyint as type,
   case when i.indisprimary then 'CLUSTERED' else 'NONCLUSTERED' end as type_desc, i.indisunique::int::tsql.bit as is_unique, i.indisprimary::int::tsql.bit as is_primary_key,
   exists (select from pg_constraint k where k.conindid = x.oid and k.contype = 'u')::int::tsql.bit as is_unique_constraint, i.indexrelid::int as held_index

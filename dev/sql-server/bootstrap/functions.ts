@@ -82,8 +82,10 @@ create or replace function tsql.datepart(part text, t timestamp) returns int lan
 `;
 
 const OBJECTS = `
+create or replace function tsql.held(text) returns text language sql immutable as $$
+  select case when octet_length(lower($1)) <= 63 then lower($1) else left(lower($1), 7) || '~' || md5(lower($1)) end$$;
 create or replace function tsql.names(text) returns text[] language sql immutable as $$
-  select array_agg(lower(replace(replace(part, '[', ''), ']', ''))) from unnest(string_to_array($1, '.')) part$$;
+  select array_agg(tsql.held(replace(replace(part, '[', ''), ']', ''))) from unnest(string_to_array($1, '.')) part$$;
 create or replace function tsql.relation(text) returns oid language plpgsql stable strict as $f$
 declare n text[] := tsql.names($1); c int := cardinality(n);
 begin

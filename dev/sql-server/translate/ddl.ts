@@ -1,7 +1,7 @@
 // CREATE, ALTER and DROP; what was declared is kept as JSON comments on the PostgreSQL objects.
 import { notSupported } from '../errors.ts';
 import { isBinary, postgresType, type SqlType } from '../sql-types.ts';
-import { quoteName, quoteText } from './token-stream.ts';
+import { heldName, quoteName, quoteText } from './token-stream.ts';
 import type { TableName, Translator } from './translator.ts';
 import { dataType } from './types.ts';
 
@@ -202,12 +202,12 @@ export function alterTable(t: Translator): Script {
   if (tokens.accept('enable', 'change_tracking')) {
     storageClauses(t);
     return [
-      `SELECT tsql_tracking.enable(${quoteText(table.schema.toLowerCase())}, ${quoteText(table.name.toLowerCase())})`,
+      `SELECT tsql_tracking.enable(${quoteText(table.schema.toLowerCase())}, ${quoteText(heldName(table.name))})`,
     ];
   }
   if (tokens.accept('disable', 'change_tracking')) {
     return [
-      `SELECT tsql_tracking.disable(${quoteText(table.schema.toLowerCase())}, ${quoteText(table.name.toLowerCase())})`,
+      `SELECT tsql_tracking.disable(${quoteText(table.schema.toLowerCase())}, ${quoteText(heldName(table.name))})`,
     ];
   }
   if (tokens.accept('alter', 'column')) return alterColumn(t, table);
@@ -335,7 +335,7 @@ export function drop(t: Translator): Script {
     const table = t.tableName(tokens.dottedName());
     if (kind === 'table' && table.schema) {
       script.push(
-        `SELECT tsql_tracking.forget(${quoteText(table.schema.toLowerCase())}, ${quoteText(table.name.toLowerCase())})`,
+        `SELECT tsql_tracking.forget(${quoteText(table.schema.toLowerCase())}, ${quoteText(heldName(table.name))})`,
       );
     }
     script.push(`DROP ${kind.toUpperCase()} ${exists}${table.sql}`);

@@ -180,7 +180,8 @@ function substring(args: readonly Expression[]): Expression {
   if (a.type && isCharacter(a.type)) {
     return typed(`substring(${definite(a)}, ${from.sql}, ${count.sql})`, like(a));
   }
-  return typed(`substring(${a.sql}, ${from.sql}, ${count.sql})`, a.type);
+  const piece = typed(`substring(${a.sql}, ${from.sql}, ${count.sql})`, a.type);
+  return a.hex && from.sql === '1' && count.sql === '8' ? { ...piece, hex: `"left"(${a.hex}, 16)` } : piece;
 }
 
 function concatenation(name: string, args: readonly Expression[]): Expression {
@@ -194,10 +195,12 @@ function concatenation(name: string, args: readonly Expression[]): Expression {
 function hashBytes(args: readonly Expression[]): Expression {
   const [algorithm, value] = args as [Expression, Expression];
   const collated = / COLLATE "C"\)*$/.test(value.sql);
-  return typed(`tsql.hashbytes(${algorithm.sql}, ${hashedBytes(value, collated)})`, {
-    name: 'varbinary',
-    length: 8000,
-  });
+  const bytes = hashedBytes(value, collated);
+  const type: SqlType = { name: 'varbinary', length: 8000 };
+  if (algorithm.sql.toUpperCase() !== "'MD5'")
+    return typed(`tsql.hashbytes(${algorithm.sql}, ${bytes})`, type);
+  const hex = `md5(${bytes})`;
+  return { sql: `decode(${hex}, 'hex')`, type, hex };
 }
 
 function rounding(args: readonly Expression[]): Expression {
@@ -384,7 +387,9 @@ function aggregate(t: Translator, name: string): Expression {
   };
   if (name === 'min' || name === 'max')
     return typed(`${name}(${distinct}${value.sql})${over(t)}`, value.type);
-  const call = `${functions[name]}(${distinct}${value.sql})${over(t)}`;
+  // Decimals and floats add up the same way in both; PostgreSQL's own aggregate can run in parallel.
+  const same = name === 'sum' && value.type !== undefined && !isInteger(value.type);
+  const call = `${same ? 'sum' : functions[name]}(${distinct}${value.sql})${over(t)}`;
   if (name !== 'sum' && name !== 'avg') return typed(`CAST(${call} AS double precision)`, { name: 'float' });
   return typed(call, sumType(name, value.type));
 }

@@ -1,4 +1,5 @@
 // A cursor over tokens with the small helpers a recursive-descent parser needs, and SQL Server's syntax errors.
+import { createHash } from 'node:crypto';
 import { keywordError, SqlError, syntaxError } from '../errors.ts';
 import type { Token } from './lexer.ts';
 
@@ -15,20 +16,28 @@ const RESERVED = new Set(
 
 export const isReserved = (word: string): boolean => RESERVED.has(word.toLowerCase());
 
-/** PostgreSQL cuts longer names silently, so they are refused (SQL Server itself allows 128 characters). */
-const LONGEST_NAME_BYTES = 63;
+/** PostgreSQL cuts longer names silently: those are held under their beginning and a hash (tsql.held does the same). */
+const LONGEST_HELD_BYTES = 63;
+const LONGEST_NAME = 128;
 
-/** A PostgreSQL identifier for a T-SQL name: names compare without case, so all are held in lower case. */
-export function quoteName(name: string): string {
-  if (Buffer.byteLength(name) > LONGEST_NAME_BYTES) {
+/** The name under which PostgreSQL holds a T-SQL name: names compare without case, so all are in lower case. */
+export function heldName(name: string): string {
+  const lower = name.toLowerCase();
+  if (name.length > LONGEST_NAME) {
     throw new SqlError(
       103,
-      `The identifier that starts with '${name.slice(0, 30)}' is too long. Maximum length here is ${LONGEST_NAME_BYTES} bytes.`,
+      `The identifier that starts with '${name.slice(0, 60)}' is too long. Maximum length is ${LONGEST_NAME}.`,
       15,
     );
   }
+  if (Buffer.byteLength(lower) <= LONGEST_HELD_BYTES) return lower;
+  return `${[...lower].slice(0, 7).join('')}~${createHash('md5').update(lower).digest('hex')}`;
+}
+
+/** A PostgreSQL identifier for a T-SQL name. */
+export function quoteName(name: string): string {
   if (name === '') throw new SqlError(1038, 'An object or column name is missing or empty.', 15);
-  return `"${name.toLowerCase().replaceAll('"', '""')}"`;
+  return `"${heldName(name).replaceAll('"', '""')}"`;
 }
 
 export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;

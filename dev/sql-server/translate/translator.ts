@@ -37,6 +37,8 @@ export interface Expression {
   /** The name a result column gets from it: that of a plain column reference. */
   readonly column?: string;
   readonly nullable?: boolean;
+  /** For bytes that are an MD5 or its beginning: the same in hexadecimal, which is how PostgreSQL makes it. */
+  readonly hex?: string;
 }
 
 /** One column of the outermost select list; a star has no name of its own. */
