@@ -20,12 +20,24 @@ export interface Manifest {
 
 export const MANIFEST = 'manifest.json';
 
-const isManifest = (value: unknown): value is Manifest =>
-  typeof value === 'object' && value !== null && Array.isArray((value as Manifest).files);
+/** As files say it: our own name the file by `path`, those of the Spark jobs by `name`. */
+interface WrittenManifest extends Omit<Manifest, 'files'> {
+  readonly files: readonly (Omit<ManifestFile, 'path'> & {
+    readonly path?: string;
+    readonly name?: string;
+  })[];
+}
+
+const isManifest = (value: unknown): value is WrittenManifest =>
+  typeof value === 'object' &&
+  value !== null &&
+  Array.isArray((value as WrittenManifest).files) &&
+  (value as WrittenManifest).files.every((file) => typeof (file?.path ?? file?.name) === 'string');
 
 export const readManifest = async (bucket: Bucket, location: FileLocation): Promise<Manifest | undefined> => {
   const value = await bucket.readJson(keyIn(location, MANIFEST));
-  return isManifest(value) ? value : undefined;
+  if (!isManifest(value)) return undefined;
+  return { ...value, files: value.files.map((file) => ({ ...file, path: file.path ?? file.name ?? '' })) };
 };
 
 /** The key of a manifest's file: it may be relative, a key, or an s3:// or s3a:// address. */
