@@ -116,9 +116,10 @@ async function runJob(
   );
 }
 
-async function javaVersion(): Promise<string> {
+/** What `java -version` says. @throws SetupError when there is no Java 17 or newer */
+export async function javaVersion(): Promise<string> {
   const advice =
-    'install Java 17 (Debian: apt-get install openjdk-17-jre-headless) so that `java` is on the PATH.';
+    'Install Java 17 (Debian: apt-get install openjdk-17-jre-headless) so that `java` is on the PATH.';
   const output = await promisify(execFile)('java', ['-version']).catch((error: Error) => {
     throw new SetupError(`Spark needs Java 17 or newer: ${error.message}`, advice);
   });

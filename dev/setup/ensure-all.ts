@@ -6,6 +6,7 @@ import { ensureClassData } from './class-data.ts';
 import { ensureJars } from './jars.ts';
 import { ensureKeys, type Keys } from './keys.ts';
 import { ensurePostgres, type PostgresPrograms } from './postgres.ts';
+import { checkPrerequisites } from './prerequisites.ts';
 import { ensurePython, type PythonHome, pythonHome } from './python.ts';
 import type { Report } from './report.ts';
 import { ensureTemporal, type TemporalPrograms } from './temporal.ts';
@@ -24,10 +25,11 @@ export interface Setup {
 /** Does what is not done yet; once everything is there it takes a few tenths of a second and reports nothing. */
 export async function ensureAll(report: Report): Promise<Setup> {
   if (!(await isComplete((await pythonHome()).directory))) {
+    await checkPrerequisites();
     report(`first run: setting up the local world in ${cacheDirectory()} (1.6 GB, once)`);
   }
   const installing = ensurePython(report);
-  const fetching = ensureJars(report);
+  const fetching = ensureJars(report, installing);
   const [python, jars, temporal, postgres, keys] = await settleAll([
     installing,
     fetching,

@@ -89,7 +89,8 @@ export async function readVersions(): Promise<Map<string, string>> {
   );
 }
 
-async function findInterpreter(): Promise<string> {
+/** The Python to build on. @throws SetupError when there is none of the right version */
+export async function findInterpreter(): Promise<string> {
   const seen: string[] = [];
   for (const candidate of [`python${pythonVersion}`, 'python3']) {
     const version = await runCommand(candidate, ['--version'], { doing: '', advice: '' }).catch(
@@ -99,8 +100,8 @@ async function findInterpreter(): Promise<string> {
     if (version) seen.push(`${candidate} is ${version.trim()}`);
   }
   throw new SetupError(
-    `waybill's local world needs Python ${pythonVersion}; ${seen.join(', ') || 'no python3 is on the PATH'}.`,
-    `install Python ${pythonVersion} (Debian 12: apt-get install python3 python3-venv) so that python${pythonVersion} or python3 finds it.`,
+    `The local world needs Python ${pythonVersion}; ${seen.join(', ') || 'no python3 is on the PATH'}.`,
+    `Install Python ${pythonVersion} (Debian 12: apt-get install python3 python3-venv) so that python${pythonVersion} or python3 finds it.`,
   );
 }
 
