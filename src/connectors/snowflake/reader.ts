@@ -1,4 +1,5 @@
 // Reads a Snowflake table or query: unloaded to the stage as gzip CSV of canonical texts, fetched, parsed.
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
@@ -29,7 +30,6 @@ export class SnowflakeSource implements CopySource {
   readonly #query: string | undefined;
   readonly #given: TableName | undefined;
   #table: TableName | undefined;
-  #unloads = 0;
 
   constructor(connection: SnowflakeConnection, stage: Stage, context: EndpointContext, schema: string) {
     this.#connection = connection;
@@ -103,7 +103,8 @@ export class SnowflakeSource implements CopySource {
     const fields = columns.map(
       (column, i) => `${canonicalText(column, quote(column.name), (column.scale ?? 0) > 6 ? 9 : 6)} AS C${i}`,
     );
-    const place = `out-${process.pid}-${++this.#unloads}/`;
+    // Parallel chunks of a copy share its place on the stage and on this machine.
+    const place = `out-${randomUUID()}/`;
     await this.#stage.prepare();
     const directory = this.#stage.local(place);
     try {

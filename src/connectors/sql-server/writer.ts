@@ -1,6 +1,5 @@
 // SQL Server as a sink: the shared table sink over one connection, loading through TDS bulk.
 import type mssql from 'mssql';
-import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
@@ -130,15 +129,18 @@ export class SqlServerStore implements SqlStore {
     table.columns.add(request.chunkColumn, driver.Int, { nullable: false });
     const encoders = columns.map(({ bulk }) => bulk.encode);
     // mssql hands `rows` to tedious as it is, and tedious takes any async iterable: rows stream, memory stays flat.
-    (table as { rows: unknown }).rows = encodeRows(rows, encoders, request.chunk);
+    // It wraps what they throw, though: the source's own error is kept aside and reported as it was.
+    let broken: unknown;
+    (table as { rows: unknown }).rows = encodeRows(rows, encoders, request.chunk, (error) => {
+      broken = error;
+    });
     const bulk = this.#connection.request();
     try {
       const options = { lockTable: true, keepNulls: true };
       const result = await bulk.bulk(table, options as mssql.IBulkOptions);
       return { rows: result.rowsAffected, bytes: rows.figures().bytes };
     } catch (error) {
-      if (error instanceof WaybillError) throw error;
-      throw sqlServerError(error, `bulk loading chunk ${request.chunk}`);
+      throw broken ?? sqlServerError(error, `bulk loading chunk ${request.chunk}`);
     } finally {
       this.#connection.finished(bulk);
     }
@@ -157,16 +159,22 @@ async function* encodeRows(
   rows: MeasuredRows,
   encoders: readonly Encode[],
   chunk: number,
+  failed: (error: unknown) => void,
 ): AsyncGenerator<unknown[]> {
-  for await (const batch of rows.batches) {
-    for (const row of batch) {
-      const encoded: unknown[] = new Array(encoders.length + 1);
-      for (let i = 0; i < encoders.length; i++) {
-        const value = row[i];
-        encoded[i] = value === null || value === undefined ? null : encoders[i]?.(value);
+  try {
+    for await (const batch of rows.batches) {
+      for (const row of batch) {
+        const encoded: unknown[] = new Array(encoders.length + 1);
+        for (let i = 0; i < encoders.length; i++) {
+          const value = row[i];
+          encoded[i] = value === null || value === undefined ? null : encoders[i]?.(value);
+        }
+        encoded[encoders.length] = chunk;
+        yield encoded;
       }
-      encoded[encoders.length] = chunk;
-      yield encoded;
     }
+  } catch (error) {
+    failed(error);
+    throw error;
   }
 }
