@@ -20,7 +20,7 @@ const ADDRESS_KEYS = ['server', 'host', 'accountidentifier', 'serviceurl', 'url'
 const CREDENTIAL_KEYS = ['connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
 
 /**
- * A resolver over the settings' factory. Reads the files at each call, so an edit counts for the next activity.
+ * A resolver over the settings' factory. Reads the linked services at each call, so an edit counts for the next activity.
  * Throws REFERENCE_MISSING, DEFINITION_INVALID, PARAMETER_MISSING, EXPRESSION_INVALID or SECRET_MISSING.
  */
 export function createLinkedServiceResolver(dependencies: {
@@ -47,7 +47,7 @@ function readDefinition(
   name: string,
   settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>,
 ): { definition: LinkedServiceDefinition; globals: JsonObject } {
-  const factory = readFactory(settings.factoryDirectory);
+  const factory = readFactory(settings.factoryDirectory, ['linkedService', 'factory']);
   const resource = factory.find('linkedService', name);
   if (resource === undefined) {
     const near = nearestName(name, factory.names('linkedService'));

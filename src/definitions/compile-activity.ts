@@ -59,8 +59,10 @@ export function compileActivities(
     const parsed = parseWith(activitySchema, entry, place, context.problems);
     if (parsed !== undefined) compiled.push({ activity: compileActivity(parsed, place, context), index });
   });
-  const activities = compiled.map(({ activity }) => activity);
-  const names = activities.map(({ name }) => name);
+  // Also those that could not be compiled: what depends on them is not wrong for it.
+  const names = list.flatMap((entry) =>
+    isObject(entry) && typeof entry['name'] === 'string' ? [entry['name']] : [],
+  );
   const linked = compiled.map(({ activity, index }) =>
     withSiblings(activity, names, [...path, index], context.problems),
   );

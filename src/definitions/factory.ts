@@ -1,5 +1,5 @@
 // A factory: the resources of one folder, each with its file, read leniently, found by kind and name.
-import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
@@ -49,14 +49,17 @@ const kindOfFolder = new Map<string, ResourceKind>(KINDS.map((kind) => [kind.toL
 const MAX_FOLDER_DEPTH = 6;
 const SKIPPED = new Set(['node_modules', '.git', '.venv', 'build', 'dist']);
 
-/** Reads every resource below the directory. Throws OBJECT_MISSING where there is no such directory. */
-export function readFactory(directory: string): Factory {
+/**
+ * Reads the resources below the directory, all or only those of some kinds. Throws OBJECT_MISSING where there is no such
+ * directory.
+ */
+export function readFactory(directory: string, kinds: readonly ResourceKind[] = KINDS): Factory {
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
     throw new WaybillError('OBJECT_MISSING', `There is no factory directory ${directory}.`, { directory });
   }
   const resources: Resource[] = [];
   const unreadable: Problems[] = [];
-  for (const { path, kind } of findFiles(directory)) {
+  for (const { path, kind } of findFiles(directory, kinds)) {
     const file = relative(directory, path).split(sep).join('/');
     const problems = new Problems(file);
     const resource = readResource(path, file, kind, problems);
@@ -66,21 +69,41 @@ export function readFactory(directory: string): Factory {
   return index(directory, resources, unreadable);
 }
 
-function findFiles(root: string): { path: string; kind: ResourceKind }[] {
+function findFiles(root: string, kinds: readonly ResourceKind[]): { path: string; kind: ResourceKind }[] {
   const found: { path: string; kind: ResourceKind }[] = [];
+  const seen = new Set<string>();
   const visit = (directory: string, kind: ResourceKind | undefined, depth: number): void => {
-    const entries: Dirent[] = readdirSync(directory, { withFileTypes: true });
+    const real = realpathSync(directory);
+    if (seen.has(real)) return;
+    seen.add(real);
+    const entries = readdirSync(directory, { withFileTypes: true });
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(directory, entry.name);
-      if (entry.isDirectory() && depth < MAX_FOLDER_DEPTH && !SKIPPED.has(entry.name))
-        visit(path, kindOfFolder.get(entry.name.toLowerCase()), depth + 1);
-      else if (kind !== undefined && entry.isFile() && entry.name.toLowerCase().endsWith('.json'))
+      const type = typeOf(entry, path);
+      if (type === 'directory' && depth < MAX_FOLDER_DEPTH && !SKIPPED.has(entry.name)) {
+        // Folders within a kind's folder only sort its files; "factory" is also a usual name for a whole repository.
+        const inner = kindOfFolder.get(entry.name.toLowerCase()) ?? (kind === 'factory' ? undefined : kind);
+        if (inner === undefined || inner === 'factory' || kinds.includes(inner))
+          visit(path, inner, depth + 1);
+      } else if (
+        type === 'file' &&
+        kind !== undefined &&
+        kinds.includes(kind) &&
+        /\.json$/i.test(entry.name)
+      ) {
         found.push({ path, kind });
+      }
     }
   };
   // The root's own name says nothing: it may well be called "factory".
   visit(root, undefined, 0);
   return found;
+}
+
+/** Links are followed: mounted configuration is made of them. */
+function typeOf(entry: Dirent, path: string): 'file' | 'directory' | 'other' {
+  const kind = entry.isSymbolicLink() ? statSync(path, { throwIfNoEntry: false }) : entry;
+  return kind?.isFile() ? 'file' : kind?.isDirectory() ? 'directory' : 'other';
 }
 
 function readResource(
@@ -94,7 +117,7 @@ function readResource(
     problems.error([], 'DEFINITION_INVALID', `The file has ${size} bytes; ${MAX_JSON_LENGTH} are allowed.`);
     return undefined;
   }
-  const reading = readJson(readFileSync(path, 'utf8'), file);
+  const reading = readJson(decode(readFileSync(path)), file);
   problems.list.push(...reading.problems);
   const value = reading.value;
   if (value === undefined) return undefined;
@@ -104,6 +127,10 @@ function readResource(
   }
   return { kind, ...shape(value, kind, file, problems), file, problems };
 }
+
+/** UTF-8, or UTF-16 where a byte order mark says so: PowerShell writes that. */
+const decode = (bytes: Buffer): string =>
+  bytes[0] === 0xff && bytes[1] === 0xfe ? bytes.toString('utf16le') : bytes.toString('utf8');
 
 /** Finds name and properties, in ADF's shape or without the `properties` wrapper. */
 function shape(

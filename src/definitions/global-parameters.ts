@@ -8,8 +8,9 @@ export function globalParameters(factory: Factory): { dataFactory: string; value
   let dataFactory = 'waybill';
   for (const resource of factory.resources) {
     if (resource.kind !== 'factory') continue;
-    dataFactory = resource.name;
     const declared = resource.properties['globalParameters'];
+    // Tools leave other JSON files in this folder.
+    if (resource.path.length > 0) dataFactory = resource.name;
     if (!isObject(declared)) continue;
     for (const [name, specification] of Object.entries(declared)) {
       if (isObject(specification) && specification['value'] !== undefined)

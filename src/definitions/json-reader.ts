@@ -49,6 +49,7 @@ class Reader {
   private readonly problems: Problems;
   private at = 0;
   private comments = 0;
+  private tolerated = 0;
 
   constructor(text: string, problems: Problems) {
     this.text = text;
@@ -117,17 +118,17 @@ class Reader {
   }
 
   private checkKey(key: string, keys: Set<string>): void {
-    if (this.problems.list.length < MAX_PROBLEMS) {
-      if (key === '__proto__')
-        this.problems.error(this.path, 'DEFINITION_INVALID', 'A property may not be named "__proto__".');
-      else if (keys.has(key))
-        this.problems.error(
-          this.path,
-          'DEFINITION_INVALID',
-          `Property "${key.slice(0, 80)}" occurs twice (${this.where(this.at)}).`,
-          'Keep one of the two: tools disagree on which one counts.',
-        );
-    }
+    if (key === '__proto__')
+      this.problems.error(this.path, 'DEFINITION_INVALID', 'A property may not be named "__proto__".');
+    else if (keys.has(key))
+      this.problems.error(
+        this.path,
+        'DEFINITION_INVALID',
+        `Property "${key.slice(0, 80)}" occurs twice (${this.where(this.at)}).`,
+        'Keep one of the two: tools disagree on which one counts.',
+      );
+    if (this.problems.list.length >= MAX_PROBLEMS)
+      throw new Unreadable(`More than ${MAX_PROBLEMS} faults; the rest of the file was not read.`);
     keys.add(key);
   }
 
@@ -190,7 +191,7 @@ class Reader {
   }
 
   private tolerate(reason: string): void {
-    if (this.problems.list.length < MAX_PROBLEMS)
+    if (this.tolerated++ < MAX_PROBLEMS / 2)
       this.problems.warn(
         this.path,
         'SHAPE_TOLERATED',

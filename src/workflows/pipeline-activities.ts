@@ -181,7 +181,7 @@ async function wait(
   );
   if (typeof seconds !== 'number' || seconds < 0)
     throw new ActivityEndedError('EXPRESSION_INVALID', `"waitTimeInSeconds" is not a number of seconds.`);
-  await sleep(Math.round(seconds * 1000));
+  await sleep(Math.round(seconds * 1000), { summary: activity.name });
   return {};
 }
 

@@ -1,6 +1,6 @@
 // Interprets a pipeline's definition: starts activities as their dependencies allow, and keeps what they gave.
 import { ApplicationFailure } from '@temporalio/common';
-import { CancellationScope, isCancellation, uuid4, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, sleep, uuid4, workflowInfo } from '@temporalio/workflow';
 import type { EvaluationContext } from '../core/expression/context.ts';
 import { formatDateTime } from '../core/expression/date-format.ts';
 import { fromMilliseconds } from '../core/expression/date-time.ts';
@@ -16,6 +16,12 @@ import { performActivity } from './pipeline-activities.ts';
 import { activityFailure } from './pipeline-failure.ts';
 import { type BlockOutcome, type BlockScope, itemOf, labelOf } from './pipeline-scope.ts';
 
+/**
+ * Control flow runs within a workflow task, and a task that takes seconds counts as stuck: loops without any waiting
+ * in them end it after so many activities.
+ */
+const MAX_PER_TASK = 150;
+
 export class PipelineInterpreter {
   readonly input: RunPipelineInput;
   readonly loaded: LoadedPipeline;
@@ -26,6 +32,10 @@ export class PipelineInterpreter {
   private readonly constantRoots: EvaluationContext['roots'];
   /** The last result of every activity that ended, for what refers out of its own block. */
   private readonly lastResults = new Map<string, ActivityRun>();
+
+  private begun = 0;
+  private begunAt = 0;
+  private breath: Promise<void> | undefined;
 
   constructor(input: RunPipelineInput, loaded: LoadedPipeline, log: RunLog, show: () => void) {
     this.input = input;
@@ -129,6 +139,7 @@ export class PipelineInterpreter {
   }
 
   private async runActivity(activity: ActivitySnapshot, scope: BlockScope): Promise<Ending> {
+    if (this.isCrowded()) await this.takeBreath();
     const entry = this.log.begin(activity, labelOf(scope), Date.now());
     this.show();
     try {
@@ -152,6 +163,22 @@ export class PipelineInterpreter {
     } finally {
       this.show();
     }
+  }
+
+  /** Whether so many activities began in this workflow task that the next ones should wait for another. */
+  private isCrowded(): boolean {
+    const now = Date.now();
+    this.begun = now === this.begunAt ? this.begun + 1 : 1;
+    this.begunAt = now;
+    return this.begun > MAX_PER_TASK;
+  }
+
+  /** Ends the workflow task, once for all that wait. The timer is no activity's own: no timeout may cancel it. */
+  private takeBreath(): Promise<void> {
+    this.breath ??= CancellationScope.nonCancellable(() => sleep(1)).then(() => {
+      this.breath = undefined;
+    });
+    return this.breath;
   }
 
   private pass(activity: ActivitySnapshot, scope: BlockScope, ending: Ending): Ending {

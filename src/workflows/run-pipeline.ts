@@ -18,8 +18,12 @@ import { PipelineInterpreter } from './pipeline-interpreter.ts';
 
 const { loadPipeline } = proxyActivities<DefinitionActivities>({
   startToCloseTimeout: '1m',
+  summary: 'read and check the definition',
   retry: { maximumAttempts: 5 },
 });
+
+/** Runs with more activities than this show their table once a workflow task. */
+const ALWAYS_SHOWN = 100;
 
 export const pipelineProgressQuery = defineQuery<PipelineProgress>('progress');
 
@@ -38,7 +42,13 @@ export async function runPipeline(input: RunPipelineInput): Promise<RunPipelineO
     status,
     activities: log.runs(),
   }));
-  const show = (): void => setCurrentDetails(pipelineDetails(input.pipeline, log.runs(), Date.now()));
+  let shownAt = 0;
+  const show = (): void => {
+    // Workflow time stands still within one task: a long loop in it need not draw its table at every step.
+    if (log.size > ALWAYS_SHOWN && Date.now() === shownAt) return;
+    shownAt = Date.now();
+    setCurrentDetails(pipelineDetails(input.pipeline, log.runs(), shownAt));
+  };
   try {
     const interpreter = new PipelineInterpreter(input, await load(input), log, show);
     await interpreter.run();
@@ -49,6 +59,7 @@ export async function runPipeline(input: RunPipelineInput): Promise<RunPipelineO
     status = cancelled ? 'Cancelled' : 'Failed';
     throw error;
   } finally {
+    shownAt = 0;
     show();
   }
 }

@@ -507,3 +507,27 @@ test('an expression that fails fails its activity, not the workflow task', async
     );
   });
 });
+
+test('a long loop without any waiting does not hold up its workflow task', async () => {
+  const each = {
+    name: 'each',
+    type: 'ForEach',
+    typeProperties: {
+      items: { value: '@range(0, 1000)', type: 'Expression' },
+      batchCount: 50,
+      activities: [
+        { name: 'add', type: 'AppendVariable', typeProperties: { variableName: 'seen', value: '@item()' } },
+      ],
+    },
+  };
+  const count = setVariable('count', 'n', "@length(variables('seen'))", after1('each', 'Succeeded'));
+  const pl = pipelineOf([each, count], { variables: { seen: { type: 'Array' }, n: { type: 'Integer' } } });
+  await withRun({ pl }, {}, async (run) => {
+    const output = await run.result();
+    assert.deepEqual(output.activityRuns.at(-1)?.output, { name: 'n', value: 1000 });
+    const { events } = await run.handle.fetchHistory();
+    const tasks = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
+    assert.ok(tasks.length > 5, `${tasks.length} workflow tasks`);
+    assert.ok((events ?? []).every((event) => !event.workflowTaskTimedOutEventAttributes));
+  });
+});

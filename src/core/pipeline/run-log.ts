@@ -5,12 +5,19 @@ import type { ActivitySnapshot } from './snapshot.ts';
 
 type Entry = { -readonly [K in keyof ActivityRun]: ActivityRun[K] };
 
+/** Runs that a result and an answer list. Beyond it, iterations of loops that went well are left out. */
+const MAX_RUNS = 2000;
+
 /** Characters of outputs that a run carries in its result and answers; Temporal refuses payloads above 2 MB. */
 const OUTPUT_BUDGET = 500_000;
 
 export class RunLog {
   private readonly entries: Entry[] = [];
   private readonly sizes = new Map<Entry, number>();
+
+  get size(): number {
+    return this.entries.length;
+  }
 
   /** Notes that an activity began, and returns its entry. */
   begin(activity: ActivitySnapshot, item: string | undefined, now: number): ActivityRun {
@@ -46,14 +53,23 @@ export class RunLog {
     (run as Entry).workflowId = workflowId;
   }
 
-  /** Every run, in the order in which they began; outputs as far as the budget goes. */
+  /** The runs in the order in which they began, and their outputs, as far as the limits go. */
   runs(): ActivityRun[] {
     let left = OUTPUT_BUDGET;
-    return this.entries.map((entry) => {
+    return this.listed().map((entry) => {
       left -= this.sizes.get(entry) ?? 0;
       if (left >= 0 || entry.output === undefined) return { ...entry };
       const { output: _, ...rest } = entry;
       return rest;
+    });
+  }
+
+  private listed(): Entry[] {
+    let surplus = this.entries.length - MAX_RUNS;
+    if (surplus <= 0) return this.entries;
+    return this.entries.filter((entry) => {
+      const dull = entry.item !== undefined && (entry.status === 'Succeeded' || entry.status === 'Skipped');
+      return !dull || surplus-- <= 0;
     });
   }
 

@@ -1,5 +1,7 @@
 // Validation of whole factories: what loads, what is odd, what is wrong, and the verdict on each pipeline.
 import assert from 'node:assert/strict';
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { printReport } from '../../../src/definitions/print-report.ts';
 import { WARNINGS } from '../../../src/definitions/problem.ts';
@@ -183,6 +185,31 @@ test('types are known in any case, in a nested root, with spaces in names', () =
     report.pipelines.map(({ name, verdict }) => [name, verdict]),
     [['my pipeline', 'runnable']],
   );
+});
+
+test("files in folders of their own, in UTF-16, behind links, and other tools' files", () => {
+  const pipeline = { name: 'deep', ...pipelineOf([copyOf('c', 'x')]) };
+  const factory = writeFactory({
+    ...Object.fromEntries(Object.entries(STORES).map(([path, content]) => [`adf/factory/${path}`, content])),
+    'adf/factory/publish_config.json': { publishBranch: 'adf_publish' },
+    'adf/factory/pipeline/area/deep.json': pipeline,
+    'elsewhere/linked.txt': { name: 'linked', ...pipelineOf([copyOf('c', 'x')]) },
+  });
+  const folder = join(factory.directory, 'adf/factory/pipeline');
+  const wide = JSON.stringify({ name: 'wide', ...pipelineOf([copyOf('c', 'x')]) });
+  writeFileSync(join(folder, 'wide.json'), Buffer.from(`\uFEFF${wide}`, 'utf16le'));
+  symlinkSync(join(factory.directory, 'elsewhere/linked.txt'), join(folder, 'linked.json'));
+  symlinkSync(factory.directory, join(factory.directory, 'adf/circle'));
+  const report = validateFactory(join(factory.directory, 'adf/factory'), { linkedService: {} });
+  const all = validateFactory(factory.directory, { linkedService: {} });
+  factory.remove();
+  assert.deepEqual(errorsOf(report), []);
+  assert.deepEqual(
+    report.pipelines.map(({ name, verdict }) => `${name} ${verdict}`),
+    ['deep runnable', 'linked runnable', 'wide runnable'],
+  );
+  assert.deepEqual(errorsOf(all), []);
+  assert.deepEqual(all.pipelines, report.pipelines);
 });
 
 test('loops: dependencies in a circle, a pipeline that calls itself, two activities of one name', () => {

@@ -121,3 +121,22 @@ test('outputs beyond the budget are left out of a result, runs are not', () => {
   assert.ok(runs[0]?.output !== undefined);
   assert.equal(runs[9]?.output, undefined);
 });
+
+test('of very many runs the dull ones are left out, never a failure or the outermost', () => {
+  const log = new RunLog();
+  log.begin(activity('each'), undefined, 0);
+  for (let i = 0; i < 20_000; i++) {
+    const run = log.begin(activity('c'), String(i), 0);
+    log.end(
+      run,
+      1,
+      i === 5 ? { status: 'Failed', error: { errorCode: 'X', message: 'y' } } : { status: 'Succeeded' },
+    );
+  }
+  const runs = log.runs();
+  assert.equal(runs.length, 2000);
+  assert.equal(runs[0]?.activityName, 'each');
+  assert.equal(runs[1]?.status, 'Failed');
+  assert.equal(runs.at(-1)?.item, '19999');
+  assert.ok(JSON.stringify(runs).length < 1_000_000);
+});
