@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,12 +45,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--s3-endpoint", help="S3 endpoint of external stages (s3://)")
     parser.add_argument("--sync-seconds", type=float, default=45, help="longer statements answer 'in progress'")
     parser.add_argument("--token-seconds", type=float, default=3600, help="life of a session token before renewal")
-    parser.add_argument("--idle-transaction-seconds", type=float, default=300, help="idle transactions that block others end")
+    parser.add_argument("--idle-transaction-seconds", type=float, default=20, help="idle transactions that block others end")
     return parser.parse_args()
 
 
 async def _serve(front: Front, listener: socket.socket) -> None:
-    config = uvicorn.Config(front.app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2, timeout_keep_alive=75)
+    config = uvicorn.Config(
+        front.app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2, timeout_keep_alive=75
+    )
     server = _Server(config)
 
     def stop() -> None:
@@ -83,7 +86,10 @@ def main() -> None:
     front = Front(settings)
     asyncio.run(_serve(front, listener))
     log("stopping")
-    front.close()
+    # A statement that cannot be interrupted must not keep the process: its transaction was never committed.
+    closing = threading.Thread(target=front.close, daemon=True)
+    closing.start()
+    closing.join(timeout=8)
     # Worker threads of interrupted statements must not hold the process.
     os._exit(0)
 

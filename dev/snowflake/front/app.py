@@ -94,7 +94,8 @@ class Front:
         except Exception as error:
             failure = to_snowflake_error(error)
             log("login refused", user=str(data.get("LOGIN_NAME")), code=failure.code)
-            return JSONResponse({"data": {"nextAction": "RETRY_LOGIN", "authnMethod": "USERNAME_PASSWORD"}, "success": False, "code": failure.code, "message": failure.message})
+            refusal = {"nextAction": "RETRY_LOGIN", "authnMethod": "USERNAME_PASSWORD"}
+            return JSONResponse({"data": refusal, "success": False, "code": failure.code, "message": failure.message})
         log("login", user=session.user, session=session.id, client=session.client)
         return _success(
             {

@@ -8,7 +8,6 @@ import threading
 import warnings
 from collections import OrderedDict
 from importlib import resources
-from pathlib import Path
 
 import duckdb
 from fakesnow import info_schema, macros
@@ -34,16 +33,25 @@ CREATE TABLE IF NOT EXISTS {database}._fs_information_schema._front_load_history
 """
 
 # fakesnow's view, with Snowflake's names for the types it passes through and the columns it leaves out.
+_INTEGERS = "columns.data_type in ('BIGINT', 'HUGEINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT')"
 _VIEW_CHANGES = [
-    ("else columns.data_type end as DATA_TYPE", "when columns.data_type in ('HUGEINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT') then 'NUMBER' when columns.data_type = 'FLOAT' then 'FLOAT' else columns.data_type end as DATA_TYPE"),
-    ("columns.data_type='BIGINT' then 38", "columns.data_type in ('BIGINT', 'HUGEINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT') then 38"),
+    (
+        "else columns.data_type end as DATA_TYPE",
+        f"when {_INTEGERS} then 'NUMBER' else columns.data_type end as DATA_TYPE",
+    ),
+    ("columns.data_type='BIGINT' then 38", f"{_INTEGERS} then 38"),
     (
         "ext_character_maximum_length as CHARACTER_MAXIMUM_LENGTH, ext_character_octet_length as CHARACTER_OCTET_LENGTH",
-        "case when columns.data_type = 'VARCHAR' then coalesce(ext_character_maximum_length, 16777216) when columns.data_type = 'BLOB' then 8388608 end as CHARACTER_MAXIMUM_LENGTH, "
-        "case when columns.data_type = 'VARCHAR' then coalesce(ext_character_octet_length, 16777216) when columns.data_type = 'BLOB' then 8388608 end as CHARACTER_OCTET_LENGTH, "
+        "case columns.data_type when 'VARCHAR' then coalesce(ext_character_maximum_length, 16777216) "
+        "when 'BLOB' then 8388608 end as CHARACTER_MAXIMUM_LENGTH, "
+        "case columns.data_type when 'VARCHAR' then coalesce(ext_character_octet_length, 16777216) "
+        "when 'BLOB' then 8388608 end as CHARACTER_OCTET_LENGTH, "
         "case when columns.data_type like 'TIME%' then 9 end as DATETIME_PRECISION",
     ),
-    ("case when columns.data_type='DOUBLE' then NULL else columns.numeric_scale end", "case when columns.data_type='DOUBLE' then NULL when columns.data_type like '%INT%' then 0 else columns.numeric_scale end"),
+    (
+        "case when columns.data_type='DOUBLE' then NULL else columns.numeric_scale end",
+        f"case when columns.data_type='DOUBLE' then NULL when {_INTEGERS} then 0 else columns.numeric_scale end",
+    ),
 ]
 
 
@@ -184,7 +192,3 @@ def _columns_view() -> str:
 
 def _without_columns_view(script: str) -> str:
     return script.replace(info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW, "SELECT 1")
-
-
-def database_files(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.db"))

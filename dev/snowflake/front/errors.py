@@ -34,6 +34,16 @@ def already_exists(name: str) -> SnowflakeError:
     return SnowflakeError("002002", f"SQL compilation error:\nObject '{name}' already exists.", "42710")
 
 
+def no_current(kind: str) -> SnowflakeError:
+    """The session has no current database (090105) or schema (090106)."""
+    code = "090105" if kind == "database" else "090106"
+    message = (
+        f"Cannot perform operation. This session does not have a current {kind}. "
+        f"Call 'USE {kind.upper()}', or use a qualified name."
+    )
+    return SnowflakeError(code, message, "22000")
+
+
 def cancelled() -> SnowflakeError:
     return SnowflakeError("000604", "SQL execution canceled", "57014")
 

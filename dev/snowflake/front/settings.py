@@ -20,7 +20,7 @@ class Settings:
     # How long a session token lives before the client must renew it (390112).
     token_seconds: float
     # A transaction that idles this long while another session waits for its locks is rolled back.
-    # Snowflake's own limit is five minutes.
+    # Snowflake's own limit is five minutes: too long to wait here for a worker that was killed.
     idle_transaction_seconds: float
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import dialect, s3_files
-from .errors import SnowflakeError, already_exists, does_not_exist, unsupported
+from .errors import SnowflakeError, already_exists, does_not_exist, no_current, unsupported
 from .results import Result, number_column, status, text_column
 from .sessions import Session
 
@@ -67,14 +67,15 @@ def resolve(session: Session, reference: str) -> Location:
     parts = _parts(name)
     database, schema, stage = [*[session.database, session.schema][: 3 - len(parts)], *parts]
     if database is None or schema is None:
-        raise SnowflakeError("090105", "Cannot perform operation. This session does not have a current database. Call 'USE DATABASE', or use a qualified name.", "22000")
+        raise no_current("database" if not database else "schema")
     if stage.startswith("%"):
         return Location(stage, root / "table" / database / schema / stage[1:].strip('"'), path)
     if stage == "SYSTEM$BIND":
         return Location(stage, root / "bind" / str(session.id), path)
     cursor = session.engine.duck_conn.cursor()
     row = cursor.execute(
-        f"SELECT s.url, o.options FROM {_CATALOG}._fs_stages s LEFT JOIN {_CATALOG}._front_stages o USING (database_name, schema_name, name) "
+        f"SELECT s.url, o.options FROM {_CATALOG}._fs_stages s "
+        f"LEFT JOIN {_CATALOG}._front_stages o USING (database_name, schema_name, name) "
         "WHERE database_name = ? AND schema_name = ? AND name = ?",
         [database, schema, stage],
     ).fetchone()
@@ -88,7 +89,8 @@ def resolve(session: Session, reference: str) -> Location:
 def files(session: Session, location: Location) -> list[StageFile]:
     """The stage's files whose path starts with the location's path (a prefix, as in Snowflake), sorted."""
     if location.url is not None:
-        return [StageFile(key, file) for key, file in s3_files.pull(session.engine.settings, location.url, location.path, location.options or {})]
+        pulled = s3_files.pull(session.engine.settings, location.url, location.path, location.options or {})
+        return [StageFile(key, file) for key, file in pulled]
     found = [
         StageFile(file.relative_to(location.directory).as_posix(), file)
         for file in sorted(location.directory.rglob("*"))
@@ -172,7 +174,7 @@ def _key(session: Session, table: exp.Table) -> tuple[str, str, str]:
     database = dialect.identifier(table.args["catalog"]) if table.args.get("catalog") else session.database
     schema = dialect.identifier(table.args["db"]) if table.args.get("db") else session.schema
     if not database or not schema:
-        raise SnowflakeError("090105", "Cannot perform CREATE STAGE. This session does not have a current database. Call 'USE DATABASE', or use a qualified name.", "22000")
+        raise no_current("database" if not database else "schema")
     return database, schema, dialect.identifier(table)
 
 
@@ -187,7 +189,9 @@ def list_or_remove(session: Session, sql: str) -> Result | None:
     location = resolve(session, match[2])
     pattern = re.search(r"\bPATTERN\s*=\s*'([^']*)'", match[3], re.I)
     expression = pattern[1].replace("\\\\", "\\") if pattern else None
-    found = [file for file in files(session, location) if not expression or re.fullmatch(expression, display(location, file))]
+    found = files(session, location)
+    if expression:
+        found = [file for file in found if re.fullmatch(expression, display(location, file))]
     if match[1].upper() in ("REMOVE", "RM"):
         for file in found:
             remove(session, location, file)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from . import dialect
-from .errors import SnowflakeError, does_not_exist
+from .errors import SnowflakeError, does_not_exist, no_current
 from .sessions import Session
 
 
@@ -51,9 +51,9 @@ def full_name(session: Session, table: exp.Table) -> tuple[str, str, str]:
     database = dialect.identifier(table.args["catalog"]) if table.args.get("catalog") else session.database
     schema = dialect.identifier(table.args["db"]) if table.args.get("db") else session.schema
     if not database:
-        raise SnowflakeError("090105", "Cannot perform operation. This session does not have a current database. Call 'USE DATABASE', or use a qualified name.", "22000")
+        raise no_current("database")
     if not schema:
-        raise SnowflakeError("090106", "Cannot perform operation. This session does not have a current schema. Call 'USE SCHEMA', or use a qualified name.", "22000")
+        raise no_current("schema")
     return database, schema, dialect.identifier(table)
 
 
