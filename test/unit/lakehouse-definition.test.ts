@@ -186,11 +186,15 @@ test('the definition that the cases are made from has no problem, and several fa
   assert.equal(problemsOf(broken).length, 2);
 });
 
-test('the JSON Schema knows the definition', () => {
-  const schema = lakehouseJsonSchema() as {
-    properties: Record<string, unknown>;
-    additionalProperties: boolean;
-  };
-  assert.equal(schema.additionalProperties, false);
-  assert.ok(schema.properties['stages']);
+test('schemas/lakehouse.schema.json is what the definition is checked by', () => {
+  const stored = JSON.parse(
+    readFileSync(projectPath('schemas', 'lakehouse.schema.json'), 'utf8'),
+  ) as JsonObject;
+  assert.deepEqual(
+    stored,
+    JSON.parse(JSON.stringify(lakehouseJsonSchema())),
+    "write it anew: node -e \"import('./build/src/definitions/lakehouse/schema.js').then(m => " +
+      'console.log(JSON.stringify(m.lakehouseJsonSchema(), null, 2)))" > schemas/lakehouse.schema.json',
+  );
+  assert.equal(stored['additionalProperties'], false);
 });

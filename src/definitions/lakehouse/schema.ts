@@ -166,4 +166,9 @@ export type LakehouseDefinition = z.infer<typeof lakehouseSchema>;
 
 /** The definition's JSON Schema, for editors: `"$schema": "…/lakehouse.schema.json"`. */
 export const lakehouseJsonSchema = (): object =>
-  z.toJSONSchema(lakehouseSchema, { io: 'input', unrepresentable: 'any', target: 'draft-2020-12' });
+  z.toJSONSchema(lakehouseSchema, {
+    io: 'input',
+    unrepresentable: 'any',
+    reused: 'ref',
+    target: 'draft-2020-12',
+  });
