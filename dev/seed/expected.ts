@@ -28,7 +28,7 @@ export type DataSetFigures = Readonly<Record<DataSetTable, TableFigures>> & {
   };
 };
 
-/** Counts the data set (about 3 s). @param python the world's Python, `world.python` */
+/** Counts the data set (about 2 s). @param python the world's Python, `world.python` */
 export async function countDataSet(python: string): Promise<DataSetFigures> {
   const args = [projectPath('dev', 'seed', 'expected.py'), dataSetDirectory(python)];
   const { stdout } = await promisify(execFile)(python, args, { maxBuffer: 10_000_000 });
