@@ -67,15 +67,27 @@ def judge(bronze: DataFrame, table: Table) -> DataFrame:
     )
 
 
-def rank_duplicates(judged: DataFrame, table: Table) -> DataFrame:
+def count_keys(bronze: DataFrame, table: Table) -> tuple[int, bool]:
+    """(rows, whether a key repeats), by reading the key's columns only. Rows without a whole key do not count."""
+    raw = bronze.select(F.struct(*table.key).alias("raw"))
+    keys = raw.select(*[typed(column).alias(column.name) for column in table.columns if column.name in table.key])
+    whole = reduce(lambda left, right: left & right, [F.col(name).isNotNull() for name in table.key])
+    counts = keys.agg(F.count(F.lit(1)), F.count_if(whole), F.count_distinct(*table.key)).head()
+    assert counts is not None
+    return int(counts[0]), int(counts[1]) != int(counts[2])
+
+
+def rank_duplicates(judged: DataFrame, table: Table, keys_repeat: bool) -> DataFrame:
     """Good rows with their rank within the key: 1 is the row that stays.
 
-    The newest ingestion wins, then the greatest file name, then the greatest values column by column, so the pick
-    depends on nothing but the data.
+    Ranking sorts whole rows, so it is left out when `keys_repeat` says that it would find nothing. The newest
+    ingestion wins, then the greatest file name, then the greatest values column by column, so the pick depends on
+    nothing but the data.
     """
     order = [F.col(name).desc_nulls_last() for name in (INGESTED_AT, SOURCE_FILE, *table.names)]
     window = Window.partitionBy(*table.key).orderBy(*order)
-    return judged.where(~F.col(BAD)).withColumn(_RANK, F.row_number().over(window))
+    rank = F.row_number().over(window) if keys_repeat else F.lit(1)
+    return judged.where(~F.col(BAD)).withColumn(_RANK, rank)
 
 
 def kept(ranked: DataFrame, table: Table) -> DataFrame:

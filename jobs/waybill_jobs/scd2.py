@@ -22,10 +22,12 @@ ROW_HASH = "row_hash"
 
 @dataclass(frozen=True)
 class MergeOutcome:
-    """What one run did to the history: keys added, keys whose attributes changed (one row closed, one added)."""
+    """What one run did to the history: source rows, keys added, keys whose attributes changed (one row closed,
+    one opened)."""
 
     version: int
     written: bool
+    rows: int
     added: int
     changed: int
 
@@ -54,7 +56,7 @@ def merge_history(
     Raises JobError: SCD2_NULL_KEY, SCD2_DUPLICATE_KEY (the source must have each key once), SCD2_LATE_DATA
     (a change dated at or before the state it would close).
     """
-    _refuse_bad_keys(source, key, path)
+    rows = _count_good_keys(source, key, path)
     incoming = source.select(key, *attributes).withColumn(ROW_HASH, row_hash(attributes))
     moment = F.lit(as_of).cast("timestamp")
     opened = [
@@ -65,7 +67,7 @@ def merge_history(
     ]
     if not is_table(spark, path):
         outcome = write_once(spark, incoming.select("*", *opened), path, step=step, run=run, mode="append")
-        return MergeOutcome(outcome.version, outcome.written, outcome.rows or 0, 0)
+        return MergeOutcome(outcome.version, outcome.written, rows, outcome.rows or 0, 0)
 
     guard, before = transaction(spark, path, step, run)
     current = read_table(spark, path, before).where(IS_CURRENT)
@@ -88,7 +90,7 @@ def merge_history(
             "Run the windows in order, or restore the table to the version before the later run and replay both.",
         )
     if added == 0 and changed == 0:
-        return MergeOutcome(before, False, 0, 0)
+        return MergeOutcome(before, False, rows, 0, 0)
 
     session = merge_session(spark, guard)
     columns = [key, *attributes, ROW_HASH]
@@ -112,14 +114,16 @@ def merge_history(
         .execute()
     )
     done = own_commit(spark, path, before, run)
-    return MergeOutcome(done.version if done else before, done is not None, added, changed)
+    return MergeOutcome(done.version if done else before, done is not None, rows, added, changed)
 
 
-def _refuse_bad_keys(source: DataFrame, key: str, path: str) -> None:
+def _count_good_keys(source: DataFrame, key: str, path: str) -> int:
+    """Rows of the source, each with a key of its own; anything else raises."""
     keys = source.groupBy(key).count()
     counts = keys.agg(
         F.sum(F.when(F.col(key).isNull(), F.col("count"))),
         F.count_if(F.col(key).isNotNull() & (F.col("count") > 1)),
+        F.sum("count"),
     ).head()
     assert counts is not None
     if counts[0]:
@@ -134,6 +138,7 @@ def _refuse_bad_keys(source: DataFrame, key: str, path: str) -> None:
             f"{counts[1]} values of {key} come more than once in the source for {path}.",
             "De-duplicate by a declared order before the merge; silver does.",
         )
+    return int(counts[2] or 0)
 
 
 def history_faults(frame: DataFrame, key: str) -> dict[str, int]:

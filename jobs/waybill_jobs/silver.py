@@ -5,11 +5,11 @@ from pyspark.sql import Column as SqlColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from waybill_jobs.commits import is_table, table_size
+from waybill_jobs.commits import current_version, is_table, table_size
 from waybill_jobs.errors import JobError
 from waybill_jobs.io import in_parallel, read_table
 from waybill_jobs.layout import Lake
-from waybill_jobs.quality import judge, kept, rank_duplicates, refused
+from waybill_jobs.quality import count_keys, judge, kept, rank_duplicates, refused
 from waybill_jobs.results import TableResult
 from waybill_jobs.scd2 import merge_history
 from waybill_jobs.schemas import INGESTED_AT, RUN, TABLES, Table
@@ -26,16 +26,19 @@ def silver(spark: SparkSession, lake: Lake, run: str, as_of: str, tables: list[s
 
 def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> TableResult:
     source = lake.table("bronze", table.name)
-    if not is_table(spark, source):
+    newest = current_version(spark, source)
+    if newest < 0:
         raise JobError(
             "SILVER_NO_BRONZE",
             f"There is no bronze table {table.name} at {source}.",
             "Run the bronze job for this run first, with the same --lake.",
         )
     path = lake.table("silver", table.name)
-    landed = read_table(spark, source).where(F.col(RUN) == run)
+    # One version for every query below, whoever else writes meanwhile.
+    landed = read_table(spark, source, newest).where(F.col(RUN) == run)
+    rows_in, keys_repeat = count_keys(landed, table)
     judged = judge(landed, table)
-    ranked = rank_duplicates(judged, table)
+    ranked = rank_duplicates(judged, table, keys_repeat)
     rows = kept(ranked, table)
     details: dict[str, int] = {}
     if table.load == "history":
@@ -49,7 +52,7 @@ def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str)
             run=run,
             step=f"silver/{table.name}",
         )
-        version, written, accepted = outcome.version, outcome.written, rows.count()
+        version, written, accepted = outcome.version, outcome.written, outcome.rows
         details |= {"keysAdded": outcome.added, "keysChanged": outcome.changed}
     else:
         write = _merge_rows if table.load == "incremental" else _replace_rows
@@ -57,7 +60,6 @@ def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str)
         version, written = done.version, done.written
         accepted = done.rows if done.rows is not None else rows.count()
 
-    rows_in = landed.count()
     quarantined = _quarantine(spark, lake, judged, ranked, table, run, rows_in - accepted)
     if rows_in != accepted + quarantined:
         raise JobError(
