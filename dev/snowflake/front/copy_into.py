@@ -167,7 +167,7 @@ class _Copy:
                 raise
             except duckdb.Error as error:
                 raise FastReadFailed from error
-        with tempfile.TemporaryDirectory(dir=self.session.engine.settings.data_dir) as directory:
+        with tempfile.TemporaryDirectory(dir=self.session.engine.settings.work) as directory:
             return self._load_exactly(file, name, form, count, Path(directory) / "canonical.csv")
 
     def _fast_source(self, file: Path, form: CsvFormat, count: int) -> str:

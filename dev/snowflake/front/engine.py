@@ -79,14 +79,15 @@ class Engine(FakeSnow):
         self._guard = threading.Lock()
         for directory in (settings.databases, settings.stages):
             directory.mkdir(parents=True, exist_ok=True)
-        spill = settings.data_dir / "spill"
-        shutil.rmtree(spill, ignore_errors=True)
+        for directory in (settings.work, settings.stages / "bind"):
+            shutil.rmtree(directory, ignore_errors=True)
+        settings.work.mkdir()
         self.duck_conn = duckdb.connect(
             ":memory:",
             config={
                 "lambda_syntax": "ENABLE_SINGLE_ARROW",
                 "memory_limit": "2GB",
-                "temp_directory": str(spill),
+                "temp_directory": str(settings.work / "spill"),
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
             },
@@ -96,6 +97,7 @@ class Engine(FakeSnow):
         self.duck_conn.execute(_columns_view())
         self.duck_conn.execute(show.fs_global_creation_sql())
         self.duck_conn.execute(_CATALOG)
+        self._forget_temporary_stages()
         self.duck_conn.execute(resources.files(__package__).joinpath("functions.sql").read_text())
         self.duck_conn.execute("SET GLOBAL TimeZone = 'UTC'")
         for file in sorted(settings.databases.glob("*.db")):
@@ -166,6 +168,15 @@ class Engine(FakeSnow):
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {name}.PUBLIC")
         # The log would be replayed at the next start before the account's catalog could be looked up.
         cursor.execute(f"CHECKPOINT {name}")
+
+    def _forget_temporary_stages(self) -> None:
+        """Temporary stages of sessions that a killed process could not close."""
+        stages = f"{GLOBAL_DATABASE_NAME}._fs_information_schema._fs_stages"
+        temporary = "type LIKE '%TEMPORARY'"
+        query = f"SELECT database_name, schema_name, name FROM {stages} WHERE {temporary}"
+        for key in self.duck_conn.execute(query).fetchall():
+            shutil.rmtree(self.settings.stages.joinpath("named", *key), ignore_errors=True)
+        self.duck_conn.execute(f"DELETE FROM {stages} WHERE {temporary}")
 
     def _drop(self, name: str) -> None:
         try:

@@ -32,5 +32,10 @@ class Settings:
         return self.data_dir / "stages"
 
     @property
+    def work(self) -> Path:
+        """Files of running statements; emptied at the start, as results are."""
+        return self.data_dir / "work"
+
+    @property
     def results(self) -> Path:
         return self.data_dir / "results"

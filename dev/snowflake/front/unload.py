@@ -33,7 +33,7 @@ def copy_into_location(session: Session, tree: exp.Copy, sql: str) -> Result:
     inner = runner.translate(session, runner.prepare(session, query))
     described = session.duck.execute(f"DESCRIBE {inner}").fetchall()
     columns = [(str(row[0]), str(row[1])) for row in described]
-    with tempfile.TemporaryDirectory(dir=session.engine.settings.data_dir) as directory:
+    with tempfile.TemporaryDirectory(dir=session.engine.settings.work) as directory:
         writer = _Writer(session, options, inner, columns, Path(directory))
         files = writer.parquet() if options.type == "PARQUET" else writer.csv(csv_format(options.format))
         size = sum(file.stat().st_size for file in files)
