@@ -1,13 +1,13 @@
 // Runs a batch of T-SQL: statement by statement, with variables, IF, WHILE, BEGIN...END, TRY...CATCH and transactions.
 import { BulkLoad, insertBulk } from './bulk-load.ts';
 import { Catalog, catalogFor } from './catalog.ts';
-import { notSupported, SqlError, toSqlError } from './errors.ts';
+import { isTransactionError, notSupported, SqlError, toSqlError } from './errors.ts';
 import { callProcedure } from './procedures.ts';
 import { DoneStatus, Token } from './response.ts';
 import { LastRow, ResultSet } from './result-set.ts';
+import { declareInto } from './select-into.ts';
 import type { SessionState, Variables } from './session-state.ts';
 import { sessionSetting } from './settings.ts';
-import { columnComment, tableComment } from './translate/ddl.ts';
 import { tokenize } from './translate/lexer.ts';
 import {
   type SqlStatement,
@@ -17,7 +17,6 @@ import {
   test,
   translatorFor,
 } from './translate/statement.ts';
-import { heldName } from './translate/token-stream.ts';
 import type { Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 
@@ -32,8 +31,6 @@ const COMMANDS: Readonly<Record<string, number>> = {
 
 /** Errors that end the statement only; after any other the rest of the batch does not run (XACT_ABORT OFF). */
 const STATEMENT_ERRORS = new Set([220, 515, 544, 547, 2601, 2627, 2628, 8115, 8134]);
-/** Errors after which the transaction is gone. */
-const TRANSACTION_ERRORS = new Set([1205, 3960]);
 const MOST_NESTED_CALLS = 32;
 
 /** Thrown to leave the batch: RETURN, or an error that was already reported. */
@@ -392,7 +389,7 @@ export class Batch {
       const shown = this.#asSqlError(error, verb);
       this.#state.errorNumber = shown.number;
       this.#state.rowCount = 0;
-      if (TRANSACTION_ERRORS.has(shown.number) || (this.#state.abortOnError && transactions.open))
+      if (isTransactionError(shown) || (this.#state.abortOnError && transactions.open))
         await transactions.abort();
       else if (saved && transactions.open)
         await this.#state.postgres.simple('ROLLBACK TO tsql_statement; RELEASE tsql_statement');
@@ -460,7 +457,10 @@ export class Batch {
       this.#options.onResult(undefined);
     }
     result.finish();
-    if (translated.into) await this.#declareInto(translated);
+    if (translated.into) {
+      await declareInto(postgres, this.#catalog, translated.into, translated.outputs);
+      this.#catalogStale = true;
+    }
     const affected = / (\d+)$/.exec(tag);
     const rows = result.hasColumns ? result.rows : Number(affected?.[1] ?? 0);
     this.#state.rowCount = rows;
@@ -469,34 +469,6 @@ export class Batch {
       COMMANDS[translated.verb] ?? 0xfd,
       rows,
     );
-  }
-
-  /** SELECT INTO: the new table's columns are declared as their sources were. */
-  async #declareInto(translated: SqlStatement): Promise<void> {
-    const { into, outputs } = translated;
-    if (into === undefined) return;
-    this.#catalogStale = true;
-    const comments = [tableComment(into.sql, into.name)];
-    const described = new Map<string, string>();
-    const starred = outputs.some((output) => output.star);
-    if (starred) {
-      for (const table of this.#catalog.tables.values()) {
-        for (const [held, column] of table.columns)
-          described.set(held, columnComment(into.sql, column.name, column.type));
-      }
-    }
-    for (const output of outputs) {
-      if (!output.star && output.type)
-        described.set(heldName(output.name), columnComment(into.sql, output.name, output.type));
-    }
-    const held = await this.#state.postgres.rows(
-      `select attname::text from pg_attribute where attrelid = '${into.sql.replaceAll("'", "''")}'::regclass and attnum > 0`,
-    );
-    for (const [name] of held) {
-      const comment = described.get(name ?? '');
-      if (comment) comments.push(comment);
-    }
-    await this.#state.postgres.simple(comments.join('; '));
   }
 
   async #transaction(t: Translator, live: boolean): Promise<void> {

@@ -31,6 +31,10 @@ export const unknownFunction = (name: string): SqlError =>
 export const noSuchDatabase = (name: string): SqlError =>
   new SqlError(4060, `Cannot open database "${name}" requested by the login. The login failed.`, 11);
 
+/** Errors after which the whole transaction is gone: deadlock victim, update conflict. */
+export const isTransactionError = (error: SqlError): boolean =>
+  error.number === 1205 || error.number === 3960;
+
 /** What the failing statement was doing, as far as the wording of an error depends on it. */
 export interface ErrorContext {
   readonly verb: string;

@@ -226,6 +226,21 @@ export class PostgresConnection {
     return this.socket.write(data);
   }
 
+  /** Resolves when PostgreSQL has taken what was sent, or is gone. */
+  drained(): Promise<void> {
+    const { socket } = this;
+    if (this.closed || !socket.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const go = (): void => {
+        socket.off('drain', go);
+        socket.off('close', go);
+        resolve();
+      };
+      socket.on('drain', go);
+      socket.on('close', go);
+    });
+  }
+
   copyDone(): void {
     this.socket.write(message('c', Buffer.alloc(0)));
   }

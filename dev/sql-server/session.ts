@@ -2,10 +2,10 @@
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { Batch } from './batch.ts';
-import { BulkLoad } from './bulk-load.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { Databases } from './databases.ts';
 import { SqlError, toSqlError } from './errors.ts';
+import { IncomingBulk, runBulk } from './incoming-bulk.ts';
 import {
   Encryption,
   type LoginRequest,
@@ -88,6 +88,7 @@ export class Session {
 
   /** Whatever ran for this client ends with it, and its PostgreSQL connection is free at once. */
   #release(): void {
+    this.#bulk?.abort();
     const state = this.#state;
     if (state === undefined) return;
     state.cancelled = true;
@@ -324,7 +325,8 @@ export class Session {
     if (this.#result) this.#result.discarding = true;
     state.postgres.socket.resume();
     const cancelling = state.postgres.cancel();
-    if (this.#bulk) this.#bulkPacket(Buffer.alloc(0), true, true);
+    this.#bulk?.abort();
+    this.#bulk = undefined;
     this.#enqueue(async () => {
       await cancelling;
       // A cancel that came late would hit the next statement; an empty round trip takes it instead.
@@ -340,78 +342,26 @@ export class Session {
 
   #bulkPacket(payload: Buffer, last: boolean, ignored: boolean): void {
     const bulk = this.#bulk ?? this.#startBulk();
-    bulk.queue.push(Buffer.from(payload));
-    bulk.last ||= last;
-    bulk.aborted ||= ignored;
+    bulk.push(payload, last);
+    if (ignored) bulk.abort();
     if (last) this.#bulk = undefined;
-    bulk.wake();
-    if (!last && bulk.queue.length > 64) this.#stream.pause();
   }
 
   #startBulk(): IncomingBulk {
-    const bulk: IncomingBulk = { queue: [], last: false, aborted: false, wake: () => {} };
-    this.#bulk = bulk;
-    this.#enqueue(() => this.#loadBulk(bulk));
-    return bulk;
-  }
-
-  async #loadBulk(bulk: IncomingBulk): Promise<void> {
-    const state = this.#state;
-    const target = state?.bulk;
-    if (state === undefined || target === undefined) throw new Error('bulk rows without INSERT BULK');
-    state.bulk = undefined;
-    const saved = state.transactions.open;
-    try {
-      if (saved) await state.postgres.simple('SAVEPOINT tsql_bulk');
-      const load = await BulkLoad.prepare(state.postgres, target);
-      await load.start();
-      await this.#feed(bulk, load);
-      const rows = await load.finish(bulk.aborted || this.#closed);
-      if (saved) await state.postgres.simple('RELEASE tsql_bulk');
-      state.rowCount = rows;
-      this.#response.done(Token.done, DoneStatus.count | state.transactions.doneStatus, 0xf0, rows);
-    } catch (error) {
-      // Rows that still come belong to the load that failed.
-      if (!this.#closed) await this.#feed(bulk, undefined);
-      if (saved) await state.postgres.simple('ROLLBACK TO tsql_bulk; RELEASE tsql_bulk');
-      const context = {
-        verb: 'insert bulk',
-        database: state.database,
-        processId: state.processId,
-        snapshot: state.transactions.snapshot,
-      };
-      if (!bulk.aborted) this.#response.error(toSqlError(error, context));
-      this.#response.done(Token.done, DoneStatus.error | state.transactions.doneStatus, 0xf0, 0);
-    }
-    this.#response.finish();
-  }
-
-  /** Hands the queued packets on until the last one; without a load they are dropped. */
-  async #feed(bulk: IncomingBulk, load: BulkLoad | undefined): Promise<void> {
-    for (;;) {
-      const payload = bulk.queue.shift();
-      if (payload === undefined) {
-        if (bulk.last || this.#closed) return;
-        this.#stream.resume();
-        await Promise.race([
-          new Promise<void>((resolve) => {
-            bulk.wake = resolve;
-          }),
-          this.#whenClosed,
-        ]);
-        continue;
-      }
-      if (load && !bulk.aborted && !load.push(payload)) await this.#postgresDrained();
-    }
-  }
-
-  #postgresDrained(): Promise<void> {
-    const socket = this.#state?.postgres.socket;
-    if (socket === undefined || !socket.writableNeedDrain) return Promise.resolve();
-    return new Promise((resolve) => {
-      socket.once('drain', resolve);
-      socket.once('close', () => resolve());
+    const bulk = new IncomingBulk({
+      pause: () => this.#stream.pause(),
+      resume: () => this.#stream.resume(),
     });
+    this.#bulk = bulk;
+    this.#received++;
+    this.#enqueue(async () => {
+      const state = this.#state;
+      if (state === undefined) throw new Error('bulk rows before the login');
+      await runBulk(state, bulk);
+      if (state.postgres.closed) this.#hangUp();
+      else this.#response.finish();
+    });
+    return bulk;
   }
 }
 
@@ -420,11 +370,4 @@ interface Request {
   readonly message: Buffer;
   readonly reset: boolean;
   readonly sequence: number;
-}
-
-interface IncomingBulk {
-  readonly queue: Buffer[];
-  last: boolean;
-  aborted: boolean;
-  wake: () => void;
 }

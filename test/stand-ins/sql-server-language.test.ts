@@ -196,6 +196,22 @@ describe('the catalog', () => {
   });
 });
 
+test('a query describes its columns, also through a derived table', async () => {
+  const text = `SELECT TOP (0) * FROM (SELECT CAST(1.5 AS decimal(20,4)) AS d, CAST(N'x' AS nvarchar(7)) AS t, CAST(NULL AS datetime2(3)) AS m) AS q`;
+  const columns = Object.values((await query(text)).recordset.columns) as unknown as Record<
+    string,
+    unknown
+  >[];
+  assert.deepEqual(
+    columns.map((column) => [column['name'], column['length'], column['precision'], column['scale']]),
+    [
+      ['d', 13, 20, 4],
+      ['t', 14, undefined, undefined],
+      ['m', undefined, undefined, 3],
+    ],
+  );
+});
+
 test('names: up to 128 characters, compared without case, shown as declared', async () => {
   const long = `Staging_${'x'.repeat(110)}_1`;
   const twin = `Staging_${'x'.repeat(110)}_2`;

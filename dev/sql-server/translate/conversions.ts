@@ -218,3 +218,13 @@ export function commonType(values: readonly Expression[]): SqlType | undefined {
   const same = typed.every((value) => JSON.stringify(value.type) === JSON.stringify(first));
   return same ? first : undefined;
 }
+
+/** A value as text, for functions of text. */
+export const text = (value: Expression): string =>
+  value.type && isCharacter(value.type) ? definite(value) : toText(value);
+/** Functions of text keep the kind of text but not its length. */
+export const like = (value: Expression | undefined): SqlType => ({
+  name: value?.type && isAnsi(value.type) ? 'varchar' : 'nvarchar',
+  length: value?.type && isCharacter(value.type) ? (value.type.length ?? -1) : -1,
+});
+export const longText = (value: Expression | undefined): SqlType => ({ ...like(value), length: -1 });

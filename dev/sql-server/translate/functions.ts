@@ -1,10 +1,11 @@
 // T-SQL's built-in functions: each by name, with its arguments checked; an unknown one is error 195.
-import { notSupported, SqlError, syntaxError, unknownFunction } from '../errors.ts';
+import { notSupported, SqlError, unknownFunction } from '../errors.ts';
 import { isAnsi, isCharacter, isInteger, type SqlType } from '../sql-types.ts';
-import { commonType, definite, hashedBytes, toText } from './conversions.ts';
-import { orderBy } from './order.ts';
+import { AGGREGATES, aggregate, WINDOWS, windowFunction } from './aggregates.ts';
+import { commonType, definite, hashedBytes, like, longText, text } from './conversions.ts';
+import { DATE_FUNCTIONS, datePartFunction } from './date-functions.ts';
 import { quoteText } from './token-stream.ts';
-import type { Expression, Translator } from './translator.ts';
+import { type Expression, type Translator, typed } from './translator.ts';
 
 type Emit = (args: readonly Expression[], t: Translator) => Expression;
 interface Builtin {
@@ -18,15 +19,6 @@ const BIGINT: SqlType = { name: 'bigint' };
 const DATETIME: SqlType = { name: 'datetime' };
 const DATETIME2: SqlType = { name: 'datetime2', scale: 7 };
 
-const typed = (sql: string, type: SqlType | undefined): Expression => (type ? { sql, type } : { sql });
-const text = (value: Expression): string =>
-  value.type && isCharacter(value.type) ? definite(value) : toText(value);
-/** Text functions keep the kind of text but not its length. */
-const like = (value: Expression | undefined): SqlType => ({
-  name: value?.type && isAnsi(value.type) ? 'varchar' : 'nvarchar',
-  length: value?.type && isCharacter(value.type) ? (value.type.length ?? -1) : -1,
-});
-const longText = (value: Expression | undefined): SqlType => ({ ...like(value), length: -1 });
 const arg = (args: readonly Expression[], index: number): Expression => args[index] as Expression;
 
 const define = (least: number, most: number, emit: Emit): Builtin => ({ least, most, emit });
@@ -63,6 +55,13 @@ const BUILTINS: Readonly<Record<string, Builtin>> = {
   trim: textFunction('btrim'),
   reverse: textFunction('reverse'),
   replicate: define(2, 2, ([a, n]) => typed(`repeat(${text(a as Expression)}, ${n?.sql})`, longText(a))),
+  stuff: define(4, 4, ([a, from, count, b]) =>
+    typed(
+      `overlay(${text(a as Expression)} placing ${text(b as Expression)} from ${from?.sql} for ${count?.sql})`,
+      longText(a),
+    ),
+  ),
+  switchoffset: define(2, 2, (args) => switchOffset(args)),
   space: define(1, 1, ([n]) => typed(`repeat(' ', ${n?.sql})`, { name: 'varchar', length: -1 })),
   charindex: define(2, 3, (args) =>
     typed(`tsql.charindex(${text(arg(args, 0))}, ${text(arg(args, 1))}, ${args[2]?.sql ?? '1'})`, INT),
@@ -151,6 +150,17 @@ const BUILTINS: Readonly<Record<string, Builtin>> = {
   ),
 };
 
+/** Moments with an offset are held in UTC, so UTC is the one offset they can be shown in. */
+function switchOffset(args: readonly Expression[]): Expression {
+  const [moment, offset] = args as [Expression, Expression];
+  if (!["'+00:00'", "'-00:00'", '0'].includes(offset.sql))
+    throw notSupported("SWITCHOFFSET to other than '+00:00'");
+  return typed(`CAST(${moment.sql} AS timestamptz)`, {
+    name: 'datetimeoffset',
+    scale: moment.type?.scale ?? 7,
+  });
+}
+
 function dataLength(value: Expression): Expression {
   const type = value.type;
   if (type && isAnsi(type)) return typed(`octet_length(${definite(value)})`, INT);
@@ -216,98 +226,6 @@ function rounding(args: readonly Expression[]): Expression {
   );
 }
 
-const DATE_PARTS: Readonly<Record<string, string>> = {
-  year: 'year',
-  yy: 'year',
-  yyyy: 'year',
-  quarter: 'quarter',
-  qq: 'quarter',
-  q: 'quarter',
-  month: 'month',
-  mm: 'month',
-  m: 'month',
-  dayofyear: 'doy',
-  dy: 'doy',
-  y: 'doy',
-  day: 'day',
-  dd: 'day',
-  d: 'day',
-  week: 'week',
-  wk: 'week',
-  ww: 'week',
-  iso_week: 'isoweek',
-  isowk: 'isoweek',
-  isoww: 'isoweek',
-  weekday: 'weekday',
-  dw: 'weekday',
-  hour: 'hour',
-  hh: 'hour',
-  minute: 'minute',
-  mi: 'minute',
-  n: 'minute',
-  second: 'second',
-  ss: 'second',
-  s: 'second',
-  millisecond: 'millisecond',
-  ms: 'millisecond',
-  microsecond: 'microsecond',
-  mcs: 'microsecond',
-};
-
-/** DATEADD, DATEDIFF, DATEPART: their first argument is a bare word. */
-function datePartFunction(t: Translator, name: string): Expression {
-  const { tokens } = t;
-  const word = tokens.next().lower;
-  const part = DATE_PARTS[word];
-  if (part === undefined) throw new SqlError(155, `'${word}' is not a recognized ${name} option.`, 15);
-  const args: Expression[] = [];
-  while (tokens.acceptSymbol(',')) args.push(t.expression());
-  tokens.expectSymbol(')');
-  const moment = (value: Expression | undefined): string => `CAST(${value?.sql} AS timestamp)`;
-  const [a, b] = args;
-  if (name === 'dateadd' && args.length === 2) return dateAdd(part, a as Expression, b as Expression);
-  if (name === 'datediff' && args.length === 2)
-    return typed(`tsql.datediff('${part}', ${moment(a)}, ${moment(b)})`, INT);
-  if (name === 'datediff_big' && args.length === 2) {
-    return typed(`tsql.datediff_big('${part}', ${moment(a)}, ${moment(b)})`, BIGINT);
-  }
-  if (name === 'datepart' && args.length === 1) return typed(`tsql.datepart('${part}', ${moment(a)})`, INT);
-  throw new SqlError(174, `The ${name} function requires another number of arguments.`, 15);
-}
-
-function dateAdd(part: string, count: Expression, start: Expression): Expression {
-  const type = start.type && !isCharacter(start.type) ? start.type : start.type ? DATETIME : undefined;
-  const added = `tsql.dateadd('${part}', ${count.sql}, CAST(${start.sql} AS timestamp))`;
-  if (type?.name === 'date') return typed(`CAST(${added} AS date)`, type);
-  return typed(added, type);
-}
-
-const AGGREGATES = new Set([
-  'count',
-  'count_big',
-  'sum',
-  'avg',
-  'min',
-  'max',
-  'stdev',
-  'stdevp',
-  'var',
-  'varp',
-  'string_agg',
-]);
-const WINDOWS: Readonly<Record<string, string>> = {
-  row_number: 'row_number',
-  rank: 'rank',
-  dense_rank: 'dense_rank',
-  ntile: 'ntile',
-  lag: 'lag',
-  lead: 'lead',
-  first_value: 'first_value',
-  last_value: 'last_value',
-  percent_rank: 'percent_rank',
-  cume_dist: 'cume_dist',
-};
-
 /** A function call whose name is the next token. */
 export function functionCall(t: Translator): Expression {
   const { tokens } = t;
@@ -315,8 +233,8 @@ export function functionCall(t: Translator): Expression {
   const lower = name.toLowerCase();
   tokens.expectSymbol('(');
   if (AGGREGATES.has(lower)) return aggregate(t, lower);
-  if (lower in WINDOWS) return windowFunction(t, lower);
-  if (lower === 'dateadd' || lower === 'datediff' || lower === 'datediff_big' || lower === 'datepart') {
+  if (lower in WINDOWS) return windowFunction(t, lower, argumentList(t));
+  if (DATE_FUNCTIONS.has(lower)) {
     return datePartFunction(t, lower);
   }
   if (lower === 'iif') return iif(t);
@@ -348,112 +266,4 @@ function iif(t: Translator): Expression {
   const no = t.expression();
   tokens.expectSymbol(')');
   return typed(`CASE WHEN ${test} THEN ${yes.sql} ELSE ${no.sql} END`, commonType([yes, no]));
-}
-
-function aggregate(t: Translator, name: string): Expression {
-  const { tokens } = t;
-  if (name === 'count' || name === 'count_big') {
-    const inside = tokens.acceptSymbol('*')
-      ? '*'
-      : `${tokens.accept('distinct') ? 'DISTINCT ' : ''}${t.expression().sql}`;
-    tokens.expectSymbol(')');
-    const counted = `count(${inside})${over(t)}`;
-    return name === 'count' ? typed(`tsql.to_int(${counted})`, INT) : typed(counted, BIGINT);
-  }
-  const distinct = tokens.accept('distinct') ? 'DISTINCT ' : '';
-  const value = t.expression();
-  if (name === 'string_agg') {
-    tokens.expectSymbol(',');
-    const separator = t.expression();
-    tokens.expectSymbol(')');
-    let order = '';
-    if (tokens.accept('within', 'group')) {
-      tokens.expectSymbol('(');
-      order = ` ${orderBy(t)}`;
-      tokens.expectSymbol(')');
-    }
-    return typed(`string_agg(${text(value)}, ${definite(separator)}${order})`, longText(value));
-  }
-  tokens.expectSymbol(')');
-  const functions: Readonly<Record<string, string>> = {
-    sum: 'tsql.sum',
-    avg: 'tsql.avg',
-    min: 'min',
-    max: 'max',
-    stdev: 'stddev_samp',
-    stdevp: 'stddev_pop',
-    var: 'var_samp',
-    varp: 'var_pop',
-  };
-  if (name === 'min' || name === 'max')
-    return typed(`${name}(${distinct}${value.sql})${over(t)}`, value.type);
-  // Decimals and floats add up the same way in both; PostgreSQL's own aggregate can run in parallel.
-  const same = name === 'sum' && value.type !== undefined && !isInteger(value.type);
-  const call = `${same ? 'sum' : functions[name]}(${distinct}${value.sql})${over(t)}`;
-  if (name !== 'sum' && name !== 'avg') return typed(`CAST(${call} AS double precision)`, { name: 'float' });
-  return typed(call, sumType(name, value.type));
-}
-
-/** SUM keeps the scale and takes precision 38; AVG of a decimal has at least six digits (Microsoft's rules). */
-function sumType(name: string, type: SqlType | undefined): SqlType | undefined {
-  if (type === undefined || (name !== 'sum' && name !== 'avg')) return undefined;
-  if (isInteger(type)) return type.name === 'bigint' ? BIGINT : INT;
-  if (type.name === 'money' || type.name === 'smallmoney') return { name: 'money' };
-  if (type.name === 'float' || type.name === 'real') return { name: 'float' };
-  if (type.name === 'decimal' && name === 'sum')
-    return { name: 'decimal', precision: 38, scale: type.scale ?? 0 };
-  if (type.name === 'decimal' && name === 'avg') {
-    return { name: 'decimal', precision: 38, scale: Math.max(6, type.scale ?? 0) };
-  }
-  return undefined;
-}
-
-function windowFunction(t: Translator, name: string): Expression {
-  const args = argumentList(t).map((value) => value);
-  const clause = over(t);
-  if (clause === '') throw new SqlError(10753, `The function '${name}' must have an OVER clause.`, 15);
-  const call = `${WINDOWS[name]}(${args.map((value) => value.sql).join(', ')})${clause}`;
-  if (['row_number', 'rank', 'dense_rank'].includes(name)) return typed(call, BIGINT);
-  if (name === 'ntile') return typed(`CAST(${call} AS bigint)`, BIGINT);
-  return typed(call, args[0]?.type);
-}
-
-/** OVER (PARTITION BY ... ORDER BY ... ROWS ...), or nothing. */
-function over(t: Translator): string {
-  const { tokens } = t;
-  if (!tokens.accept('over')) return '';
-  tokens.expectSymbol('(');
-  const parts: string[] = [];
-  if (tokens.accept('partition', 'by')) {
-    const items = [t.expression().sql];
-    while (tokens.acceptSymbol(',')) items.push(t.expression().sql);
-    parts.push(`PARTITION BY ${items.join(', ')}`);
-  }
-  if (tokens.isWord('order')) parts.push(orderBy(t));
-  if (tokens.isWord('rows', 'range')) parts.push(frame(t));
-  tokens.expectSymbol(')');
-  return ` OVER (${parts.join(' ')})`;
-}
-
-const FRAME_WORDS = new Set([
-  'rows',
-  'range',
-  'between',
-  'and',
-  'unbounded',
-  'preceding',
-  'following',
-  'current',
-  'row',
-]);
-
-function frame(t: Translator): string {
-  const words: string[] = [];
-  while (!t.tokens.isSymbol(')')) {
-    const token = t.tokens.next();
-    if (token.kind === 'number' || (token.kind === 'word' && FRAME_WORDS.has(token.lower)))
-      words.push(token.lower);
-    else throw token.kind === 'end' ? syntaxError('OVER') : notSupported(`window frame '${token.text}'`);
-  }
-  return words.join(' ').toUpperCase();
 }

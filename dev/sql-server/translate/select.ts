@@ -124,12 +124,18 @@ function core(t: Translator): Core {
   const distinct = tokens.accept('distinct');
   if (!distinct) tokens.accept('all');
   const limit = topClause(t);
-  const { items, outputs, assigns } = selectList(t);
+  const { items, outputs: listed, assigns } = selectList(t);
+  let outputs: readonly OutputColumn[] = listed;
   let into: TableName | undefined;
   if (tokens.accept('into')) into = t.tableName(tokens.dottedName());
   const locking = noLocking();
   let sql = `SELECT ${distinct ? 'DISTINCT ' : ''}${items.join(', ')}`;
-  if (tokens.accept('from')) sql += ` FROM ${tableSources(t, locking)}`;
+  if (tokens.accept('from')) {
+    const start = tokens.position;
+    sql += ` FROM ${tableSources(t, locking)}`;
+    const whole = t.derived?.start === start && t.derived.end === tokens.position;
+    if (whole && items.length === 1 && items[0] === '*') outputs = t.derived?.outputs ?? listed;
+  }
   if (tokens.accept('where')) sql += ` WHERE ${t.condition()}`;
   if (tokens.accept('group', 'by')) sql += ` GROUP BY ${groupItems(t)}`;
   if (tokens.accept('having')) sql += ` HAVING ${t.condition()}`;

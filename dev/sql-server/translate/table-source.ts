@@ -114,12 +114,14 @@ function single(t: Translator, locking: Locking): string {
 
 function derived(t: Translator, locking: Locking): string {
   const { tokens } = t;
+  const start = tokens.position;
   tokens.expectSymbol('(');
   if (tokens.isWord('select', 'with')) {
     const inner = t.query();
     tokens.expectSymbol(')');
     const alias = aliasOf(t);
     if (alias === undefined) throw tokens.unexpected();
+    t.derived = { start, end: tokens.position, outputs: alias.sql.endsWith(')') ? [] : inner.outputs };
     return `(${inner.sql})${alias.sql}`;
   }
   if (tokens.accept('values')) {

@@ -74,6 +74,10 @@ export class Translator {
   context: TranslationContext;
   /** Variables used by the statement being built, in the order of $1, $2, ... */
   used: string[] = [];
+  /** The derived table read last: where it stands and its columns, for a star that stands for just them. */
+  derived:
+    | { readonly start: number; readonly end: number; readonly outputs: readonly OutputColumn[] }
+    | undefined;
   /** Names of common table expressions of the statement being built. */
   readonly withNames = new Set<string>();
   #scope: { alias: string; table: TableHint }[] = [];
@@ -201,3 +205,6 @@ const isNameToken = (token: Token | undefined): boolean => token?.kind === 'word
 
 export const tableKey = (schema: string, name: string): string =>
   name.startsWith('#') ? name.toLowerCase() : `${schema || 'dbo'}.${name}`.toLowerCase();
+
+/** An expression whose type may not be known. */
+export const typed = (sql: string, type: SqlType | undefined): Expression => (type ? { sql, type } : { sql });
