@@ -33,7 +33,15 @@ export async function devUp(
 }
 
 /** Says what runs. Exit code 0 when every engine does, 1 when one does not, 3 when the world is down. */
-export async function devStatus({ name = defaultWorld, json = false }: DevOptions = {}): Promise<number> {
+export async function devStatus(options: DevOptions = {}): Promise<number> {
+  try {
+    return await printStatus(options);
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+async function printStatus({ name = defaultWorld, json = false }: DevOptions): Promise<number> {
   const state = worldStatus(name);
   const world = await findWorld(name);
   if (!state || !world) {
