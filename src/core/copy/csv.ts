@@ -149,7 +149,7 @@ const unescapeField = (raw: string, quote: string, escapeMark: string): string =
     const escaped = raw.startsWith(quote, after)
       ? quote
       : raw.startsWith(escapeMark, after)
-        ? escape
+        ? escapeMark
         : undefined;
     text += raw.slice(at, next) + (escaped ?? escapeMark);
     at = after + (escaped?.length ?? 0);
