@@ -115,7 +115,8 @@ export function parseSparkSubmit(
 export function sparkSubmitArguments(submission: SparkSubmission, spark: SparkInstallation): string[] {
   const conf = new Map(Object.entries(baseConfiguration(spark)));
   for (const [name, value] of submission.conf) conf.set(name, value);
-  const javaOptions = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
+  // With the first compiler alone the code cache is 48 MB by default: a job with many plans fills it and dies of it.
+  const javaOptions = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-XX:ReservedCodeCacheSize=240m'];
   if (spark.classData) javaOptions.push(`-XX:SharedArchiveFile=${spark.classData}`);
   const asked = conf.get('spark.driver.extraJavaOptions');
   if (asked) javaOptions.push(withoutCollector(asked));
