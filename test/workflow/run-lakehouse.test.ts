@@ -18,6 +18,7 @@ import { createSparkActivities } from '../../src/activities/spark.ts';
 import type { CopyInput, CopyOutput } from '../../src/core/copy.ts';
 import { locationUri } from '../../src/core/lakehouse/location.ts';
 import type { LakehouseProgress, RunLakehouseInput, RunLakehouseOutput } from '../../src/core/run.ts';
+import { clusterWorkflowId, sparkWorkflowId } from '../../src/core/workflow-ids.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
 import { eventually } from '../support/emr-stand-in.ts';
 import { MemoryLake } from '../support/memory-lake.ts';
@@ -149,8 +150,19 @@ describe('runLakehouse', () => {
         taskQueue,
         args: [{ name: 'tiny', window: `w${number}`, parameters: {}, trigger: 'client', ...options.input }],
       });
-      return work(handle);
+      const result = await work(handle);
+      await replay(handle.workflowId);
+      return result;
     });
+  }
+
+  /** Whatever a run and its children did, replaying their histories must do again: a worker's restart relies on it. */
+  async function replay(workflowId: string): Promise<void> {
+    const children = [clusterWorkflowId('tiny', workflowId), sparkWorkflowId(workflowId, 'silver')];
+    for (const id of [workflowId, ...(spark.clusters.length > 0 ? children : [])]) {
+      const history = await environment.client.workflow.getHandle(id).fetchHistory();
+      await Worker.runReplayHistory({ workflowBundle: bundle }, history, id);
+    }
   }
 
   interface Ended {
