@@ -11,6 +11,8 @@ export const PacketType = {
   prelogin: 0x12,
 } as const;
 
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(PacketType));
+
 export const PacketStatus = {
   endOfMessage: 0x01,
   ignore: 0x02,
@@ -27,7 +29,7 @@ export interface Packet {
   readonly payload: Buffer;
 }
 
-/** Collects bytes and yields whole packets; a packet that claims fewer than 8 bytes is a protocol error. */
+/** Collects bytes and yields whole packets; a packet of an unknown type or under 8 bytes is a protocol error. */
 export class PacketReader {
   #pending: Buffer = Buffer.alloc(0);
 
@@ -39,7 +41,9 @@ export class PacketReader {
     const data = this.#pending;
     if (data.length < HEADER_BYTES) return undefined;
     const length = data.readUInt16BE(2);
-    if (length < HEADER_BYTES) throw new Error(`TDS packet of ${length} bytes: not a TDS client?`);
+    if (length < HEADER_BYTES || !KNOWN_TYPES.has(data[0] as number)) {
+      throw new Error(`a packet of type ${data[0]} and ${length} bytes is not TDS`);
+    }
     if (data.length < length) return undefined;
     this.#pending = data.subarray(length);
     return {

@@ -2,7 +2,7 @@
 import type { ByteReader } from './byte-reader.ts';
 import type { ByteWriter } from './byte-writer.ts';
 import { SqlError } from './errors.ts';
-import { Oid, type SqlType } from './sql-types.ts';
+import type { SqlType } from './sql-types.ts';
 
 export const TdsType = {
   null: 0x1f,
@@ -152,54 +152,6 @@ function readPartial(reader: ByteReader): Buffer | null {
   const parts: Buffer[] = [];
   for (let length = reader.u32(); length > 0; length = reader.u32()) parts.push(reader.bytes(length));
   return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
-}
-
-/** PostgreSQL type that a parameter of this type is sent as. */
-export function parameterOid(info: TypeInfo): number {
-  switch (info.type) {
-    case TdsType.intN:
-      return info.length <= 2 ? Oid.smallint : info.length === 4 ? Oid.integer : Oid.bigint;
-    case TdsType.bit:
-    case TdsType.bitN:
-    case TdsType.tinyint:
-    case TdsType.smallint:
-      return Oid.smallint;
-    case TdsType.int:
-      return Oid.integer;
-    case TdsType.bigint:
-      return Oid.bigint;
-    case TdsType.floatN:
-      return info.length === 4 ? Oid.real : Oid.double;
-    case TdsType.real:
-      return Oid.real;
-    case TdsType.float:
-      return Oid.double;
-    case TdsType.decimal:
-    case TdsType.numeric:
-    case TdsType.moneyN:
-    case TdsType.money:
-    case TdsType.smallmoney:
-      return Oid.numeric;
-    case TdsType.guid:
-      return Oid.uuid;
-    case TdsType.date:
-      return Oid.date;
-    case TdsType.time:
-      return Oid.time;
-    case TdsType.datetime2:
-    case TdsType.datetimeN:
-    case TdsType.datetime:
-    case TdsType.smalldatetime:
-      return Oid.timestamp;
-    case TdsType.datetimeoffset:
-      return Oid.timestamptz;
-    case TdsType.varbinary:
-    case TdsType.binary:
-    case TdsType.image:
-      return Oid.bytea;
-    default:
-      return Oid.text;
-  }
 }
 
 /** The T-SQL type that a parameter was declared as, for translation and for echoing it in a result. */

@@ -1,5 +1,6 @@
 // The SQL Server stand-in's protocol, driven by the real mssql package: login, streams, cancels, transactions, bulk.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import sql from 'mssql';
@@ -240,6 +241,19 @@ async function serverProcesses(): Promise<number> {
   await client.end();
   return result.rows[0].n as number;
 }
+
+test('a caller that does not speak TDS is hung up on, and the server serves on', async () => {
+  const ended = await new Promise<boolean>((resolve) => {
+    const socket = connect(server.port, '127.0.0.1', () =>
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(400)),
+    );
+    socket.on('error', () => resolve(true));
+    socket.on('close', () => resolve(true));
+    socket.resume();
+  });
+  assert.equal(ended, true);
+  assert.equal((await query('SELECT 1 AS x')).recordset[0].x, 1);
+});
 
 test('when PostgreSQL drops a session, its client is dropped too, and a new connection works', async () => {
   const one = await server.pool('shop', { pool: { max: 1 } });
