@@ -35,7 +35,8 @@ describe('EMR stand-in with Spark', () => {
 
   before(
     async () => {
-      const [python, jars] = await Promise.all([ensurePython(console.error), ensureJars(console.error)]);
+      const installing = ensurePython(console.error);
+      const [python, jars] = await Promise.all([installing, ensureJars(console.error, installing)]);
       const classData = await ensureClassData(console.error, python, jars);
       directory = await mkdtemp(join(tmpdir(), 'waybill-emr-spark-'));
       s3 = await startS3({
