@@ -1,5 +1,4 @@
 // A run's snapshot as lines of text: the same for the live block on a terminal and for `waybill status`.
-import type { CopyProgress } from '../core/copy.ts';
 import type { ActivityRun, LakehouseProgress, PipelineProgress, StageReport } from '../core/run.ts';
 import { formatBar, formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
 import type { CopySnapshot, RunSnapshot } from './snapshot.ts';
@@ -20,18 +19,13 @@ export const paletteFor = (colour: boolean): Palette =>
     ? { green: wrap(32), red: wrap(31), dim: wrap(2), bold: wrap(1) }
     : { green: same, red: same, dim: same, bold: same };
 
-/** "flights", from "Snowflake PUBLIC.FLIGHTS": the last part of the sink's name. */
-export function shortName(progress: CopyProgress): string {
-  const last = progress.to
-    .split(/[\s./]+/)
-    .filter((part) => part !== '')
-    .pop();
-  return (last ?? progress.activity).toLowerCase();
-}
+/** "flights": the last part of the copy's id, which is its item or its activity. */
+export const shortName = (copy: CopySnapshot): string =>
+  copy.workflowId.split('/').pop() ?? copy.progress.activity;
 
 export function renderCopy(copy: CopySnapshot, now: number, width: number, palette: Palette): string {
   const { progress } = copy;
-  const name = shortName(progress).padEnd(width);
+  const name = shortName(copy).padEnd(width);
   const elapsed = progress.startedAt > 0 ? Math.max(1, now - progress.startedAt) : 1;
   const rows = Math.min(
     progress.rowsDone + copy.rowsInFlight,
@@ -48,9 +42,10 @@ export function renderCopy(copy: CopySnapshot, now: number, width: number, palet
       return `  ${name}  ${formatBar(1, 1)} 100 %   ${formatCount(progress.rowsDone)} rows · publishing`;
     case 'copying': {
       const rate = (rows / elapsed) * 1000;
-      const left = rate > 0 && progress.rowsTotal > rows ? ((progress.rowsTotal - rows) / rate) * 1000 : 0;
+      const left = Math.max(0, progress.rowsTotal - rows);
+      const eta = rate > 0 ? `eta ${formatDuration((left / rate) * 1000)}` : 'starting';
       const share = progress.rowsTotal > 0 ? Math.floor((100 * rows) / progress.rowsTotal) : 0;
-      const line = `  ${name}  ${formatBar(rows, progress.rowsTotal)} ${String(share).padStart(3)} %   ${formatCount(rows)} rows · ${formatBytes(progress.bytesDone + copy.bytesInFlight)} · ${formatRate(rate)} · eta ${formatDuration(left)} · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
+      const line = `  ${name}  ${formatBar(rows, progress.rowsTotal)} ${String(share).padStart(3)} %   ${formatCount(rows)} rows · ${formatBytes(progress.bytesDone + copy.bytesInFlight)} · ${formatRate(rate)} · ${eta} · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
       return copy.lastFailure === undefined
         ? line
         : `${line} ${palette.dim(`· retrying: ${copy.lastFailure}`)}`;
@@ -78,6 +73,8 @@ const activityMark = (run: ActivityRun, palette: Palette): string => {
   return run.status === 'InProgress' ? '●' : palette.dim('·');
 };
 
+const CONTAINERS = new Set(['ForEach', 'IfCondition', 'Switch', 'Until']);
+
 function renderPipeline(
   progress: PipelineProgress,
   snapshot: RunSnapshot,
@@ -92,6 +89,9 @@ function renderPipeline(
     ) {
       continue;
     }
+    // While copies run, the loop around them has nothing to add.
+    if (run.status === 'InProgress' && CONTAINERS.has(run.activityType) && snapshot.copies.length > 0)
+      continue;
     const seconds = run.start === undefined ? '' : formatDuration((run.end ?? now) - run.start);
     const error = run.error === undefined ? '' : ` ${run.error.errorCode}: ${run.error.message}`;
     lines.push(
@@ -102,7 +102,7 @@ function renderPipeline(
 }
 
 function renderCopies(snapshot: RunSnapshot, now: number, palette: Palette): string[] {
-  const width = Math.max(0, ...snapshot.copies.map((copy) => shortName(copy.progress).length));
+  const width = Math.max(0, ...snapshot.copies.map((copy) => shortName(copy).length));
   return snapshot.copies.map((copy) => renderCopy(copy, now, width, palette));
 }
 

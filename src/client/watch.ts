@@ -91,11 +91,13 @@ class LinePrinter {
   print(lines: string[]): void {
     const now = Date.now();
     for (const line of lines) {
-      const subject = line.trim().split(/\s{2,}/)[0] ?? line;
-      const shape = line.replace(/[\d,.█░]+\s*(ms|m|s|h|B|kB|MB|GB|k)?/g, '#');
+      const shape = line.replace(/[\d,.█░]+\s*(ms|m|s|h|B|kB|MB|GB|k)?/g, '#').replace(/(# )+/g, '# ');
+      const subject = shape.trim().split(/\s{2,}/)[0] ?? shape;
       const last = this.#last.get(subject);
-      if (last !== undefined && last.shape === shape && now - last.at < PLAIN_REPEAT_MS) continue;
-      if (last !== undefined && last.shape === shape && /[✔✖]/.test(line)) continue;
+      if (last !== undefined && last.shape === shape) {
+        // What has ended is said once; what counts up, now and then.
+        if (/[✔✖]/.test(line) || now - last.at < PLAIN_REPEAT_MS) continue;
+      }
       this.#last.set(subject, { shape, at: now });
       this.#stream.write(`${line}\n`);
     }
