@@ -29,6 +29,13 @@ def _jars() -> Path:
     return found[-1].parent
 
 
+def _java_options(jars: Path) -> str:
+    """Options for a short-lived JVM; with the class-data archive of the local world, where there is one."""
+    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m"
+    archives = sorted(jars.parent.glob("class-data-*/spark.jsa"), key=lambda jsa: jsa.stat().st_mtime)
+    return f"{options} -XX:SharedArchiveFile={archives[-1]}" if archives else options
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -36,9 +43,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["TZ"] = "UTC"  # collect() gives timestamps in the zone of the Python process
     time.tzset()
     warehouse = tmp_path_factory.mktemp("warehouse")
+    jars = _jars()
     settings = {
-        "spark.driver.extraClassPath": f"{_jars()}/*",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m",
+        "spark.driver.extraClassPath": f"{jars}/*",
+        "spark.driver.extraJavaOptions": _java_options(jars),
         "spark.driver.memory": "1g",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -48,6 +56,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.databricks.delta.snapshotPartitions": "1",
+        # The default local file system writes a checksum file and forks a chmod for every file it creates.
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
         "spark.sql.warehouse.dir": str(warehouse),
     }
     builder = SparkSession.builder.master("local[2]").appName("waybill jobs tests")

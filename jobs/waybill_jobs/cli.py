@@ -88,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = job("restore", "Undo a run: bring tables back to the versions recorded before it.")
     sub.add_argument("--versions", required=True, help='JSON {"layer/table": version}, or the path of such a file')
     sub = job("check", "Count and check what the tables hold.")
+    sub.add_argument("--tables", type=_names(ALL_TABLES), default=list(ALL_TABLES), help="comma list of layer/table")
     return parser
 
 
@@ -108,7 +109,7 @@ def run_job(spark: SparkSession, options: argparse.Namespace) -> tuple[list[Tabl
         case "restore":
             return [], {"restored": restore(spark, lake, options.run, _versions_argument(spark, options.versions))}
         case "check":
-            return check(spark, lake)
+            return check(spark, lake, options.tables)
     raise AssertionError(options.job)
 
 
