@@ -9,6 +9,7 @@ import { declareInto } from './select-into.ts';
 import type { SessionState, Variables } from './session-state.ts';
 import { sessionSetting } from './settings.ts';
 import { tokenize } from './translate/lexer.ts';
+import { type Message, message } from './translate/messages.ts';
 import {
   type SqlStatement,
   type Statement,
@@ -146,9 +147,8 @@ export class Batch {
       if (live) throw new BatchEnd();
       return;
     }
-    if (tokens.accept('print')) return this.#print(t, live);
-    if (tokens.accept('raiserror')) return this.#raise(t, live);
-    if (tokens.isWord('throw')) return this.#throw(t, live);
+    const said = message(t);
+    if (said) return live ? this.#say(said) : undefined;
     if (tokens.isWord('begin', 'commit', 'rollback', 'save')) return this.#transaction(t, live);
     if (tokens.isWord('exec', 'execute')) return this.#execute(t, live);
     if (tokens.accept('insert', 'bulk')) return this.#bulk(t, live);
@@ -288,12 +288,7 @@ export class Batch {
 
   async #truth(condition: SqlStatement): Promise<boolean> {
     const row = new LastRow();
-    await this.#guard(
-      'if',
-      () => this.#query(condition, `SELECT (${condition.sql})::text`, row),
-      false,
-      true,
-    );
+    await this.#guard('if', () => this.#query(condition, `SELECT (${condition.sql})::text`, row), false);
     return row.values?.[0] === '1';
   }
 
@@ -301,73 +296,24 @@ export class Batch {
     await this.#state.postgres.run(sql, this.#state.parameters(this.#variables, query.used), row);
   }
 
-  // ---- messages ----
-
-  async #scalarText(t: Translator): Promise<string> {
-    t.beginStatement();
-    const value = t.expression();
-    const used = [...t.used];
-    const rows = await this.#state.postgres.rows(
-      `SELECT (${value.sql})::text`,
-      this.#state.parameters(this.#variables, used),
-    );
-    return rows[0]?.[0] ?? '';
-  }
-
-  async #print(t: Translator, live: boolean): Promise<void> {
-    if (live) this.#state.response.info(0, await this.#scalarText(t));
-    else t.expression();
-  }
-
-  async #raise(t: Translator, live: boolean): Promise<void> {
-    const { tokens } = t;
-    tokens.expectSymbol('(');
-    let text = '';
-    if (live) text = await this.#scalarText(t);
-    else t.expression();
-    tokens.expectSymbol(',');
-    const severity = tokens.integer();
-    tokens.expectSymbol(',');
-    tokens.acceptSymbol('-');
-    const state = tokens.integer();
-    if (tokens.isSymbol(',')) throw notSupported('RAISERROR with arguments');
-    tokens.expectSymbol(')');
-    if (tokens.accept('with')) tokens.name();
-    if (!live) return;
-    if (severity <= 10) this.#state.response.info(50000, text, severity);
-    else
-      await this.#guard(
-        'raiserror',
-        () => Promise.reject(new SqlError(50000, text, severity, state)),
-        true,
-        true,
+  /** PRINT and mild RAISERRORs inform; the rest is an error of the statement. */
+  async #say(said: Message): Promise<void> {
+    if (said.kind === 'rethrow') {
+      const outside = new SqlError(
+        10704,
+        'To rethrow an error, a THROW statement must be used inside a CATCH block.',
       );
-  }
-
-  async #throw(t: Translator, live: boolean): Promise<void> {
-    const { tokens } = t;
-    tokens.next();
-    if (tokens.peek().kind !== 'number') {
-      if (live)
-        await this.#guard('throw', () =>
-          Promise.reject(
-            this.#state.caught ??
-              new SqlError(
-                10704,
-                'To rethrow an error, a THROW statement must be used inside a CATCH block.',
-              ),
-          ),
-        );
+      return this.#guard('throw', () => Promise.reject(this.#state.caught ?? outside));
+    }
+    const parameters = this.#state.parameters(this.#variables, said.text.used);
+    const rows = await this.#state.postgres.rows(`SELECT (${said.text.sql})::text`, parameters);
+    const text = rows[0]?.[0] ?? '';
+    if (said.kind === 'print' || (said.kind === 'raiserror' && said.severity <= 10)) {
+      this.#state.response.info(said.number, text, said.severity);
       return;
     }
-    const number = tokens.integer();
-    tokens.expectSymbol(',');
-    let text = '';
-    if (live) text = await this.#scalarText(t);
-    else t.expression();
-    tokens.expectSymbol(',');
-    const state = tokens.integer();
-    if (live) await this.#guard('throw', () => Promise.reject(new SqlError(number, text, 16, state)));
+    const error = new SqlError(said.number, text, said.severity, said.state);
+    await this.#guard(said.kind, () => Promise.reject(error));
   }
 
   // ---- running ----
@@ -376,7 +322,7 @@ export class Batch {
    * Runs one statement so that its failure undoes it alone: inside a transaction between a savepoint and its
    * release. The error is reported, or thrown to the TRY block around it; then the batch goes on or ends.
    */
-  async #guard(verb: string, run: () => Promise<void>, savepoint = true, goesOn = false): Promise<void> {
+  async #guard(verb: string, run: () => Promise<void>, savepoint = true): Promise<void> {
     const { transactions } = this.#state;
     const saved = savepoint && transactions.open && this.#state.postgres.transactionStatus === 'T';
     try {
@@ -398,7 +344,7 @@ export class Batch {
       if (this.#catching > 0) throw shown;
       this.#report(shown, verb);
       const continues =
-        (goesOn && verb === 'raiserror') || (STATEMENT_ERRORS.has(shown.number) && !this.#state.abortOnError);
+        verb === 'raiserror' || (STATEMENT_ERRORS.has(shown.number) && !this.#state.abortOnError);
       if (!continues || this.#state.cancelled) throw new BatchEnd();
     }
   }
