@@ -66,6 +66,8 @@ export const postgresDialect: Dialect = {
   columnFor: (column) => ({
     ...column,
     native: '',
+    // PostgreSQL folds names without quotes to lower case.
+    name: /^[A-Z_][A-Z0-9_]*$/.test(column.name) ? column.name.toLowerCase() : column.name,
     ...(column.type === 'DateTime' || column.type === 'DateTimeOffset' || column.type === 'TimeSpan'
       ? { scale: Math.min(column.scale ?? 6, 6) }
       : {}),

@@ -4,6 +4,7 @@ import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Column, isFloat, type Row } from '../../core/types/column.ts';
+import { conversionBetween } from '../../core/types/conversion.ts';
 import type { TableName } from '../common/identifier.ts';
 import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
@@ -12,7 +13,7 @@ import { findTable, primaryKey, queryColumns } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
 import { quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
-import { canonicalText } from './types.ts';
+import { canonicalText, isUnbounded } from './types.ts';
 
 export class PostgresSource implements CopySource {
   readonly #connection: PostgresConnection;
@@ -79,19 +80,22 @@ export class PostgresSource implements CopySource {
       `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${condition === '' ? '' : ` WHERE ${condition}`}) ` +
         `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`,
     );
-    const floats = columns.flatMap((column, i) => (isFloat(column.type) ? [i] : []));
+    const texts = columns.flatMap((column, i) => {
+      const convert = normaliser(column);
+      return convert === undefined ? [] : [{ i, convert }];
+    });
     const reader = new CsvReader(PLAIN_CSV);
     stream.setEncoding('utf8');
     try {
       for await (const piece of stream) {
         const rows = reader.push(piece as string);
-        if (rows.length > 0) yield shortestFloats(rows, floats);
+        if (rows.length > 0) yield normalised(rows, texts);
       }
     } catch (error) {
       throw postgresError(error, `reading ${this.label}`);
     }
     const rest = reader.end();
-    if (rest.length > 0) yield shortestFloats(rest, floats);
+    if (rest.length > 0) yield normalised(rest, texts);
   }
 
   async cleanUp(): Promise<void> {
@@ -117,12 +121,23 @@ const nullSafe = (column: Column): string => {
   return column.type === 'Boolean' ? `CASE WHEN ${name} IS NOT NULL THEN ${text} END` : text;
 };
 
-/** PostgreSQL prints 1e+20 where JavaScript prints 100000000000000000000. */
-const shortestFloats = (rows: Row[], floats: readonly number[]): Row[] => {
+/**
+ * Texts that PostgreSQL does not print canonically: 1e+20 where JavaScript prints 100000000000000000000, and numerics
+ * without a declared scale with as many digits as each has.
+ */
+const normaliser = (column: Column): ((text: string) => string) | undefined =>
+  isFloat(column.type) || isUnbounded(column)
+    ? conversionBetween({ ...column, type: 'String' }, column)?.convert
+    : undefined;
+
+const normalised = (
+  rows: Row[],
+  texts: readonly { readonly i: number; readonly convert: (text: string) => string }[],
+): Row[] => {
   for (const row of rows) {
-    for (const i of floats) {
+    for (const { i, convert } of texts) {
       const value = row[i];
-      if (typeof value === 'string') row[i] = String(Number(value));
+      if (typeof value === 'string') row[i] = convert(value);
     }
   }
   return rows;

@@ -12,6 +12,10 @@ export interface TypeFacts {
 
 /** An unbounded numeric is carried with ten digits after the point; a value with more fails the copy. */
 const UNBOUNDED = { precision: 38, scale: 10 };
+const UNBOUNDED_NATIVE = 'numeric without precision';
+
+/** Whether the column's values have scales of their own. */
+export const isUnbounded = (column: Column): boolean => column.native === UNBOUNDED_NATIVE;
 
 export const columnFromFacts = (facts: TypeFacts): Column => {
   const { name, native, modifier, nullable } = facts;
@@ -26,7 +30,7 @@ export const columnFromFacts = (facts: TypeFacts): Column => {
       return { ...base, type: 'Int64' };
     case 'numeric':
       return modifier < 4
-        ? { ...base, type: 'Decimal', ...UNBOUNDED }
+        ? { ...base, native: UNBOUNDED_NATIVE, type: 'Decimal', ...UNBOUNDED }
         : {
             ...base,
             type: 'Decimal',

@@ -1,7 +1,7 @@
 // PostgreSQL as a sink: the shared table sink over one connection, loading through COPY FROM STDIN.
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { formatCsv, PLAIN_CSV } from '../../core/copy/csv.ts';
+import { formatCsv, isQuoted, PLAIN_CSV } from '../../core/copy/csv.ts';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
@@ -49,7 +49,7 @@ export class PostgresStore implements SqlStore {
 
   async load(request: LoadRequest, rows: MeasuredRows): Promise<Loaded> {
     const columns = request.columns.map(({ sink }) => sink);
-    const quoted = [...columns.map((column) => column.type === 'String'), false];
+    const quoted = [...columns.map((column) => isQuoted(column.type)), false];
     const binary = columns.flatMap((column, i) => (column.type === 'Byte[]' ? [i] : []));
     const chunk = String(request.chunk);
     let bytes = 0;

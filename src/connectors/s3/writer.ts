@@ -6,7 +6,7 @@
 import { Readable, Transform } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { PublishResult } from '../../core/copy/activities.ts';
-import { formatCsv } from '../../core/copy/csv.ts';
+import { formatCsv, isQuoted } from '../../core/copy/csv.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
 import { fieldText, rowText } from '../../core/copy/row-text.ts';
 import { WaybillError } from '../../core/errors.ts';
@@ -168,7 +168,7 @@ export class S3Sink implements CopySink {
 
   async #upload(key: string, columns: readonly Column[], rows: MeasuredRows): Promise<StoredObject> {
     const { format, header, gzip, partSize } = this.#location;
-    const quoted = columns.map((column) => column.type === 'String' && format.quote !== '');
+    const quoted = columns.map((column) => isQuoted(column.type) && format.quote !== '');
     async function* text(): AsyncGenerator<string> {
       if (header) {
         const names: Row = columns.map((column) => column.name);

@@ -71,6 +71,8 @@ export const snowflakeDialect: Dialect = {
       precision: column.type === 'Decimal' ? (column.precision ?? 38) : 38,
       scale: column.type.startsWith('Int') ? 0 : (column.scale ?? null),
     });
-    return { ...own, ...scale };
+    // Snowflake folds names without quotes to upper case: created so, they need none in anyone's SQL.
+    const name = /^[a-z_][a-z0-9_$]*$/.test(column.name) ? column.name.toUpperCase() : column.name;
+    return { ...own, ...scale, name };
   },
 };

@@ -4,7 +4,7 @@ import { rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { formatCsv, PLAIN_CSV } from '../../core/copy/csv.ts';
+import { formatCsv, isQuoted, PLAIN_CSV } from '../../core/copy/csv.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
@@ -64,7 +64,7 @@ export class SnowflakeStore implements SqlStore {
     await this.#stage.prepare();
     const name = `${request.chunk}-${request.generation}.csv.gz`;
     const file = this.#stage.local(name);
-    const quoted = request.columns.map(({ sink }) => sink.type === 'String' || sink.type === 'Guid');
+    const quoted = request.columns.map(({ sink }) => isQuoted(sink.type));
     async function* text(): AsyncGenerator<string> {
       for await (const batch of rows.batches) yield formatCsv(batch, quoted, PLAIN_CSV);
     }

@@ -55,7 +55,10 @@ export const sqlServerError = (error: unknown, doing: string): WaybillError => {
     message: given.message,
     number: typeof given.number === 'number' ? given.number : undefined,
   };
-  const broken = typeof given.number === 'string' || /^ERR_(SSL|TLS|SOCKET)/.test(given.code ?? '');
+  const broken =
+    typeof given.number === 'string' ||
+    /^ERR_(SSL|TLS|SOCKET)/.test(given.code ?? '') ||
+    /Failed to acquire a connection/i.test(given.message ?? '');
   const code =
     (raw.number === undefined ? undefined : NUMBERS.get(raw.number)) ??
     CODES[raw.code ?? ''] ??

@@ -1,5 +1,5 @@
 // Delimited text, both ways, where a quoted empty field is '' and the bare null text is NULL.
-import type { Row } from '../types/column.ts';
+import type { InterimType, Row } from '../types/column.ts';
 
 export interface CsvFormat {
   readonly delimiter: string;
@@ -12,6 +12,10 @@ export interface CsvFormat {
 
 /** RFC 4180 with doubled quotes; NULL is an empty field without quotes. What we exchange with stores ourselves. */
 export const PLAIN_CSV: CsvFormat = { delimiter: ',', quote: '"', escapeMark: '"', nullText: '' };
+
+/** Types whose text may be empty or hold anything: quoted, so that an empty text is not taken for NULL. */
+export const isQuoted = (type: InterimType): boolean =>
+  type === 'String' || type === 'Guid' || type === 'Byte[]';
 
 /** One line per row, strings quoted, other values bare; `quoted[i]` says whether column i is a string. */
 export const formatCsv = (rows: readonly Row[], quoted: readonly boolean[], format: CsvFormat): string => {
