@@ -195,7 +195,7 @@ export class CopyHarness {
   ): Promise<Record<string, unknown>[]> {
     const pool = await connectSqlServer(this.world, inDatabase);
     try {
-      return (await pool.request().query<Record<string, unknown>>(statement)).recordset ?? [];
+      return (await pool.request().batch<Record<string, unknown>>(statement)).recordset ?? [];
     } finally {
       await pool.close();
     }

@@ -100,9 +100,7 @@ export class SnowflakeSource implements CopySource {
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
     const partition = textSetting(sourceState, 'partitionColumn');
     const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
-    const fields = columns.map(
-      (column, i) => `${canonicalText(column, quote(column.name), (column.scale ?? 0) > 6 ? 9 : 6)} AS C${i}`,
-    );
+    const fields = columns.map((column, i) => `${nullSafe(column)} AS C${i}`);
     // Parallel chunks of a copy share its place on the stage and on this machine.
     const place = `out-${randomUUID()}/`;
     await this.#stage.prepare();
@@ -140,6 +138,14 @@ export class SnowflakeSource implements CopySource {
     return quoteTable(this.#table);
   }
 }
+
+/** IFF turns a NULL boolean into '0'; everything else keeps NULL by itself. */
+const nullSafe = (column: Column): string => {
+  const name = quote(column.name);
+  if (column.type === 'Boolean')
+    return `CASE WHEN ${name} IS NOT NULL THEN ${canonicalText(column, name)} END`;
+  return canonicalText(column, name, (column.scale ?? 0) > 6 ? 9 : 6);
+};
 
 async function* readCsv(file: string): AsyncGenerator<Row[]> {
   const reader = new CsvReader(PLAIN_CSV);
