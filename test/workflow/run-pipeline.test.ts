@@ -47,6 +47,19 @@ interface Run {
   result(): Promise<RunPipelineOutput>;
 }
 
+/** The promise's result, or a failure once the time is up: a run that hangs must not hang the whole suite. */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${milliseconds} ms`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 let runs = 0;
 
 /** Starts `pl` of a factory made of the given pipelines, runs `body`, and ends the worker. */
@@ -88,11 +101,10 @@ async function withRun<T>(
           { pipeline: 'pl', key, parameters: options.parameters ?? {}, trigger: 'client', ...options.input },
         ],
       });
-      const result = await body({
-        handle,
-        copies,
-        result: () => handle.result() as Promise<RunPipelineOutput>,
-      });
+      const result = await within(
+        120_000,
+        body({ handle, copies, result: () => handle.result() as Promise<RunPipelineOutput> }),
+      );
       // Whatever a run did, replaying its history must do again: that is what a worker's restart relies on.
       await Worker.runReplayHistory(
         { workflowBundle: bundle },
@@ -529,5 +541,71 @@ test('a long loop without any waiting does not hold up its workflow task', async
     const tasks = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes);
     assert.ok(tasks.length > 5, `${tasks.length} workflow tasks`);
     assert.ok((events ?? []).every((event) => !event.workflowTaskTimedOutEventAttributes));
+  });
+});
+
+test('Until ends at its timeout, and a failed iteration does not end it', async () => {
+  const until = (expression: string, timeout: string, activities: object[]): object => ({
+    name: 'loop',
+    type: 'Until',
+    typeProperties: { expression: { value: expression, type: 'Expression' }, timeout, activities },
+  });
+  const pause = { name: 'pause', type: 'Wait', typeProperties: { waitTimeInSeconds: 600 } };
+  await withRun({ pl: pipelineOf([until('@bool(0)', '0.01:00:00', [pause])]) }, {}, async (run) => {
+    assert.match((await failureOf(run)).message, /ACTIVITY_TIMEOUT "loop" ran longer than the 3600 s/);
+  });
+  const again = until("@equals(activity('c').status, 'Succeeded')", '0.12:00:00', [copyOf('c', 't')]);
+  const script: Script = (_, call) => {
+    if (call < 3) throw ApplicationFailure.nonRetryable('not yet', 'OBJECT_MISSING');
+    return {};
+  };
+  await withRun({ pl: pipelineOf([again]) }, { script }, async (run) => {
+    const output = await run.result();
+    assert.deepEqual(statuses(output), {
+      loop: 'Succeeded',
+      'c 1': 'Failed',
+      'c 2': 'Failed',
+      'c 3': 'Succeeded',
+    });
+    assert.equal(new Set(run.copies.map(({ copyId }) => copyId)).size, 3);
+  });
+});
+
+test('a copy that someone cancels alone counts as failed, and the pipeline goes on', async () => {
+  const pl = pipelineOf(
+    [copyOf('c', 't'), setVariable('handle', 'x', "@activity('c').status", after1('c', 'Failed'))],
+    { variables: { x: { type: 'String' } } },
+  );
+  await withRun({ pl }, { script: () => ({ seconds: 86_400 }) }, async (run) => {
+    const deadline = Date.now() + 30_000;
+    while (run.copies.length < 1) {
+      assert.ok(Date.now() < deadline, 'the copy did not start');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await environment.client.workflow.getHandle(`${run.handle.workflowId}/copy/c`).cancel();
+    const output = await run.result();
+    assert.deepEqual(statuses(output), { c: 'Cancelled', handle: 'Succeeded' });
+    assert.deepEqual(output.activityRuns[1]?.output, { name: 'x', value: 'Cancelled' });
+  });
+});
+
+// Last: after a child that outlived its parent, runs on this test server have been seen to wait in real time.
+test('a pipeline that is not waited for goes on alone', async () => {
+  const child = pipelineOf([{ name: 'pause', type: 'Wait', typeProperties: { waitTimeInSeconds: 5 } }]);
+  const call = {
+    name: 'call',
+    type: 'ExecutePipeline',
+    typeProperties: {
+      pipeline: { referenceName: 'child', type: 'PipelineReference' },
+      waitOnCompletion: false,
+    },
+  };
+  await withRun({ pl: pipelineOf([call]), child }, {}, async (run) => {
+    const output = await run.result();
+    assert.deepEqual(statuses(output), { call: 'Succeeded' });
+    const handle = environment.client.workflow.getHandle(`${run.handle.workflowId}/pipeline/call`);
+    assert.equal((await handle.describe()).status.name, 'RUNNING');
+    const { status } = (await handle.result()) as RunPipelineOutput;
+    assert.equal(status, 'Succeeded');
   });
 });
