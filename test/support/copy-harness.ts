@@ -68,9 +68,7 @@ export class CopyHarness {
     await postgres.connect();
     await postgres.query("SET timezone = 'UTC'");
     const harness = new CopyHarness(world, postgres, await mkdtemp(join(tmpdir(), 'waybill-copy-')));
-    await harness
-      .sqlServer(`IF DB_ID('${name}') IS NULL CREATE DATABASE ${name}`, 'master')
-      .catch(() => undefined);
+    await harness.sqlServer(`CREATE DATABASE ${harness.sqlServerDatabase}`, 'master');
     await harness.snowflake(`CREATE DATABASE IF NOT EXISTS ${name}`);
     await harness.snowflake(`CREATE SCHEMA IF NOT EXISTS ${name}.PUBLIC`);
     await harness.#s3.send(new CreateBucketCommand({ Bucket: bucket })).catch(() => undefined);
