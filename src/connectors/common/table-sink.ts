@@ -90,7 +90,7 @@ export class TableSink implements CopySink {
 
   async resumePlan(): Promise<LedgerState | undefined> {
     await this.#resolveTarget();
-    await this.#store.execute(this.#store.dialect.createLedger(this.#ledger));
+    await this.#ensureLedger();
     const state = await this.#inTransaction(async () => {
       const raised = await this.#store.execute(
         `UPDATE ${this.#ledgerTable} SET ${this.#c('generation')} = ${this.#c('generation')} + 1 WHERE ${this.#where(WHOLE)}`,
@@ -199,7 +199,7 @@ export class TableSink implements CopySink {
   /** A copy that was not published goes altogether, ledger entries first, so that a rerun starts anew. */
   async cleanUp(): Promise<void> {
     await this.#resolveTarget();
-    await this.#store.execute(this.#store.dialect.createLedger(this.#ledger));
+    await this.#ensureLedger();
     const key = `${this.#c('copy_key')} = ${this.#store.dialect.literal(this.#key)}`;
     await this.#inTransaction(async () => {
       await this.#store.execute(
@@ -217,6 +217,16 @@ export class TableSink implements CopySink {
   }
 
   /** Runs the pre-copy script and inserts all staged rows; the caller's transaction makes both visible at once. */
+  /** Two first copies into one schema may both create the ledger: the one that loses finds it made when it looks again. */
+  async #ensureLedger(): Promise<void> {
+    const statement = this.#store.dialect.createLedger(this.#ledger);
+    try {
+      await this.#store.execute(statement);
+    } catch {
+      await this.#store.execute(statement);
+    }
+  }
+
   async #moveIntoTarget(): Promise<PublishResult> {
     const { dialect } = this.#store;
     const { plan } = await this.#state();
