@@ -131,9 +131,13 @@ export class SqlServerStore implements SqlStore {
     // mssql hands `rows` to tedious as it is, and tedious takes any async iterable: rows stream, memory stays flat.
     // It wraps what they throw, though: the source's own error is kept aside and reported as it was.
     let broken: unknown;
-    (table as { rows: unknown }).rows = encodeRows(rows, encoders, request.chunk, (error) => {
+    const encoded = encodeRows(rows, encoders, request.chunk, (error) => {
       broken = error;
     });
+    // A bulk load without a single row is an error to the server.
+    const first = await encoded.next();
+    if (first.done === true) return { rows: 0, bytes: 0 };
+    (table as { rows: unknown }).rows = startingWith(first.value, encoded);
     const bulk = this.#connection.request();
     try {
       const options = { lockTable: true, keepNulls: true };
@@ -177,4 +181,9 @@ async function* encodeRows(
     failed(error);
     throw error;
   }
+}
+
+async function* startingWith<T>(first: T, rest: AsyncGenerator<T>): AsyncGenerator<T> {
+  yield first;
+  yield* rest;
 }
