@@ -19,7 +19,7 @@ A first day with waybill:
   waybill status pipeline/pl_orders/2026-11-22    one run, its activities and copies
 
 A run's id is pipeline/<name>/<key> or lakehouse/<name>/<window>. The same key is the same run: asking twice
-starts it once, and a run that failed continues where it stopped.
+starts it once, and a run that failed may be asked for again.
 Settings: waybill.toml (or WAYBILL_CONFIG); Temporal: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE or a TOML profile.`,
   );
 

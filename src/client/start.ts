@@ -45,8 +45,7 @@ export function searchAttributesFor(request: {
 }
 
 /**
- * Starts a run under its logical id. A run that failed may be started again under the same id, and resumes from
- * what the sinks' ledgers hold; one that runs or has succeeded is returned as it is, with `isNew` false.
+ * Starts a run under its logical id. A run that failed has cleaned up and may be started again under the same id; one that runs or has succeeded is returned as it is, with `isNew` false.
  */
 export async function startRun(client: Client, request: StartRequest): Promise<StartedRun> {
   const isPipeline = request.kind === 'pipeline';
