@@ -88,7 +88,7 @@ export const ERRORS = {
   ),
   SINK_TYPE_OVERFLOW: fatal(
     'A value does not fit its column in the sink.',
-    'Widen the column, then run again: committed chunks are kept.',
+    'Widen the column or mend the value in the source, then run again: nothing was published.',
   ),
   CONSTRAINT_VIOLATED: fatal(
     'The sink refused rows that break a constraint.',
