@@ -1,7 +1,7 @@
 // The demo's closing report: per stage and table what moved, every check, where to look further.
 
 import { formatBytes, formatCount, formatDuration, formatTable } from '../../src/client/format.ts';
-import { paletteFor } from '../../src/client/render.ts';
+import { type Palette, paletteFor } from '../../src/client/render.ts';
 import type { CopyOutput } from '../../src/core/copy.ts';
 import type { Check, RunLakehouseOutput } from '../../src/core/run.ts';
 
@@ -37,6 +37,23 @@ function copyRow({ stage, output }: ReportedCopy, green: (text: string) => strin
   ];
 }
 
+/**
+ * What failed, in full; of what passed, the checks against something outside the workflows, and how many of the others.
+ * The table above counts those by stage already.
+ */
+function renderChecks(checks: readonly Check[], palette: Palette): string[] {
+  const byWorkflows = /^(copy|ingest|process|load|optimize|back): /;
+  const inside = checks.filter((check) => check.passed && byWorkflows.test(check.name)).length;
+  const outside = checks.filter((check) => !check.passed || !byWorkflows.test(check.name));
+  return [
+    `  ${palette.green('✔')} ${inside} checks by the workflows   ${palette.dim('rows and content of every copy, rows and invariants of every stage')}`,
+    ...outside.map(
+      (check) =>
+        `  ${check.passed ? palette.green('✔') : palette.red('✖')} ${check.name}   ${palette.dim(check.detail)}`,
+    ),
+  ];
+}
+
 /** The report's lines. */
 export function renderReport(report: DemoReport, colour: boolean): string[] {
   const palette = paletteFor(colour);
@@ -50,9 +67,10 @@ export function renderReport(report: DemoReport, colour: boolean): string[] {
       stage.start !== undefined && stage.end !== undefined
         ? ((stage.end - stage.start) / 1000).toFixed(1)
         : '';
-    const copied = new Set(report.copies.map(({ output }) => output.waybill.to));
+    const copies = new Set(report.copies.map(({ workflowId }) => workflowId.split('/').pop()));
     for (const table of stage.tables) {
-      if ([...copied].some((name) => name.endsWith(table.table))) continue;
+      // A copy is in the table above, with both of its ends.
+      if (copies.has(table.table)) continue;
       const files = table.files === undefined ? '' : `${formatCount(table.files)} files`;
       rows.push([
         stage.stage,
@@ -97,10 +115,7 @@ export function renderReport(report: DemoReport, colour: boolean): string[] {
     ...formatTable(rows, [2, 3, 4]).map((line) => `  ${line}`),
     '',
     ...report.killings.map((killing) => `  ${killing}`),
-    ...report.checks.map(
-      (check) =>
-        `  ${check.passed ? palette.green('✔') : palette.red('✖')} ${check.name}   ${palette.dim(check.detail)}`,
-    ),
+    ...renderChecks(report.checks, palette),
     '',
     summary,
     ...report.workflowIds.map(
