@@ -18,10 +18,7 @@ for await (const run of client.workflow.list({ query: "ExecutionStatus != 'Runni
   if (stored.has(run.type)) continue;
   stored.add(run.type);
   const history = await client.workflow.getHandle(run.workflowId, run.runId).fetchHistory();
-  await writeFile(
-    join(directory, `${run.type}.${label}.json`),
-    `${JSON.stringify(historyToJSON(history))}\n`,
-  );
+  await writeFile(join(directory, `${run.type}.${label}.json`), `${historyToJSON(history)}\n`);
   console.log(`${run.type}: ${history.events?.length} events of ${run.workflowId}`);
 }
 await connection.close();

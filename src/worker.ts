@@ -32,7 +32,7 @@ async function run(): Promise<void> {
   const connection = await NativeConnection.connect(config.connectionOptions);
   try {
     const resolveLinkedService = createLinkedServiceResolver({ settings, env: process.env });
-    const compute = createCompute();
+    const compute = createCompute({ lookAgainAfter: settings.sparkPollSeconds * 500 });
     const worker = await Worker.create({
       connection,
       ...(config.namespace === undefined ? {} : { namespace: config.namespace }),

@@ -139,14 +139,6 @@ export interface JobLogs {
   readonly tail: string;
 }
 
-/** One table as a job left it. */
-export interface JobTable {
-  readonly table: string;
-  readonly rows: number;
-  readonly files?: number;
-  readonly bytes?: number;
-}
-
 /** What every job writes to `--result`. Fields beyond these are the job's own. */
 export interface JobResult extends JsonObject {
   job: string;

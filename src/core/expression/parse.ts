@@ -27,14 +27,6 @@ export function parseTemplate(text: string): Template {
   return parseInterpolation(text);
 }
 
-/** Parses an expression without its leading `@`, as `waybill eval` takes it. */
-export function parseExpression(text: string): Expression {
-  const parser = new Parser(text, 0);
-  const expression = parser.expression(0);
-  parser.end();
-  return expression;
-}
-
 function parseInterpolation(text: string): Template {
   const parts: (string | Expression)[] = [];
   let literal = '';
