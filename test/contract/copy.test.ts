@@ -76,6 +76,22 @@ describe('copies between all stores', { timeout: 600_000 }, () => {
   }
 
   for (const type of tableStores) {
+    test(`${type}: a query is read with its own columns and types`, async () => {
+      const place = `queried_${type.toLowerCase()}`;
+      const query = `SELECT id, name, price, moment AS seen, flag, big FROM kinds_${type.toLowerCase()} WHERE id < 5`;
+      const run = await harness.copy(
+        `query/${type}`,
+        harness.endpoint(type, 'kinds', { query }),
+        harness.endpoint('PostgreSqlV2', place, { tableOption: 'autoCreate' }),
+      );
+      assert.equal(run.published.rows, 4);
+      const { rows } = await harness.postgres.query(
+        `SELECT id FROM kinds EXCEPT SELECT k.id FROM kinds k JOIN ${place} q ON q.id = k.id AND q.name = k.name ` +
+          'AND q.price = k.price AND q.seen = k.moment AND q.flag = k.flag AND q.big = k.big',
+      );
+      assert.deepEqual(rows, [{ id: 5 }]);
+    });
+
     test(`${type}: repeating any step changes nothing, and an overtaken attempt writes nothing`, async () => {
       const place = `steps_${type.toLowerCase()}`;
       const input = harness.input(
