@@ -1,5 +1,6 @@
 // The example's lakehouse pipeline with real Spark: real Temporal server, S3 and EMR stand-ins, real spark-submit.
 // Eight JVMs in all, one at a time.
+import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

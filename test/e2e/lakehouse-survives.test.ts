@@ -1,6 +1,7 @@
 // A lakehouse run whose worker is killed at the worst moments, whose service throttles, and which is itself terminated:
 // one cluster, each step once, the same end, and nothing left. Real Temporal server, EMR and S3 stand-ins; the steps
 // are plain Python, because who submits what is the question here, not what Spark makes of it.
+import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

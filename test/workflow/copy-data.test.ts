@@ -1,4 +1,5 @@
 // The workflow copyData against activities that keep their books in memory: what runs, how often, in which order.
+import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,6 @@
 // What runLakehouse does when all goes well, and what it undoes when it does not: at every stage, by failure, by a failed check,
 // by time, by cancellation, by the loss of the cluster.
+import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
