@@ -31,7 +31,7 @@ def _jars() -> Path:
 
 def _java_options(jars: Path) -> str:
     """Options for a short-lived JVM; with the class-data archive of the local world, where there is one."""
-    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m"
+    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m -XX:-DontCompileHugeMethods"
     archives = sorted(jars.parent.glob("class-data-*/spark.jsa"), key=lambda jsa: jsa.stat().st_mtime)
     return f"{options} -XX:SharedArchiveFile={archives[-1]}" if archives else options
 
@@ -56,6 +56,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.default.parallelism": "2",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+        # Tables of a few rows: compiling a query costs more than running it.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         # The default local file system writes a checksum file and forks a chmod for every file it creates.
         "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
