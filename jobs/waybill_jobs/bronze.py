@@ -1,13 +1,16 @@
 """Landed files to bronze Delta tables: every source column as text, with where, when and by which run it came."""
 
+from dataclasses import dataclass
+from functools import reduce
+
 from pyspark.sql import Column as SqlColumn
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from waybill_jobs.commits import current_version, is_table, table_size
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import exists, in_parallel, list_files, read_table
+from waybill_jobs.io import exists, in_parallel, list_files, read_table, timed
 from waybill_jobs.layout import Lake
 from waybill_jobs.results import TableResult
 from waybill_jobs.schemas import CORRUPT, INGESTED_AT, RESCUED, RUN, SOURCE_FILE, TABLES, Table
@@ -17,15 +20,27 @@ from waybill_jobs.write import write_once
 _NULL_MARK = "\u0001NULL\u0001"
 
 
+@dataclass(frozen=True)
+class _Ingested:
+    table: str
+    version: int
+    written: bool
+    #: Files in the run's folder; None for a table whose files belong to no run.
+    landed_files: int | None
+
+
 def bronze(spark: SparkSession, lake: Lake, run: str, as_of: str, tables: list[str]) -> list[TableResult]:
     """Adds what the run landed to the bronze tables. Repeating a run, or a part of it, adds nothing."""
 
-    def one(name: str) -> TableResult:
+    def one(name: str) -> _Ingested:
         table = TABLES[name]
         ingest = _ingest_new_files if table.format == "json" else _ingest_run
-        return ingest(spark, lake, table, run, as_of)
+        with timed(f"bronze/{name}"):
+            return ingest(spark, lake, table, run, as_of)
 
-    return in_parallel(one, tables)
+    done = in_parallel(one, tables)
+    with timed("bronze: counting"):
+        return _report(spark, lake, run, done)
 
 
 def _lineage(run: str, as_of: str, source_file: SqlColumn) -> list[SqlColumn]:
@@ -61,7 +76,7 @@ def read_csv(spark: SparkSession, table: Table, folder: str) -> DataFrame:
     )
 
 
-def _ingest_run(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> TableResult:
+def _ingest_run(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> _Ingested:
     """A run's own folder of CSV parts, appended in one transaction that the run can commit only once."""
     folder = f"{lake.landing}/{table.name}/{run}"
     parts = [name for name, _ in list_files(spark, folder) if name.startswith("part-") and ".csv" in name]
@@ -74,8 +89,8 @@ def _ingest_run(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: 
     path = lake.table("bronze", table.name)
     frame = read_csv(spark, table, folder)
     frame = frame.select("*", *_lineage(run, as_of, F.col("_metadata.file_path")))
-    outcome = write_once(spark, frame, path, step=f"bronze/{table.name}", run=run, mode="append")
-    return _report(spark, table, path, run, outcome.written, outcome.version, len(parts))
+    outcome = write_once(spark, frame, path, step=f"bronze/{table.name}", run=run, mode="append", statistics=(RUN,))
+    return _Ingested(table.name, outcome.version, outcome.written, len(parts))
 
 
 def parse_json_lines(lines: DataFrame, table: Table) -> list[SqlColumn]:
@@ -91,7 +106,7 @@ def parse_json_lines(lines: DataFrame, table: Table) -> list[SqlColumn]:
     return [*fields, rescued]
 
 
-def _ingest_new_files(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> TableResult:
+def _ingest_new_files(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> _Ingested:
     """JSON lines of files not seen before, as a file stream that takes what is there and ends (Auto Loader's way).
 
     The checkpoint says which files were taken. When it is new beside an existing table (first use, or after a
@@ -133,27 +148,39 @@ def _ingest_new_files(spark: SparkSession, lake: Lake, table: Table, run: str, a
             "Land at least one file there, or leave the table out with --tables.",
         )
     version = current_version(spark, path)
-    return _report(spark, table, path, run, version > before, version, None)
+    return _Ingested(table.name, version, version > before, None)
 
 
-def _report(
-    spark: SparkSession, table: Table, path: str, run: str, written: bool, version: int, landed: int | None
-) -> TableResult:
-    frame = read_table(spark, path, version)
+def _report(spark: SparkSession, lake: Lake, run: str, done: list[_Ingested]) -> list[TableResult]:
+    """What the tables hold of the run and in all, counted in them by one query for all tables: a query costs more
+    than the rows it reads."""
     of_run = F.col(RUN) == run
-    counts = frame.agg(
-        F.count(F.lit(1)),
-        F.count_if(of_run),
-        F.count_if(of_run & F.col(CORRUPT).isNotNull()),
-        F.count_distinct(F.when(of_run, F.col(SOURCE_FILE))),
-    ).head()
-    assert counts is not None
-    files, size = table_size(spark, path, version)
+    frames = [
+        read_table(spark, lake.table("bronze", each.table), each.version).select(
+            F.lit(each.table).alias("table"),
+            of_run.alias("of_run"),
+            F.when(of_run, F.col(SOURCE_FILE)).alias("file"),
+            F.col(CORRUPT).isNotNull().alias("corrupt"),
+        )
+        for each in done
+    ]
+    counts = reduce(DataFrame.unionAll, frames).groupBy("table", "of_run", "file").agg(
+        F.count(F.lit(1)).alias("rows"), F.count_if("corrupt").alias("corrupt")
+    )
+    found = counts.collect()
+    return [_result(spark, lake, each, [row for row in found if row["table"] == each.table]) for each in done]
+
+
+def _result(spark: SparkSession, lake: Lake, done: _Ingested, counts: list[Row]) -> TableResult:
+    path = lake.table("bronze", done.table)
+    mine = [row for row in counts if row["of_run"]]
+    files, size = table_size(spark, path, done.version)
     details = {
-        "rowsOfRun": int(counts[1]),
-        "corruptOfRun": int(counts[2]),
-        "sourceFilesOfRun": int(counts[3]),
+        "rowsOfRun": sum(int(row["rows"]) for row in mine),
+        "corruptOfRun": sum(int(row["corrupt"]) for row in mine),
+        "sourceFilesOfRun": len(mine),
     }
-    if landed is not None:
-        details["landedFiles"] = landed
-    return TableResult(f"bronze/{table.name}", path, version, int(counts[0]), files, size, written, details)
+    if done.landed_files is not None:
+        details["landedFiles"] = done.landed_files
+    rows = sum(int(row["rows"]) for row in counts)
+    return TableResult(f"bronze/{done.table}", path, done.version, rows, files, size, done.written, details)

@@ -11,7 +11,7 @@ from waybill_jobs.io import in_parallel, read_table
 from waybill_jobs.layout import ALL_TABLES, Lake
 from waybill_jobs.quality import content_hash
 from waybill_jobs.results import TableResult
-from waybill_jobs.scd2 import IS_CURRENT, history_faults
+from waybill_jobs.scd2 import describe_faults, examine_history
 from waybill_jobs.schemas import INGESTED_AT, RUN, TABLES
 
 
@@ -36,12 +36,10 @@ def _check_table(spark: SparkSession, lake: Lake, qualified: str) -> tuple[Table
     faults: list[str] = []
     if layer == "silver" and TABLES[name].load == "history":
         table = TABLES[name]
-        found = history_faults(frame, table.key[0])
-        faults = [f"{qualified}: {kind} = {count}" for kind, count in found.items() if count]
-        counts = frame.agg(F.count(F.lit(1)), F.count_if(IS_CURRENT), F.count_distinct(*table.key)).head()
-        assert counts is not None
-        details = {"currentRows": int(counts[1]), "distinctKeys": int(counts[2]), "invariants": found}
-        rows = int(counts[0])
+        counted, found = examine_history(frame, table.key[0])
+        faults = describe_faults(qualified, found)
+        rows = counted.pop("rows")
+        details = {**counted, "invariants": found}
     elif layer == "silver":
         table = TABLES[name]
         numbers = [c.name for c in table.columns if c.type != "string" and c.type != "timestamp"]

@@ -99,7 +99,7 @@ def run_job(spark: SparkSession, options: argparse.Namespace) -> tuple[list[Tabl
         case "bronze":
             return bronze(spark, lake, options.run, options.as_of, options.tables), {}
         case "silver":
-            return silver(spark, lake, options.run, options.as_of, options.tables), {}
+            return silver(spark, lake, options.run, options.as_of, options.tables)
         case "gold":
             return gold(spark, lake, options.run, options.export)
         case "optimize":

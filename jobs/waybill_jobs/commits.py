@@ -12,7 +12,7 @@ from typing import Any
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
-from waybill_jobs.io import file_names, first_lines, read_text
+from waybill_jobs.io import file_names, first_lines, read_table, read_text
 from waybill_jobs.session import RUN_KEY
 
 _COMMIT = re.compile(r"(\d{20})\.(json|checkpoint\..*parquet|checkpoint\..*json)")
@@ -80,11 +80,46 @@ def table_size(spark: SparkSession, path: str, version: int) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def table_rows(spark: SparkSession, path: str, version: int) -> int:
+    """Rows of a version, from the record counts that writers leave with each file; by counting where the log was
+    checkpointed (its older entries may be gone), or where a file has no count or has deletion vectors."""
+    files: dict[str, int] = {}
+    names = file_names(spark, f"{path}/_delta_log")
+    if any(".checkpoint." in name for name in names) or f"{0:020d}.json" not in names:
+        return _count_rows(spark, path, version)
+    for each in range(version + 1):
+        for line in read_text(spark, f"{path}/_delta_log/{each:020d}.json").splitlines():
+            action = json.loads(line)
+            add, remove = action.get("add"), action.get("remove")
+            if add:
+                records = json.loads(add.get("stats") or "{}").get("numRecords")
+                if records is None or add.get("deletionVector"):
+                    return _count_rows(spark, path, version)
+                files[add["path"]] = int(records)
+            elif remove:
+                files.pop(remove["path"], None)
+    return sum(files.values())
+
+
+def _count_rows(spark: SparkSession, path: str, version: int) -> int:
+    return read_table(spark, path, version).count()
+
+
+def created_at(spark: SparkSession, path: str) -> float | None:
+    """When the table's first version was committed, in seconds since 1970; None when its log no longer says."""
+    for line in first_lines(spark, f"{path}/_delta_log/{0:020d}.json", 5):
+        info = json.loads(line).get("commitInfo")
+        if info and "timestamp" in info:
+            return float(info["timestamp"]) / 1000
+    return None
+
+
 def generation(spark: SparkSession, path: str) -> int:
     """Version of the table's newest RESTORE, or -1.
 
     RESTORE takes rows back but leaves Delta's record of applied transactions in place, so a run that is repeated
     after its compensation must not use the transaction ids of the attempt that was undone.
     """
-    rows = DeltaTable.forPath(spark, path).history().where("operation = 'RESTORE'").select("version").collect()
-    return max((int(row[0]) for row in rows), default=-1)
+    names = file_names(spark, f"{path}/_delta_log")
+    found = sorted((int(match[1]) for match in map(_COMMIT.fullmatch, names) if match and match[2] == "json"), reverse=True)
+    return next((version for version in found if commit(spark, path, version).operation == "RESTORE"), -1)

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from waybill_jobs.errors import JobError
 from waybill_jobs.io import delete, list_files, rename, write_text
+from waybill_jobs.quality import row_hash
 
 ROWS_PER_FILE = 1_000_000
 MANIFEST = "manifest.json"
@@ -79,6 +80,7 @@ def export_table(
             "lineEnd": "\n",
         },
         "rows": rows,
+        "contentHash": profile["contentHash"],
         "bytes": sum(int(str(entry["bytes"])) for entry in wanted),
         "key": list(key),
         "columns": profile["columns"],
@@ -125,7 +127,7 @@ def _rows_per_file(spark: SparkSession, folder: str, names: list[str]) -> dict[s
 def _profile(frame: DataFrame, columns: tuple[tuple[str, str], ...], name: str) -> dict[str, Any]:
     """Rows, and for each column what any database can recompute after the load: non-null values, the exact sum of
     a number, the total and greatest length of a text (in characters)."""
-    measures = [F.count(F.lit(1)).alias("rows")]
+    measures = [F.count(F.lit(1)).alias("rows"), F.sum(row_hash(frame.columns)).cast("string").alias("hash")]
     for column, sql_type in columns:
         measures.append(F.count(column).alias(f"{column}:n"))
         if sql_type.startswith("varchar"):
@@ -152,7 +154,7 @@ def _profile(frame: DataFrame, columns: tuple[tuple[str, str], ...], name: str) 
         elif f"{column}:sum" in found:
             entry["sum"] = str(found[f"{column}:sum"] or "0")
         described.append(entry)
-    return {"rows": found["rows"], "columns": described}
+    return {"rows": found["rows"], "contentHash": str(found["hash"] or "0"), "columns": described}
 
 
 def _sum_type(sql_type: str) -> str:

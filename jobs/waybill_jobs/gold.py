@@ -11,8 +11,9 @@ from pyspark.sql import functions as F
 from waybill_jobs.commits import is_table, table_size
 from waybill_jobs.errors import JobError
 from waybill_jobs.export import export_table
-from waybill_jobs.io import in_parallel, read_table
+from waybill_jobs.io import in_parallel, read_table, timed
 from waybill_jobs.layout import Lake
+from waybill_jobs.quality import content_hash
 from waybill_jobs.results import TableResult
 from waybill_jobs.scd2 import IS_CURRENT
 from waybill_jobs.write import write_once
@@ -96,31 +97,39 @@ def _publish(
     path = lake.table("gold", table.name)
     columns = [F.col(name).cast(_spark_type(sql_type)).alias(name) for name, sql_type in table.columns]
     shaped = frame.select(*columns).coalesce(1).sortWithinPartitions(*table.key)
-    outcome = write_once(
-        spark,
-        shaped,
-        path,
-        step=f"gold/{table.name}",
-        run=run,
-        mode="overwrite",
-        options={"overwriteSchema": "true"},
-    )
+    with timed(f"gold/{table.name}"):
+        outcome = write_once(
+            spark,
+            shaped,
+            path,
+            step=f"gold/{table.name}",
+            run=run,
+            mode="overwrite",
+            options={"overwriteSchema": "true"},
+        )
     stored = read_table(spark, path, outcome.version)
     manifest = None
     if export:
-        manifest = export_table(
-            spark,
-            stored,
-            f"{export}/{table.name}",
-            table.name,
-            table.columns,
-            table.key,
-            run,
-            outcome.version,
-        )
-    rows = int(manifest["rows"]) if manifest else stored.count()
+        with timed(f"gold/{table.name}: export"):
+            manifest = export_table(
+                spark,
+                stored,
+                f"{export}/{table.name}",
+                table.name,
+                table.columns,
+                table.key,
+                run,
+                outcome.version,
+            )
+    if manifest:
+        rows, content = int(manifest["rows"]), str(manifest["contentHash"])
+    else:
+        rows, content = content_hash(stored)
     files, size = table_size(spark, path, outcome.version)
-    return TableResult(f"gold/{table.name}", path, outcome.version, rows, files, size, outcome.written), manifest
+    details = {"contentHash": content}
+    return TableResult(
+        f"gold/{table.name}", path, outcome.version, rows, files, size, outcome.written, details
+    ), manifest
 
 
 def _spark_type(sql_type: str) -> str:

@@ -67,14 +67,24 @@ def judge(bronze: DataFrame, table: Table) -> DataFrame:
     )
 
 
-def count_keys(bronze: DataFrame, table: Table) -> tuple[int, bool]:
-    """(rows, whether a key repeats), by reading the key's columns only. Rows without a whole key do not count."""
-    raw = bronze.select(F.struct(*table.key).alias("raw"))
-    keys = raw.select(*[typed(column).alias(column.name) for column in table.columns if column.name in table.key])
-    whole = reduce(lambda left, right: left & right, [F.col(name).isNotNull() for name in table.key])
-    counts = keys.agg(F.count(F.lit(1)), F.count_if(whole), F.count_distinct(*table.key)).head()
-    assert counts is not None
-    return int(counts[0]), int(counts[1]) != int(counts[2])
+def count_keys(landed: dict[str, DataFrame], tables: dict[str, Table]) -> dict[str, tuple[int, bool]]:
+    """(rows, whether a key may repeat) of each table, by one query that reads the keys' columns only.
+
+    Keys are compared by a 64-bit hash: equal keys always meet; different keys that do cost a ranking that finds
+    nothing. Rows without a whole key do not count.
+    """
+    frames = []
+    for name, bronze in landed.items():
+        table = tables[name]
+        raw = bronze.select(F.struct(*table.key).alias("raw"))
+        keys = raw.select(*[typed(column).alias(column.name) for column in table.columns if column.name in table.key])
+        whole = reduce(lambda left, right: left & right, [F.col(key).isNotNull() for key in table.key])
+        frames.append(keys.select(F.lit(name).alias("table"), F.when(whole, F.xxhash64(*table.key)).alias("key")))
+    counts = reduce(DataFrame.unionAll, frames).groupBy("table").agg(
+        F.count(F.lit(1)), F.count("key"), F.count_distinct("key")
+    )
+    found = {row[0]: (int(row[1]), int(row[2]) != int(row[3])) for row in counts.collect()}
+    return {name: found.get(name, (0, False)) for name in landed}
 
 
 def rank_duplicates(judged: DataFrame, table: Table, keys_repeat: bool) -> DataFrame:
@@ -115,13 +125,28 @@ def refused(judged: DataFrame, ranked: DataFrame, table: Table) -> DataFrame:
     return bad.unionByName(doubles)
 
 
-def content_hash(frame: DataFrame, ignore: tuple[str, ...] = ()) -> tuple[int, str]:
-    """(rows, hash) of a frame: the sum of 64-bit row hashes, so neither order nor file layout changes it, while
-    a lost, doubled or altered row does."""
-    names = [name for name in sorted(frame.columns) if name not in ignore]
+def row_hash(names: list[str]) -> SqlColumn:
+    """64 bits of a row's values, as a decimal so that a sum of them cannot overflow."""
+    ordered = sorted(names)
     # NULL does not change xxhash64's state: without a mark, (NULL, 'a') and ('a', NULL) would be the same row.
-    marks = [F.col(name).isNull() for name in names]
-    row = F.xxhash64(*names, *marks).cast("decimal(20,0)")
-    result = frame.agg(F.count(F.lit(1)), F.sum(row)).head()
-    assert result is not None
-    return int(result[0]), str(result[1] if result[1] is not None else 0)
+    marks = [F.col(name).isNull() for name in ordered]
+    return F.xxhash64(*ordered, *marks).cast("decimal(20,0)")
+
+
+def content_hashes(frames: list[DataFrame], ignore: tuple[str, ...] = ()) -> list[tuple[int, str]]:
+    """(rows, hash) of each frame, by one query: the sum of 64-bit row hashes, so neither order nor file layout
+    changes it, while a lost, doubled or altered row does."""
+    hashed = [
+        frame.select(
+            F.lit(index).alias("frame"), row_hash([n for n in frame.columns if n not in ignore]).alias("hash")
+        )
+        for index, frame in enumerate(frames)
+    ]
+    sums = reduce(DataFrame.unionAll, hashed).groupBy("frame").agg(F.count(F.lit(1)), F.sum("hash").cast("string"))
+    found = {int(row[0]): (int(row[1]), str(row[2])) for row in sums.collect()}
+    return [found.get(index, (0, "0")) for index in range(len(frames))]
+
+
+def content_hash(frame: DataFrame, ignore: tuple[str, ...] = ()) -> tuple[int, str]:
+    """`content_hashes` of one frame."""
+    return content_hashes([frame], ignore)[0]

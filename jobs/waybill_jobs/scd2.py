@@ -47,6 +47,7 @@ def merge_history(
     as_of: str,
     run: str,
     step: str,
+    keys_are_good: bool = False,
 ) -> MergeOutcome:
     """Brings a snapshot of the source into the history table at `path`.
 
@@ -54,9 +55,10 @@ def merge_history(
     alone, and a snapshot that changes nothing commits nothing. A key that the snapshot lacks stays current.
 
     Raises JobError: SCD2_NULL_KEY, SCD2_DUPLICATE_KEY (the source must have each key once), SCD2_LATE_DATA
-    (a change dated at or before the state it would close).
+    (a change dated at or before the state it would close). `keys_are_good` says that the caller already saw to the
+    keys; they are then not counted again.
     """
-    rows = _count_good_keys(source, key, path)
+    rows = None if keys_are_good else _count_good_keys(source, key, path)
     incoming = source.select(key, *attributes).withColumn(ROW_HASH, row_hash(attributes))
     moment = F.lit(as_of).cast("timestamp")
     opened = [
@@ -67,7 +69,8 @@ def merge_history(
     ]
     if not is_table(spark, path):
         outcome = write_once(spark, incoming.select("*", *opened), path, step=step, run=run, mode="append")
-        return MergeOutcome(outcome.version, outcome.written, rows, outcome.rows or 0, 0)
+        inserted = outcome.rows or 0
+        return MergeOutcome(outcome.version, outcome.written, inserted if rows is None else rows, inserted, 0)
 
     guard, before = transaction(spark, path, step, run)
     current = read_table(spark, path, before).where(IS_CURRENT)
@@ -79,10 +82,14 @@ def merge_history(
     is_new = F.col("t_key").isNull()
     is_changed = F.col("t_hash") != F.col(f"s.{ROW_HASH}")
     counts = compared.agg(
-        F.count_if(is_new), F.count_if(is_changed), F.count_if(is_changed & (F.col(VALID_FROM) >= moment))
+        F.count(F.lit(1)),
+        F.count_if(is_new),
+        F.count_if(is_changed),
+        F.count_if(is_changed & (F.col(VALID_FROM) >= moment)),
     ).head()
     assert counts is not None
-    added, changed, late = (int(count) for count in counts)
+    # A key has at most one current row, so the join repeats no source row.
+    rows, added, changed, late = (int(count) for count in counts)
     if late:
         raise JobError(
             "SCD2_LATE_DATA",
@@ -141,20 +148,38 @@ def _count_good_keys(source: DataFrame, key: str, path: str) -> int:
     return int(counts[2] or 0)
 
 
-def history_faults(frame: DataFrame, key: str) -> dict[str, int]:
-    """Counts of what must never be in a history table; all zero when it is sound."""
+def examine_history(frame: DataFrame, key: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Counts of a history table, and counts of what must never be in one: all of these zero when it is sound."""
     in_time = Window.partitionBy(key).orderBy(VALID_FROM)
     seen = (
         frame.withColumn("_next", F.lead(VALID_FROM).over(in_time))
         .withColumn("_current", F.sum(F.col(IS_CURRENT).cast("int")).over(Window.partitionBy(key)))
         .withColumn("_row", F.row_number().over(in_time))
     )
-    counts = seen.agg(
-        F.count_if(F.col(key).isNull()).alias("nullKeys"),
-        F.count_if((F.col("_row") == 1) & (F.col("_current") != 1)).alias("keysWithoutOneCurrentRow"),
-        F.count_if(F.col("_next").isNotNull() & ~F.col(VALID_TO).eqNullSafe(F.col("_next"))).alias("gapsOrOverlaps"),
-        F.count_if(F.col(VALID_TO).isNotNull() & (F.col(VALID_TO) <= F.col(VALID_FROM))).alias("emptyIntervals"),
-        F.count_if(F.col(IS_CURRENT) != F.col(VALID_TO).isNull()).alias("currentFlagWrong"),
-    ).head()
-    assert counts is not None
-    return {name: int(value) for name, value in counts.asDict().items()}
+    facts = {
+        "rows": F.count(F.lit(1)),
+        "currentRows": F.count_if(IS_CURRENT),
+        "distinctKeys": F.count_if((F.col("_row") == 1) & F.col(key).isNotNull()),
+    }
+    faults = {
+        "nullKeys": F.count_if(F.col(key).isNull()),
+        "keysWithoutOneCurrentRow": F.count_if((F.col("_row") == 1) & (F.col("_current") != 1)),
+        "gapsOrOverlaps": F.count_if(F.col("_next").isNotNull() & ~F.col(VALID_TO).eqNullSafe(F.col("_next"))),
+        "emptyIntervals": F.count_if(F.col(VALID_TO).isNotNull() & (F.col(VALID_TO) <= F.col(VALID_FROM))),
+        "currentFlagWrong": F.count_if(F.col(IS_CURRENT) != F.col(VALID_TO).isNull()),
+    }
+    measures = {**facts, **faults}
+    row = seen.agg(*[measure.alias(name) for name, measure in measures.items()]).head()
+    assert row is not None
+    counts = {name: int(value) for name, value in row.asDict().items()}
+    return {name: counts[name] for name in facts}, {name: counts[name] for name in faults}
+
+
+def describe_faults(table: str, faults: dict[str, int]) -> list[str]:
+    """Each fault that was found, in words."""
+    return [f"{table}: {kind} = {count}" for kind, count in faults.items() if count]
+
+
+def history_faults(frame: DataFrame, key: str) -> dict[str, int]:
+    """Counts of what must never be in a history table; all zero when it is sound."""
+    return examine_history(frame, key)[1]

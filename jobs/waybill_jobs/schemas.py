@@ -29,6 +29,12 @@ class Table:
     rules: tuple[tuple[str, str], ...] = ()
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """Columns of the silver table by which queries may skip files."""
+        moments = tuple(column.name for column in self.columns if column.type == "timestamp")
+        return tuple(dict.fromkeys((*self.key, *moments)))
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 

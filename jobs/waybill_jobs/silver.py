@@ -1,17 +1,19 @@
 """Bronze to silver: typed, clean, one row a key; what is refused goes to quarantine, and the two add up."""
 
+from typing import Any
+
 from delta.tables import DeltaTable
 from pyspark.sql import Column as SqlColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from waybill_jobs.commits import current_version, is_table, table_size
+from waybill_jobs.commits import current_version, is_table, table_rows, table_size
 from waybill_jobs.errors import JobError
-from waybill_jobs.io import in_parallel, read_table
+from waybill_jobs.io import in_parallel, read_table, timed
 from waybill_jobs.layout import Lake
 from waybill_jobs.quality import count_keys, judge, kept, rank_duplicates, refused
 from waybill_jobs.results import TableResult
-from waybill_jobs.scd2 import merge_history
+from waybill_jobs.scd2 import describe_faults, examine_history, merge_history
 from waybill_jobs.schemas import INGESTED_AT, RUN, TABLES, Table
 from waybill_jobs.session import merge_session
 from waybill_jobs.write import WriteOutcome, own_commit, transaction, write_once
@@ -19,28 +21,54 @@ from waybill_jobs.write import WriteOutcome, own_commit, transaction, write_once
 MAX_RECORDS_PER_FILE = 1_000_000
 
 
-def silver(spark: SparkSession, lake: Lake, run: str, as_of: str, tables: list[str]) -> list[TableResult]:
-    """Brings the run's bronze rows to silver. Repeating it changes nothing."""
-    return in_parallel(lambda name: _refine(spark, lake, TABLES[name], run, as_of), tables)
+def silver(
+    spark: SparkSession, lake: Lake, run: str, as_of: str, tables: list[str]
+) -> tuple[list[TableResult], dict[str, Any]]:
+    """Brings the run's bronze rows to silver, then examines history tables: `faults` says in words which invariant
+    does not hold. Repeating it changes nothing."""
+    # One version of each for every query below, whoever else writes meanwhile.
+    landed = dict(zip(tables, in_parallel(lambda name: _landed(spark, lake, name, run), tables), strict=True))
+    with timed("silver: counting keys"):
+        keys = count_keys(landed, TABLES)
+
+    def one(name: str) -> TableResult:
+        with timed(f"silver/{name}"):
+            return _refine(spark, lake, TABLES[name], landed[name], *keys[name], run, as_of)
+
+    results = in_parallel(one, tables)
+    faults = [
+        fault for result in results for fault in describe_faults(result.table, result.details.get("invariants", {}))
+    ]
+    return results, {"faults": faults, "ok": not faults}
 
 
-def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str) -> TableResult:
-    source = lake.table("bronze", table.name)
+def _landed(spark: SparkSession, lake: Lake, name: str, run: str) -> DataFrame:
+    source = lake.table("bronze", name)
     newest = current_version(spark, source)
     if newest < 0:
         raise JobError(
             "SILVER_NO_BRONZE",
-            f"There is no bronze table {table.name} at {source}.",
+            f"There is no bronze table {name} at {source}.",
             "Run the bronze job for this run first, with the same --lake.",
         )
+    return read_table(spark, source, newest).where(F.col(RUN) == run)
+
+
+def _refine(
+    spark: SparkSession,
+    lake: Lake,
+    table: Table,
+    landed: DataFrame,
+    rows_in: int,
+    keys_repeat: bool,
+    run: str,
+    as_of: str,
+) -> TableResult:
     path = lake.table("silver", table.name)
-    # One version for every query below, whoever else writes meanwhile.
-    landed = read_table(spark, source, newest).where(F.col(RUN) == run)
-    rows_in, keys_repeat = count_keys(landed, table)
     judged = judge(landed, table)
     ranked = rank_duplicates(judged, table, keys_repeat)
     rows = kept(ranked, table)
-    details: dict[str, int] = {}
+    details: dict[str, Any] = {}
     if table.load == "history":
         outcome = merge_history(
             spark,
@@ -51,6 +79,7 @@ def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str)
             as_of=as_of,
             run=run,
             step=f"silver/{table.name}",
+            keys_are_good=True,
         )
         version, written, accepted = outcome.version, outcome.written, outcome.rows
         details |= {"keysAdded": outcome.added, "keysChanged": outcome.changed}
@@ -68,14 +97,14 @@ def _refine(spark: SparkSession, lake: Lake, table: Table, run: str, as_of: str)
             "This is a defect of the job: keep the bronze table and report it with these numbers.",
         )
     details |= {"rowsIn": rows_in, "rowsAccepted": accepted, "rowsQuarantined": quarantined}
-    total = rows_of(spark, path, version)
+    if table.load == "history":
+        counted, invariants = examine_history(read_table(spark, path, version), table.key[0])
+        total = counted.pop("rows")
+        details |= {**counted, "invariants": invariants}
+    else:
+        total = table_rows(spark, path, version)
     files, size = table_size(spark, path, version)
     return TableResult(f"silver/{table.name}", path, version, total, files, size, written, dict(details))
-
-
-def rows_of(spark: SparkSession, path: str, version: int | None = None) -> int:
-    """Row count of a table; Delta answers it from file statistics."""
-    return read_table(spark, path, version).count()
 
 
 def _by_partition(spark: SparkSession, rows: DataFrame, table: Table) -> DataFrame:
@@ -100,6 +129,7 @@ def _replace_rows(spark: SparkSession, rows: DataFrame, path: str, table: Table,
         mode="overwrite",
         partition_by=table.partition_by,
         options=options,
+        statistics=table.statistics,
     )
 
 
@@ -145,5 +175,7 @@ def _quarantine(
     writer = rows.write.format("delta").mode("overwrite")
     if exists:
         writer = writer.option("replaceWhere", f"{RUN} = '{run}'")
+    before = current_version(spark, path)
     writer.save(path)
-    return read_table(spark, path).where(F.col(RUN) == run).count()
+    done = own_commit(spark, path, before, run)
+    return int(done.metrics["numOutputRows"]) if done else 0

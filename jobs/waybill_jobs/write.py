@@ -39,10 +39,17 @@ def write_once(
     mode: str,
     partition_by: tuple[str, ...] = (),
     options: dict[str, str] | None = None,
+    statistics: tuple[str, ...] = (),
 ) -> WriteOutcome:
-    """Writes a frame to a Delta table exactly once per run and step."""
+    """Writes a frame to a Delta table exactly once per run and step.
+
+    `statistics` names the columns of a new table whose least and greatest values are kept for each file, for queries
+    that skip files by them; by default Delta keeps them for the first 32, which costs as much as writing the rows.
+    """
     guard, before = transaction(spark, path, step, run)
     writer = frame.write.format("delta").mode(mode).options(**guard).options(**(options or {}))
+    if statistics:
+        writer = writer.option("delta.dataSkippingStatsColumns", ",".join(statistics))
     if partition_by:
         writer = writer.partitionBy(*partition_by)
     writer.save(path)
