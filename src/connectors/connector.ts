@@ -101,6 +101,8 @@ export interface CopySink {
 }
 
 export interface Connector {
+  /** Whether reading stages files in the store; one that does not is not even opened to clean up after reading. */
+  readonly readingLeavesFiles: boolean;
   openSource(context: EndpointContext): Promise<CopySource>;
   openSink(context: EndpointContext): Promise<CopySink>;
 }

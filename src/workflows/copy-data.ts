@@ -6,6 +6,7 @@ import {
   continueAsNew,
   defineQuery,
   isCancellation,
+  log,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -51,7 +52,12 @@ const common = {
 const { planCopy } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '15m' });
 const { copyChunk } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '2h' });
 const { publishCopy } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '2h' });
-const { cleanUpCopy } = proxyActivities<CopyActivities>({ ...common, startToCloseTimeout: '5m' });
+// A store that stays away must not keep a run from ending: what is left then is named in the history.
+const { cleanUpCopy } = proxyActivities<CopyActivities>({
+  ...common,
+  startToCloseTimeout: '2m',
+  scheduleToCloseTimeout: '3m',
+});
 
 /**
  * Copies `input.source` into `input.sink` exactly once per copyId: run again under the same id it resumes, or finds the
@@ -68,11 +74,7 @@ export async function copyData(input: CopyInput, carry?: CopyCarry): Promise<Cop
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     copy.enter('failed');
-    try {
-      await CancellationScope.nonCancellable(() => copy.cleanUp());
-    } catch {
-      // What failed the copy matters more; the failed clean-up is in the history.
-    }
+    await copy.cleanUp();
     throw error;
   }
 }
@@ -123,8 +125,15 @@ class Copy {
     });
   }
 
+  /** Removes staging. Never fails the copy: what it published, or why it failed, matters more. */
   async cleanUp(): Promise<void> {
-    await cleanUpCopy.executeWithOptions({ summary: 'Remove staging' }, [this.#input]);
+    try {
+      await CancellationScope.nonCancellable(() =>
+        cleanUpCopy.executeWithOptions({ summary: 'Remove staging' }, [this.#input]),
+      );
+    } catch (error) {
+      log.warn('staging is left behind: its clean-up failed', { error: String(error) });
+    }
   }
 
   progress(): CopyProgress {

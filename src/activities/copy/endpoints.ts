@@ -37,6 +37,15 @@ export const withSource = async <T>(
   return closing(source, work);
 };
 
+/** Whether reading this copy's source may have left files in it. */
+export const readingLeavesFiles = async (
+  dependencies: CopyDependencies,
+  input: CopyInput,
+): Promise<boolean> => {
+  const { linkedService } = await contextFor(dependencies, input, input.source);
+  return (await connectorFor(linkedService.type)).readingLeavesFiles;
+};
+
 /** Runs `work` with the sink open, and closes it whatever happens. */
 export const withSink = async <T>(
   dependencies: CopyDependencies,

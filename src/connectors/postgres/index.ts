@@ -9,6 +9,7 @@ import { PostgresSource } from './reader.ts';
 import { PostgresStore } from './writer.ts';
 
 export const postgres: Connector = {
+  readingLeavesFiles: false,
   async openSource(context) {
     const connection = await PostgresConnection.open(postgresConfig(context.linkedService), context.signal);
     return new PostgresSource(connection, context);

@@ -8,6 +8,7 @@ import { S3Source } from './reader.ts';
 import { S3Sink } from './writer.ts';
 
 export const s3: Connector = {
+  readingLeavesFiles: false,
   async openSource(context) {
     const location = fileLocation(context);
     return new S3Source(

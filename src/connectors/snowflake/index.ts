@@ -17,6 +17,7 @@ const open = async (context: EndpointContext) => {
 };
 
 export const snowflake: Connector = {
+  readingLeavesFiles: true,
   async openSource(context) {
     const { config, connection, stage } = await open(context);
     return new SnowflakeSource(connection, stage, context, config.schema);

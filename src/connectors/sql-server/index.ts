@@ -9,6 +9,7 @@ import { SqlServerSource } from './reader.ts';
 import { SqlServerStore } from './writer.ts';
 
 export const sqlServer: Connector = {
+  readingLeavesFiles: false,
   async openSource(context) {
     const connection = await SqlServerConnection.open(sqlServerConfig(context.linkedService), context.signal);
     return new SqlServerSource(connection, context);
