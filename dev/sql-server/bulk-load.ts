@@ -136,7 +136,8 @@ export class BulkLoad {
     const reader = new ByteReader(this.#rest.length > 0 ? Buffer.concat([this.#rest, payload]) : payload);
     let done = 0;
     try {
-      if (this.#types === undefined) {
+      // A client without a row to send leaves out the columns as well.
+      if (this.#types === undefined && reader.buffer[0] !== Token.done) {
         this.#types = readColumnMetadata(reader);
         if (this.#types.length !== this.#columns.length)
           throw new SqlError(
@@ -162,8 +163,9 @@ export class BulkLoad {
       reader.bytes(12);
       return;
     }
-    if (token !== Token.row) throw syntaxError(`bulk token 0x${token.toString(16)}`);
-    const types = this.#types as TypeInfo[];
+    if (token !== Token.row || this.#types === undefined)
+      throw syntaxError(`bulk token 0x${token.toString(16)}`);
+    const types = this.#types;
     const mark = this.#writer.length;
     try {
       this.#writer.i16be(types.length);

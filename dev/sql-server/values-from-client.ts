@@ -1,14 +1,13 @@
 // Values as clients send them: into PostgreSQL text (parameters) and COPY BINARY fields (bulk load).
 import type { ByteWriter } from './byte-writer.ts';
 import { SqlError } from './errors.ts';
+import { DAYS_TO_2000, type Moment, writeMoment } from './moments.ts';
 import { Oid } from './sql-types.ts';
 import { TdsType, type TypeInfo } from './type-info.ts';
 
-/** Days from 0001-01-01 (TDS day zero) to 2000-01-01 (PostgreSQL day zero), 1900-01-01 and 1970-01-01. */
-const DAYS_TO_2000 = 730119;
+/** Days from 0001-01-01 (TDS day zero) to 1900-01-01 and 1970-01-01. */
 const DAYS_TO_1900 = 693595;
 const DAYS_TO_1970 = 719162;
-const DAY_MICROSECONDS = 86_400_000_000;
 const GUID_ORDER = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15] as const;
 
 const windows1252 = new TextDecoder('windows-1252');
@@ -30,12 +29,12 @@ function littleEndian(value: Buffer, start: number, length: number): number {
   return result;
 }
 
-interface Moment {
-  /** Days since 0001-01-01. */
-  readonly days: number;
-  readonly microseconds: number;
+/** Microseconds of the day in a TDS time of `scale` digits; PostgreSQL keeps six, the seventh is cut. */
+function dayMicroseconds(units: number, scale: number): number {
+  return scale > 6 ? Math.floor(units / 10) : units * 10 ** (6 - scale);
 }
 
+/** The days of the result count from 0001-01-01. */
 function moment(info: TypeInfo, value: Buffer): Moment {
   switch (info.type) {
     case TdsType.date:
@@ -45,7 +44,7 @@ function moment(info: TypeInfo, value: Buffer): Moment {
     case TdsType.datetimeoffset: {
       const dateBytes = info.type === TdsType.time ? 0 : info.type === TdsType.datetime2 ? 3 : 5;
       const timeBytes = value.length - dateBytes;
-      const microseconds = Math.floor(littleEndian(value, 0, timeBytes) * 10 ** (6 - info.scale));
+      const microseconds = dayMicroseconds(littleEndian(value, 0, timeBytes), info.scale);
       return { days: dateBytes === 0 ? 0 : littleEndian(value, timeBytes, 3), microseconds };
     }
     default:
@@ -195,12 +194,12 @@ export function writeCopyField(writer: ByteWriter, info: TypeInfo, value: Buffer
       writer.i32be(4).i32be(momentFor(info, value).days - DAYS_TO_2000);
       return;
     case Oid.time:
-      writeMicroseconds(writer, momentFor(info, value).microseconds);
+      writeMoment(writer, 0, momentFor(info, value).microseconds);
       return;
     case Oid.timestamp:
     case Oid.timestamptz: {
       const { days, microseconds } = momentFor(info, value);
-      writeMicroseconds(writer, (days - DAYS_TO_2000) * DAY_MICROSECONDS + microseconds);
+      writeMoment(writer, days - DAYS_TO_2000, microseconds);
       return;
     }
     case Oid.uuid:
@@ -269,14 +268,6 @@ const MOMENT_TYPES: ReadonlySet<number> = new Set([
 function momentFor(info: TypeInfo, value: Buffer): Moment {
   if (!MOMENT_TYPES.has(info.type)) throw clash(info, 'a date or time');
   return moment(info, value);
-}
-
-function writeMicroseconds(writer: ByteWriter, microseconds: number): void {
-  writer.i32be(8);
-  const high = Math.floor(microseconds / 2 ** 32);
-  writer.i32be(high);
-  writer.reserve(4);
-  writer.length = writer.buffer.writeUInt32BE(microseconds - high * 2 ** 32, writer.length);
 }
 
 /** NUMERIC in binary: base-10000 digits with a weight, a sign and a display scale. */

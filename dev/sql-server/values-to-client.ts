@@ -1,13 +1,12 @@
 // PostgreSQL binary values into TDS row values, one encoder per result column.
 import type { ByteWriter } from './byte-writer.ts';
 import { SqlError } from './errors.ts';
+import { DAYS_TO_2000, readMoment } from './moments.ts';
 import { Oid } from './sql-types.ts';
 import { TdsType, type TypeInfo } from './type-info.ts';
 
-const DAYS_TO_2000 = 730119;
 /** Days from 1900-01-01 to 2000-01-01. */
 const DAYS_1900_TO_2000 = 36524;
-const DAY_MICROSECONDS = 86_400_000_000;
 const MAX_LENGTH = 0xffff;
 const GUID_ORDER = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15] as const;
 
@@ -81,18 +80,13 @@ function writeDays(writer: ByteWriter, days: number): void {
     .u8(days >> 16);
 }
 
-const readMicroseconds = (source: Buffer, start: number): number =>
-  source.readInt32BE(start) * 2 ** 32 + source.readUInt32BE(start + 4);
-
 function momentEncoder(info: TypeInfo): ValueEncoder {
   const timeBytes = info.scale <= 2 ? 3 : info.scale <= 4 ? 4 : 5;
   const withDate = info.type !== TdsType.time;
   const withZone = info.type === TdsType.datetimeoffset;
   const total = timeBytes + (withDate ? 3 : 0) + (withZone ? 2 : 0);
   return (writer, source, start) => {
-    const microseconds = readMicroseconds(source, start);
-    const days = withDate ? Math.floor(microseconds / DAY_MICROSECONDS) : 0;
-    const ofDay = microseconds - days * DAY_MICROSECONDS;
+    const { days, microseconds: ofDay } = readMoment(source, start);
     // Exact: the division leaves no rest, because a column of scale n holds no finer values than 10^-n.
     let units = info.scale >= 6 ? ofDay * 10 ** (info.scale - 6) : Math.floor(ofDay / 10 ** (6 - info.scale));
     writer.u8(total);
@@ -106,9 +100,9 @@ function momentEncoder(info: TypeInfo): ValueEncoder {
 }
 
 const encodeDatetime: ValueEncoder = (writer, source, start) => {
-  const microseconds = readMicroseconds(source, start);
-  let days = Math.floor(microseconds / DAY_MICROSECONDS);
-  let ticks = Math.round(((microseconds - days * DAY_MICROSECONDS) * 3) / 10_000);
+  const { microseconds, ...moment } = readMoment(source, start);
+  let { days } = moment;
+  let ticks = Math.round((microseconds * 3) / 10_000);
   if (ticks >= 25_920_000) {
     ticks = 0;
     days++;
@@ -120,12 +114,13 @@ const encodeDatetime: ValueEncoder = (writer, source, start) => {
 };
 
 const encodeSmallDatetime: ValueEncoder = (writer, source, start) => {
-  const minutes = Math.round(readMicroseconds(source, start) / 60_000_000);
-  const days = Math.floor(minutes / 1440);
+  const moment = readMoment(source, start);
+  const ofDay = Math.round(moment.microseconds / 60_000_000);
+  const days = moment.days + (ofDay === 1440 ? 1 : 0);
   writer
     .u8(4)
     .u16(days + DAYS_1900_TO_2000)
-    .u16(minutes - days * 1440);
+    .u16(ofDay % 1440);
 };
 
 /** How many digits after the point PostgreSQL shows for a numeric value. */

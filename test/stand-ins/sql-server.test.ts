@@ -488,4 +488,16 @@ describe('bulk load', () => {
     table.rows.add(1, 'q');
     assert.equal((await pool.request().bulk(table)).rowsAffected, 1);
   });
+
+  test('without a row stores none', async () => {
+    const empty = columns(new sql.Table('dbo.load'));
+    assert.equal((await pool.request().bulk(empty)).rowsAffected, 0);
+    const ended = columns(new sql.Table('dbo.load'));
+    async function* none(): AsyncGenerator<unknown[]> {}
+    (ended as unknown as { rows: unknown }).rows = none();
+    const transaction = pool.transaction();
+    await transaction.begin();
+    assert.equal((await transaction.request().bulk(ended)).rowsAffected, 0);
+    await transaction.commit();
+  });
 });
