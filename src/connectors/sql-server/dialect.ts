@@ -16,19 +16,15 @@ export const literal = (text: string): string => {
   return `N'${text.replaceAll("'", "''")}'`;
 };
 
-/**
- * tedious writes decimals through a double, which keeps 15 digits. Longer ones are staged as text and become decimals
- * when they are compared and published, by the server.
- */
-export const stagedAsText = (column: Column): boolean =>
-  column.type === 'Decimal' && ((column.precision ?? 38) > 15 || column.native.endsWith('money'));
+const narrow = (column: Column): boolean =>
+  column.type === 'String' && (column.native === 'varchar' || column.native === 'char');
 
-const staged = (column: Column): string => (stagedAsText(column) ? 'varchar(41)' : declaration(column));
+/** A staged column's type. Code page text is staged as Unicode: the server converts it, not the client. */
+export const stagedDeclaration = (column: Column): string =>
+  narrow(column) ? declaration({ ...column, native: 'nvarchar' }) : declaration(column);
 
 const fromStaging = (column: Column): string =>
-  stagedAsText(column)
-    ? `CONVERT(decimal(${column.precision ?? 38}, ${column.scale ?? 0}), ${quote(column.name)})`
-    : quote(column.name);
+  narrow(column) ? `CONVERT(${declaration(column)}, ${quote(column.name)})` : quote(column.name);
 
 /** One field of the row's text, see core/copy/row-text.ts. */
 const field = (column: Column): string => {
@@ -68,7 +64,7 @@ export const sqlServerDialect: Dialect = {
     create(
       staging,
       [
-        ...columns.map((column) => `${quote(column.name)} ${staged(column)} NULL`),
+        ...columns.map((column) => `${quote(column.name)} ${stagedDeclaration(column)} NULL`),
         `${quote(chunkColumn)} int NOT NULL`,
       ].join(', '),
     ),

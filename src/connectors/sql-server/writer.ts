@@ -4,77 +4,12 @@ import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
 import type { MeasuredRows } from '../connector.ts';
-import type { Driver, SqlServerConnection } from './connection.ts';
-import { literal, quoteTable, sqlServerDialect, stagedAsText } from './dialect.ts';
+import { bulkColumn, chunkColumn } from './bulk-column.ts';
+import { bulkTable, encodeRows } from './bulk-table.ts';
+import type { SqlServerConnection } from './connection.ts';
+import { literal, quoteTable, sqlServerDialect } from './dialect.ts';
 import { sqlServerError } from './errors.ts';
 import { tableColumns } from './reader.ts';
-
-type Encode = (text: string) => unknown;
-interface BulkColumn {
-  readonly type: mssql.ISqlType | (() => mssql.ISqlType);
-  readonly encode: Encode;
-}
-
-/** Microseconds that a Date has no room for go beside it; tedious adds them, in seconds. */
-const instant: Encode = (text) => {
-  const date = new Date(`${text.slice(0, 23)}Z`) as Date & { nanosecondDelta?: number };
-  const micros = Number(text.slice(23, 26));
-  if (micros > 0) date.nanosecondDelta = micros / 1e6;
-  return date;
-};
-
-/** How a column of the staging table is declared to, and encoded for, the bulk load. */
-const bulkColumn = (driver: Driver, column: Column): BulkColumn => {
-  const scale = Math.min(column.scale ?? 7, 7);
-  switch (column.type) {
-    case 'Int16':
-      return { type: column.native === 'tinyint' ? driver.TinyInt : driver.SmallInt, encode: Number };
-    case 'Int32':
-      return { type: driver.Int, encode: Number };
-    case 'Int64':
-      return { type: driver.BigInt, encode: BigInt };
-    case 'Decimal':
-      return stagedAsText(column)
-        ? { type: driver.VarChar(41), encode: (text) => text }
-        : { type: driver.Decimal(column.precision ?? 15, column.scale ?? 0), encode: Number };
-    case 'Single':
-      return { type: driver.Real, encode: Number };
-    case 'Double':
-      return { type: driver.Float, encode: Number };
-    case 'Boolean':
-      return { type: driver.Bit, encode: (text) => text === '1' };
-    case 'Date':
-      return { type: driver.Date, encode: (text) => new Date(`${text}T00:00:00Z`) };
-    case 'DateTime':
-      return {
-        type: column.native === 'datetime' ? driver.DateTime : driver.DateTime2(scale),
-        encode: instant,
-      };
-    case 'DateTimeOffset':
-      return { type: driver.DateTimeOffset(scale), encode: instant };
-    case 'TimeSpan':
-      return { type: driver.Time(scale), encode: (text) => instant(`1970-01-01T${text}`) };
-    case 'Guid':
-      return { type: driver.UniqueIdentifier, encode: (text) => text };
-    case 'Byte[]':
-      return {
-        type: driver.VarBinary(
-          column.length === undefined || column.length > 8000 ? driver.MAX : column.length,
-        ),
-        encode: (text) => Buffer.from(text, 'hex'),
-      };
-    case 'String':
-      return { type: stringType(driver, column), encode: (text) => text };
-  }
-};
-
-const stringType = (driver: Driver, column: Column): mssql.ISqlType => {
-  const { length } = column;
-  if (column.native === 'varchar' || column.native === 'char') {
-    return driver.VarChar(length === undefined || length > 8000 ? driver.MAX : length);
-  }
-  return driver.NVarChar(length === undefined || length > 4000 ? driver.MAX : length);
-};
 
 export class SqlServerStore implements SqlStore {
   readonly dialect = sqlServerDialect;
@@ -120,24 +55,20 @@ export class SqlServerStore implements SqlStore {
   }
 
   async load(request: LoadRequest, rows: MeasuredRows): Promise<Loaded> {
-    const { driver } = this.#connection;
-    const columns = request.columns.map(({ sink }) => ({ sink, bulk: bulkColumn(driver, sink) }));
-    const table = new driver.Table(quoteTable(request.staging));
-    table.create = false;
-    for (const { sink, bulk } of columns)
-      table.columns.add(sink.name, bulk.type as mssql.ISqlType, { nullable: true });
-    table.columns.add(request.chunkColumn, driver.Int, { nullable: false });
-    const encoders = columns.map(({ bulk }) => bulk.encode);
-    // mssql hands `rows` to tedious as it is, and tedious takes any async iterable: rows stream, memory stays flat.
-    // It wraps what they throw, though: the source's own error is kept aside and reported as it was.
+    const columns = [
+      ...request.columns.map(({ sink }) => bulkColumn(sink)),
+      chunkColumn(request.chunkColumn),
+    ];
+    // mssql wraps what the rows throw: the source's own error is kept aside and reported as it was.
     let broken: unknown;
-    const encoded = encodeRows(rows, encoders, request.chunk, (error) => {
+    const encoded = keepingError(encodeRows(rows.batches, columns, request.chunk), (error) => {
       broken = error;
     });
-    // A bulk load without a single row is an error to the server.
+    // Without a row there are no columns in tedious's stream either, which not every server takes for an empty load.
     const first = await encoded.next();
     if (first.done === true) return { rows: 0, bytes: 0 };
-    (table as { rows: unknown }).rows = startingWith(first.value, encoded);
+    const batches = startingWith(first.value, encoded);
+    const table = bulkTable(this.#connection.driver, quoteTable(request.staging), columns, batches);
     const bulk = this.#connection.request();
     try {
       const options = { lockTable: true, keepNulls: true };
@@ -159,24 +90,12 @@ export class SqlServerStore implements SqlStore {
   }
 }
 
-async function* encodeRows(
-  rows: MeasuredRows,
-  encoders: readonly Encode[],
-  chunk: number,
+async function* keepingError<T>(
+  items: AsyncIterable<T>,
   failed: (error: unknown) => void,
-): AsyncGenerator<unknown[]> {
+): AsyncGenerator<T> {
   try {
-    for await (const batch of rows.batches) {
-      for (const row of batch) {
-        const encoded: unknown[] = new Array(encoders.length + 1);
-        for (let i = 0; i < encoders.length; i++) {
-          const value = row[i];
-          encoded[i] = value === null || value === undefined ? null : encoders[i]?.(value);
-        }
-        encoded[encoders.length] = chunk;
-        yield encoded;
-      }
-    }
+    yield* items;
   } catch (error) {
     failed(error);
     throw error;
