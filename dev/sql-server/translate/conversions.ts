@@ -127,10 +127,26 @@ function toCharacter(value: Expression, type: SqlType, style?: number): string {
   if (length < 0) return text;
   // Cutting digits off a number would change it: SQL Server refuses or shows '*'.
   const cut =
-    value.type !== undefined && isNumber(value.type)
-      ? `tsql.fit(${text}, ${length})`
-      : `"left"(${text}, ${length})`;
+    value.type === undefined || !isNumber(value.type)
+      ? `"left"(${text}, ${length})`
+      : fitted(text, length, value.type);
   return type.name === 'char' || type.name === 'nchar' ? `rpad(${cut}, ${length})` : cut;
+}
+
+/** Longest text of a number, with sign and point; a decimal's is that of 38 digits, as sums outgrow their column. */
+const LONGEST: Readonly<Record<string, number>> = {
+  bit: 1,
+  tinyint: 3,
+  smallint: 6,
+  int: 11,
+  bigint: 20,
+  decimal: 41,
+};
+
+/** Only texts that may be too long are measured: a function of ours for each row costs more than all the rest. */
+function fitted(text: string, length: number, type: SqlType): string {
+  const longest = LONGEST[type.name];
+  return longest !== undefined && longest <= length ? text : `tsql.fit(${text}, ${length})`;
 }
 
 function toBinary(value: Expression, type: SqlType, style?: number): string {
