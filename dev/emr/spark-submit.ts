@@ -116,7 +116,13 @@ export function sparkSubmitArguments(submission: SparkSubmission, spark: SparkIn
   const conf = new Map(Object.entries(baseConfiguration(spark)));
   for (const [name, value] of submission.conf) conf.set(name, value);
   // With the first compiler alone the code cache is 48 MB by default: a job with many plans fills it and dies of it.
-  const javaOptions = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-XX:ReservedCodeCacheSize=240m'];
+  // The methods that Spark makes of a query with many columns are over 8000 bytes, which the JVM by default interprets.
+  const javaOptions = [
+    '-XX:TieredStopAtLevel=1',
+    '-XX:+UseSerialGC',
+    '-XX:ReservedCodeCacheSize=240m',
+    '-XX:-DontCompileHugeMethods',
+  ];
   if (spark.classData) javaOptions.push(`-XX:SharedArchiveFile=${spark.classData}`);
   const asked = conf.get('spark.driver.extraJavaOptions');
   if (asked) javaOptions.push(withoutCollector(asked));
@@ -146,7 +152,9 @@ function baseConfiguration(spark: SparkInstallation): Record<string, string> {
     'spark.ui.enabled': 'false',
     'spark.ui.showConsoleProgress': 'false',
     'spark.sql.session.timeZone': 'UTC',
-    'spark.sql.shuffle.partitions': '4',
+    'spark.sql.shuffle.partitions': '2',
+    // A file counts as 4 MB by default, so that hundreds of small ones become a dozen tasks on two cores.
+    'spark.sql.files.openCostInBytes': '131072',
     // Without this, Delta's VACUUM lists files with thousands of tasks.
     'spark.sql.sources.parallelPartitionDiscovery.parallelism': '2',
     'spark.sql.extensions': 'io.delta.sql.DeltaSparkSessionExtension',
@@ -157,6 +165,8 @@ function baseConfiguration(spark: SparkInstallation): Record<string, string> {
     'spark.hadoop.fs.s3a.endpoint': spark.s3Endpoint,
     'spark.hadoop.fs.s3a.endpoint.region': spark.region,
     'spark.hadoop.fs.s3a.path.style.access': 'true',
+    // Not by way of a temporary file for each file written.
+    'spark.hadoop.fs.s3a.fast.upload.buffer': 'bytebuffer',
     'spark.hadoop.fs.s3a.connection.ssl.enabled': String(spark.s3Endpoint.startsWith('https:')),
     'spark.hadoop.fs.s3a.aws.credentials.provider':
       'software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider',

@@ -88,7 +88,7 @@ describe('spark-submit of a step', () => {
     );
     assert.equal(
       after(args, '--driver-java-options'),
-      '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m -XX:SharedArchiveFile=/cds/spark.jsa -Dx=y',
+      '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m -XX:-DontCompileHugeMethods -XX:SharedArchiveFile=/cds/spark.jsa -Dx=y',
     );
     assert.equal(after(args, '--driver-class-path'), '/jars/*:/my.jar');
     assert.equal(settings(args)['spark.driver.memory'], '512m');
