@@ -145,7 +145,7 @@ describe('lakehouse on real Spark', () => {
       ['TERMINATED'],
     );
     assert.equal(output.cluster?.id, all[0]?.Id);
-    assert.deepEqual(await stepsOf(all[0]?.Id ?? ''), ['bronze', 'silver', 'gold', 'check', 'optimize']);
+    assert.deepEqual(await stepsOf(all[0]?.Id ?? ''), ['bronze', 'silver', 'gold', 'optimize']);
   });
 
   it('puts the tables back when a later step fails, tells why, and leaves no cluster', {
