@@ -6,7 +6,7 @@ import pytest
 from landing import plane
 
 from waybill_jobs.errors import JobError
-from waybill_jobs.scd2 import history_faults, merge_history
+from waybill_jobs.scd2 import examine_history, merge_history
 
 DAYS = {"run-1": "2026-01-01T00:00:00Z", "run-2": "2026-01-02T00:00:00Z", "run-3": "2026-01-03T00:00:00Z"}
 
@@ -35,7 +35,7 @@ def test_a_change_closes_and_opens_and_the_same_data_does_nothing(world, job, ta
     assert states == [(None, 1, 2, False), (150, 2, None, True)]
     # N3 is missing from the second snapshot: it stays as it was.
     assert history.where("tailnum = 'N3' AND is_current").count() == 1
-    assert set(history_faults(history, "tailnum").values()) == {0}
+    assert set(examine_history(history, "tailnum")[1].values()) == {0}
 
 
 def test_rows_without_a_key_and_doubles_never_reach_the_history(world, job, table):
@@ -92,7 +92,8 @@ def test_the_fault_counts_see_each_kind_of_fault(spark):
         ("empty", at(1), at(1), False),
         ("flag", at(1), None, False),
     ]
-    found = history_faults(spark.createDataFrame(rows, columns), "k")
+    counts, found = examine_history(spark.createDataFrame(rows, columns), "k")
+    assert counts == {"rows": 6, "currentRows": 3, "distinctKeys": 4}
     assert found == {
         "nullKeys": 0,
         "keysWithoutOneCurrentRow": 3,

@@ -80,13 +80,13 @@ def table_size(spark: SparkSession, path: str, version: int) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def table_rows(spark: SparkSession, path: str, version: int) -> int:
-    """Rows of a version, from the record counts that writers leave with each file; by counting where the log was
-    checkpointed (its older entries may be gone), or where a file has no count or has deletion vectors."""
+def file_records(spark: SparkSession, path: str, version: int) -> dict[str, int] | None:
+    """Records of each file of a version, by its path in the table, as writers left them in the log. None where the log
+    was checkpointed (its older entries may be gone), or a file has no count or has deletion vectors."""
     files: dict[str, int] = {}
     names = file_names(spark, f"{path}/_delta_log")
     if any(".checkpoint." in name for name in names) or f"{0:020d}.json" not in names:
-        return _count_rows(spark, path, version)
+        return None
     for each in range(version + 1):
         for line in read_text(spark, f"{path}/_delta_log/{each:020d}.json").splitlines():
             action = json.loads(line)
@@ -94,11 +94,17 @@ def table_rows(spark: SparkSession, path: str, version: int) -> int:
             if add:
                 records = json.loads(add.get("stats") or "{}").get("numRecords")
                 if records is None or add.get("deletionVector"):
-                    return _count_rows(spark, path, version)
+                    return None
                 files[add["path"]] = int(records)
             elif remove:
                 files.pop(remove["path"], None)
-    return sum(files.values())
+    return files
+
+
+def table_rows(spark: SparkSession, path: str, version: int) -> int:
+    """Rows of a version, from its log where that says, else by counting."""
+    files = file_records(spark, path, version)
+    return _count_rows(spark, path, version) if files is None else sum(files.values())
 
 
 def _count_rows(spark: SparkSession, path: str, version: int) -> int:

@@ -1,11 +1,12 @@
 """Compaction and clean-up of the tables, with proof that the rows are the same afterwards."""
 
 import time
+from posixpath import dirname
 
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
-from waybill_jobs.commits import created_at, current_version, is_table, table_rows, table_size
+from waybill_jobs.commits import created_at, current_version, file_records, is_table, table_rows, table_size
 from waybill_jobs.errors import JobError
 from waybill_jobs.io import in_parallel, read_table, timed
 from waybill_jobs.layout import Lake
@@ -39,7 +40,7 @@ def _optimize_table(spark: SparkSession, lake: Lake, name: str, retain_hours: in
     table = DeltaTable.forPath(spark, path)
     before = current_version(spark, path)
     files_before, bytes_before = table_size(spark, path, before)
-    if files_before > 1:
+    if _has_files_to_join(spark, path, before):
         with timed(f"{name}: compacting {files_before} files"):
             table.optimize().executeCompaction()
     after = current_version(spark, path)
@@ -66,6 +67,12 @@ def _optimize_table(spark: SparkSession, lake: Lake, name: str, retain_hours: in
     version = current_version(spark, path)
     files, size = table_size(spark, path, version)
     return TableResult(name, path, version, rows, files, size, version != before, dict(details))
+
+
+def _has_files_to_join(spark: SparkSession, path: str, version: int) -> bool:
+    """Whether some partition has more than one file. Delta finds the same, by several queries."""
+    files = file_records(spark, path, version)
+    return files is None or len({dirname(file) for file in files}) < len(files)
 
 
 def _vacuum(spark: SparkSession, path: str, retain_hours: int) -> None:

@@ -178,8 +178,3 @@ def examine_history(frame: DataFrame, key: str) -> tuple[dict[str, int], dict[st
 def describe_faults(table: str, faults: dict[str, int]) -> list[str]:
     """Each fault that was found, in words."""
     return [f"{table}: {kind} = {count}" for kind, count in faults.items() if count]
-
-
-def history_faults(frame: DataFrame, key: str) -> dict[str, int]:
-    """Counts of what must never be in a history table; all zero when it is sound."""
-    return examine_history(frame, key)[1]
