@@ -12,11 +12,14 @@ const program = new Command('waybill')
     'after',
     `
 A first day with waybill:
-  waybill dev up                              start the local world (Temporal, databases, S3, EMR)
+  waybill dev up --seed                       start the local world (Temporal, databases, S3, EMR) with data
+  waybill dev worker                          run a worker in it, in another terminal
   waybill validate factory                    check every definition before anything runs
-  waybill run pl_orders --param day=2026-01-01    run a pipeline and watch it
-  waybill list                                what ran, newest first
-  waybill status pipeline/pl_orders/2026-11-22    one run, its activities and copies
+  waybill --local run pl_sqlserver_to_snowflake --param 'tables=["planes"]'
+  waybill --local list                        what ran, newest first
+  waybill --local status pipeline/pl_sqlserver_to_snowflake/2026-11-22
+
+--local means the local world; without it a command goes where the environment says.
 
 A run's id is pipeline/<name>/<key> or lakehouse/<name>/<window>. The same key is the same run: asking twice
 starts it once, and a run that failed may be asked for again.

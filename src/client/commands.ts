@@ -1,5 +1,5 @@
 // What `waybill run`, `watch`, `status`, `list` and `cancel` do.
-import type { Client, WorkflowHandle } from '@temporalio/client';
+import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import { loadSettings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
@@ -48,6 +48,22 @@ async function withClient<Result>(use: (client: Client) => Promise<Result>): Pro
   }
 }
 
+/** A handle on a run that exists. Throws OBJECT_MISSING for an id that names none. */
+async function existingRun(client: Client, id: string): Promise<WorkflowHandle> {
+  const handle = client.workflow.getHandle(id);
+  try {
+    await handle.describe();
+    return handle;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+    throw new WaybillError(
+      'OBJECT_MISSING',
+      `There is no run "${id}". \`waybill list\` shows those there are.`,
+      { id },
+    );
+  }
+}
+
 export async function runCommand(
   name: string,
   options: { param: string[]; key?: string; watch: boolean; json?: boolean },
@@ -80,7 +96,7 @@ export async function runCommand(
 export async function watchCommand(id: string, options: { json?: boolean }): Promise<void> {
   await withClient(async (client) => {
     const told = options.json === true ? process.stderr : process.stdout;
-    await follow(client, client.workflow.getHandle(id), told, options.json === true);
+    await follow(client, await existingRun(client, id), told, options.json === true);
   });
 }
 
@@ -123,7 +139,7 @@ async function follow(
 export async function statusCommand(id: string, options: { json?: boolean }): Promise<void> {
   await withClient(async (client) => {
     // Existence first: a query's silence would read as "no worker".
-    await client.workflow.getHandle(id).describe();
+    await existingRun(client, id);
     const snapshot = await new SnapshotReader(client).read(id);
     if (options.json === true) {
       console.log(JSON.stringify(snapshot, null, 2));
@@ -180,7 +196,7 @@ export async function listCommand(options: {
 
 export async function cancelCommand(id: string): Promise<void> {
   await withClient(async (client) => {
-    await client.workflow.getHandle(id).cancel();
+    await (await existingRun(client, id)).cancel();
     console.log(`cancelling ${id}: copies clean up, clusters end. \`waybill watch ${id}\` shows it.`);
   });
 }
