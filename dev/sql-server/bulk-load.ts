@@ -169,13 +169,10 @@ export class BulkLoad {
     const mark = this.#writer.length;
     try {
       this.#writer.i16be(types.length);
-      for (const [index, info] of types.entries()) {
-        writeCopyField(
-          this.#writer,
-          info,
-          readValue(reader, info, true),
-          (this.#columns[index] as HeldColumn).oid,
-        );
+      for (let index = 0; index < types.length; index++) {
+        const info = types[index] as TypeInfo;
+        const { oid } = this.#columns[index] as HeldColumn;
+        writeCopyField(this.#writer, info, readValue(reader, info, true), oid);
       }
     } catch (error) {
       this.#writer.length = mark;
