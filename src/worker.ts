@@ -11,6 +11,7 @@ import { createLinkedServiceResolver } from './activities/linked-services.ts';
 import { createSparkActivities } from './activities/spark.ts';
 import { createCompute } from './compute/registry.ts';
 import { loadSettings } from './config/settings.ts';
+import { isLateEndOfMessage } from './connectors/sql-server/driver-defect.ts';
 import { CastErrorsInterceptor } from './interceptors/cast-errors.ts';
 import { createLogger } from './interceptors/logger.ts';
 
@@ -60,6 +61,14 @@ async function run(): Promise<void> {
     await connection.close();
   }
 }
+
+// One broken connection must not end every other copy of this worker. Anything else that nobody caught ends it: its state
+// is unknown, and another worker takes over.
+process.on('uncaughtException', (error: unknown) => {
+  if (isLateEndOfMessage(error)) return;
+  console.error(error);
+  process.exit(1);
+});
 
 run().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
