@@ -9,12 +9,19 @@ const program = fileURLToPath(new URL('../../src/worker.js', import.meta.url));
 export class WorkerProcess {
   readonly #env: NodeJS.ProcessEnv;
   readonly #logFile: string;
+  readonly #failure: Promise<never>;
+  #fail: (reason: Error) => void = () => {};
   #child: ChildProcess | undefined;
   #expectedToEnd = false;
 
   constructor(env: NodeJS.ProcessEnv, logFile: string) {
     this.#env = env;
     this.#logFile = logFile;
+    this.#failure = new Promise<never>((_, reject) => {
+      this.#fail = reject;
+    });
+    // Who does not ask need not hear.
+    this.#failure.catch(() => {});
   }
 
   /** Starts a worker; its log is appended to the log file. */
@@ -24,24 +31,19 @@ export class WorkerProcess {
     this.#expectedToEnd = false;
     this.#child = spawn(process.execPath, [program], { env: this.#env, stdio: ['ignore', log, log] });
     closeSync(log);
+    this.#child.once('exit', (code, signal) => {
+      if (this.#expectedToEnd) return;
+      this.#fail(new Error(`the worker ended by itself (exit ${code ?? signal}):\n${this.lastLines()}`));
+    });
   }
 
   get pid(): number | undefined {
     return this.#child?.pid;
   }
 
-  /** Resolves never, or rejects when a worker ends that nobody asked to end. */
-  async failure(): Promise<never> {
-    for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      const child = this.#child;
-      if (child === undefined || this.#expectedToEnd) continue;
-      if (child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(
-          `the worker ended by itself (exit ${child.exitCode ?? child.signalCode}):\n${this.lastLines()}`,
-        );
-      }
-    }
+  /** Never resolves; rejects when a worker ends that nobody asked to end. */
+  failure(): Promise<never> {
+    return this.#failure;
   }
 
   /** The end of the log, for an error message. */

@@ -76,7 +76,7 @@ describe('an engine that stops during a copy', { timeout: 900_000 }, () => {
       await worldStartEngine(world.name, engine);
 
       const { client, close } = await connect();
-      await client.workflow.getHandle(workflowId).result();
+      await Promise.race([client.workflow.getHandle(workflowId).result(), worker.failure()]);
       const copy = client.workflow.getHandle(copyWorkflowId(workflowId, 'copy_table', 'flights'));
       const output = (await copy.result()) as CopyOutput;
       await close();
