@@ -31,6 +31,7 @@ const equal = (name: string, actual: string | number, expected: string | number)
 export async function checkResults(world: World, client: Client, results: DemoResults): Promise<Check[]> {
   const dataSet = await countDataSet(world.python);
   return [
+    checkNumbers(results.copies),
     ...checkCopies(results.copies),
     ...checkAgainstDataSet(results.copies, dataSet),
     ...(await checkSnowflake(world, dataSet)),
@@ -41,6 +42,17 @@ export async function checkResults(world: World, client: Client, results: DemoRe
     ...(await checkCompute(world, results)),
     await checkSchedule(client, results.scheduleId),
   ];
+}
+
+/** How many copies each part of the job makes: one that was never looked at must not pass for one that is right. */
+const COPIES = { copy: 4, ingest: 4, load: 4, back: 1 } as const;
+
+function checkNumbers(copies: readonly ReportedCopy[]): Check {
+  const counted = Object.keys(COPIES).map(
+    (stage) => `${stage} ${copies.filter((one) => one.stage === stage).length}`,
+  );
+  const expected = Object.entries(COPIES).map(([stage, count]) => `${stage} ${count}`);
+  return equal('every copy of the job was made and examined', counted.join(', '), expected.join(', '));
 }
 
 /** Every copy: rows read, copied and found in the sink are one number, and both checksums one value. */

@@ -6,7 +6,7 @@ import { Client, Connection } from '@temporalio/client';
 import { explainFailure, renderFailure } from '../../src/client/failure.ts';
 import { formatDuration } from '../../src/client/format.ts';
 import { createSchedule, scheduleId, triggerSchedule } from '../../src/client/schedule.ts';
-import { copiesOf, SnapshotReader } from '../../src/client/snapshot.ts';
+import { copiesOf, type RunSnapshot, SnapshotReader } from '../../src/client/snapshot.ts';
 import { startRun } from '../../src/client/start.ts';
 import { watchRun } from '../../src/client/watch.ts';
 import type { CopyOutput } from '../../src/core/copy.ts';
@@ -148,10 +148,19 @@ class Demo {
     }
   }
 
+  /** The closed run's own account. A busy worker may miss a query's deadline; without an account nothing is checked. */
+  async #progressOf(workflowId: string): Promise<NonNullable<RunSnapshot['progress']>> {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const { progress } = await new SnapshotReader(this.#client).read(workflowId);
+      if (progress !== undefined) return progress;
+    }
+    throw new Error(`${workflowId} does not answer queries, so its copies cannot be checked`);
+  }
+
   async #collect(workflowId: string, stage: string): Promise<void> {
-    const { progress } = await new SnapshotReader(this.#client).read(workflowId);
+    const progress = await this.#progressOf(workflowId);
     const stageOf = (id: string): string =>
-      progress?.kind === 'lakehouse'
+      progress.kind === 'lakehouse'
         ? (progress.stages.find((one) => one.children.includes(id))?.stage ?? stage)
         : stage;
     for (const id of copiesOf(progress)) {

@@ -29,9 +29,11 @@ export function parseParameters(pairs: readonly string[]): JsonObject {
   return parameters;
 }
 
+/** A number is one only if it is written as JavaScript would write it: 1.10 and 9007199254740993 stay texts. */
 function parseValue(text: string): JsonValue {
   try {
-    return JSON.parse(text) as JsonValue;
+    const value = JSON.parse(text) as JsonValue;
+    return typeof value === 'number' && String(value) !== text ? text : value;
   } catch {
     return text;
   }
@@ -117,6 +119,8 @@ async function follow(
       told.write(
         `the run goes on without you; \`waybill watch ${handle.workflowId}\` looks again, \`waybill cancel ${handle.workflowId}\` stops it and cleans up\n`,
       );
+      // The run has not ended, so what was typed after && must not begin.
+      process.exitCode = 130;
       return;
     }
     try {
@@ -159,7 +163,9 @@ export async function listCommand(options: {
 }): Promise<void> {
   const clauses = ["WorkflowType IN ('runPipeline', 'runLakehouse')"];
   if (options.pipeline !== undefined) {
-    clauses.push(`${SEARCH_ATTRIBUTES.pipeline} = '${options.pipeline.replaceAll("'", "\\'")}'`);
+    clauses.push(
+      `${SEARCH_ATTRIBUTES.pipeline} = '${options.pipeline.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`,
+    );
   }
   if (options.running === true) clauses.push("ExecutionStatus = 'Running'");
   await withClient(async (client) => {

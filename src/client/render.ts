@@ -35,7 +35,7 @@ export function renderCopy(copy: CopySnapshot, now: number, width: number, palet
     case 'planning':
       return `  ${name}  ${palette.dim('planning')}   ${progress.from} → ${progress.to}`;
     case 'done':
-      return `  ${name}  ${palette.green('✔')} ${formatCount(progress.rowsDone)} rows · ${formatBytes(progress.bytesDone)} · verified   ${palette.dim(`${progress.from} → ${progress.to}`)}`;
+      return `  ${name}  ${palette.green('✔')} ${formatCount(progress.rowsDone)} rows · ${formatBytes(progress.bytesDone)} · ${progress.verified ? 'verified' : 'not verified'}   ${palette.dim(`${progress.from} → ${progress.to}`)}`;
     case 'failed':
       return `  ${name}  ${palette.red('✖')} stopped after ${formatCount(progress.rowsDone)} rows · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
     case 'publishing':

@@ -74,6 +74,8 @@ export interface CopyProgress {
   readonly from: string;
   readonly to: string;
   readonly state: 'planning' | 'copying' | 'publishing' | 'done' | 'failed';
+  /** Whether every chunk is counted and hashed in the sink before it commits. */
+  readonly verified: boolean;
   readonly chunksTotal: number;
   readonly chunksDone: number;
   /** Rows the plan expects; exact where the source can count, else an estimate. */

@@ -143,6 +143,7 @@ class Copy {
       from: this.#plan?.from ?? this.#input.source.linkedService,
       to: this.#plan?.to ?? this.#input.sink.linkedService,
       state: this.#state,
+      verified: this.#input.options['validateDataConsistency'] !== false,
       chunksTotal: this.#plan?.chunks ?? 0,
       chunksDone: this.#chunksDone,
       rowsTotal: this.#plan?.rows ?? 0,

@@ -1,5 +1,5 @@
 // What each type of activity does. Control flow happens here; everything that moves data is a child workflow.
-import { CancellationScope, sleep } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, sleep } from '@temporalio/workflow';
 import { toText } from '../core/expression/values.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { itemLabels } from '../core/pipeline/item-label.ts';
@@ -98,6 +98,8 @@ async function forEach(
   const results = await Promise.allSettled(Array.from({ length: Math.min(lanes, items.length) }, lane));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
   throwInner(outcomes.find(({ failure }) => failure !== undefined));
+  // Iterations that ended well although the loop was cancelled must not pass for the whole loop.
+  if (next < items.length) throw new CancelledFailure('ForEach was cancelled');
   return { itemsCount: items.length };
 }
 
