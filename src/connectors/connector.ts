@@ -27,6 +27,8 @@ export interface StoredPlan {
   readonly from: string;
   readonly verify: boolean;
   readonly notes: string[];
+  /** Hash of what the copy was asked to do; plans of older versions have none. */
+  readonly inputHash?: string;
 }
 
 export interface PlannedRanges {

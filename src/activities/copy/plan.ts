@@ -1,4 +1,5 @@
 // Plans a copy once: columns, types, ranges. A copy that was planned before goes on with that plan.
+import { createHash } from 'node:crypto';
 import type { CopySink, CopySource, LedgerState, StoredPlan } from '../../connectors/connector.ts';
 import type { CopyPlan } from '../../core/copy/activities.ts';
 import { mapColumns } from '../../core/copy/mapping.ts';
@@ -12,6 +13,25 @@ import { withHeartbeat } from './heartbeat.ts';
 /** Content verification is on unless the definition turns it off. */
 const verifies = (input: CopyInput): boolean =>
   String(input.options['validateDataConsistency'] ?? 'true').toLowerCase() !== 'false';
+
+/** SHA-256 of source, sink and options; the order of keys says nothing. */
+const hashOf = ({ source, sink, options }: CopyInput): string => {
+  const sorted = (_key: string, value: unknown): unknown =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return createHash('sha256').update(JSON.stringify({ source, sink, options }, sorted)).digest('hex');
+};
+
+/** A key stands for one definition: under another one, its ledger would report rows nobody asked for. */
+const refuseOtherDefinition = (input: CopyInput, { inputHash }: StoredPlan): void => {
+  if (inputHash === undefined || inputHash === hashOf(input)) return;
+  throw new WaybillError(
+    'SOURCE_CHANGED',
+    "The copy's definition differs from the one this key was started with; start under a new key.",
+    { copyId: input.copyId },
+  );
+};
 
 /** Options that would change the result if they were ignored. */
 const refuseUnsupported = (input: CopyInput): void => {
@@ -77,6 +97,7 @@ const makePlan = async (
     from: source.label,
     verify,
     notes: notesFor(input, sink, { columns: mapped, verify }),
+    inputHash: hashOf(input),
   };
   return sink.storePlan(plan, ranges);
 };
@@ -93,6 +114,7 @@ export const planCopy = (dependencies: CopyDependencies, input: CopyInput): Prom
           (await sink.resumePlan()) ??
           (await withSource(dependencies, input, (source) => makePlan(input, source, sink, target)));
         const { plan } = state;
+        refuseOtherDefinition(input, plan);
         return {
           chunks: state.chunks,
           rows: plan.rows,

@@ -29,8 +29,11 @@ export interface Dialect {
   checksum(staging: TableName, columns: readonly Column[], chunkColumn: string, chunk: number): string;
   /** The current instant. */
   readonly now: string;
-  /** preCopyScript as this store must be given it to keep it within the transaction. */
-  transactional(script: string): string;
+  /**
+   * preCopyScript as the statements to run one by one within the transaction. Throws DEFINITION_UNSUPPORTED for one
+   * that this store would not keep within it.
+   */
+  transactional(script: string): readonly string[];
   /** What to create for a column that comes from another store. */
   columnFor(column: Column): Column;
 }

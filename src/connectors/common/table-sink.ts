@@ -89,6 +89,8 @@ export class TableSink implements CopySink {
   }
 
   async resumePlan(): Promise<LedgerState | undefined> {
+    // Refuses a script that publish could not run, before the first row moves.
+    this.#preCopyStatements();
     await this.#resolveTarget();
     await this.#ensureLedger();
     const state = await this.#inTransaction(async () => {
@@ -103,10 +105,12 @@ export class TableSink implements CopySink {
 
   async storePlan(plan: StoredPlan, ranges: readonly KeyRange[]): Promise<LedgerState> {
     await this.#resolveTarget();
+    // From the clock, so that a copy planned anew after its clean-up stands above every attempt of the old one.
+    const epoch = Math.floor(Date.now() / 1000);
     const detail = JSON.stringify({ ...plan, chunks: ranges.length });
     try {
       await this.#inTransaction(async () => {
-        await this.#insert([[WHOLE, 'planned', 1, null, null, detail]]);
+        await this.#insert([[WHOLE, 'planned', epoch, null, null, detail]]);
         for (let i = 0; i < ranges.length; i += ROWS_PER_INSERT) {
           await this.#insert(
             ranges
@@ -126,7 +130,7 @@ export class TableSink implements CopySink {
       return theirs;
     }
     await this.#createStaging(plan);
-    return { plan, chunks: ranges.length, epoch: 1, published: false };
+    return { plan, chunks: ranges.length, epoch, published: false };
   }
 
   async claimChunk(chunk: number, generation: number): Promise<ClaimedChunk> {
@@ -216,7 +220,6 @@ export class TableSink implements CopySink {
     await this.#store.close();
   }
 
-  /** Runs the pre-copy script and inserts all staged rows; the caller's transaction makes both visible at once. */
   /** Two first copies into one schema may both create the ledger: the one that loses finds it made when it looks again. */
   async #ensureLedger(): Promise<void> {
     const statement = this.#store.dialect.createLedger(this.#ledger);
@@ -227,13 +230,17 @@ export class TableSink implements CopySink {
     }
   }
 
+  #preCopyStatements(): readonly string[] {
+    const script = this.#options.preCopyScript;
+    return script === undefined || script.trim() === '' ? [] : this.#store.dialect.transactional(script);
+  }
+
+  /** Runs the pre-copy script and inserts all staged rows; the caller's transaction makes both visible at once. */
   async #moveIntoTarget(): Promise<PublishResult> {
     const { dialect } = this.#store;
     const { plan } = await this.#state();
     const totals = await this.#totals();
-    const script = this.#options.preCopyScript;
-    if (script !== undefined && script.trim() !== '')
-      await this.#store.execute(dialect.transactional(script));
+    for (const statement of this.#preCopyStatements()) await this.#store.execute(statement);
     const columns = plan.columns.map(({ sink }) => sink);
     const inserted = await this.#store.execute(
       `INSERT INTO ${this.#name(this.#target)} (${columns.map((column) => dialect.quote(column.name)).join(', ')}) ` +

@@ -62,7 +62,7 @@ export const postgresDialect: Dialect = {
     `SELECT count(*)::text AS n, coalesce(sum(${half(1)} * 4294967296 + ${half(9)}), 0)::text AS c FROM (` +
     `SELECT md5(convert_to(concat(${columns.map(field).join(", '|', ")}), 'UTF8')) AS h ` +
     `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
-  transactional: (script) => script,
+  transactional: (script) => [script],
   columnFor: (column) => ({
     ...column,
     native: '',

@@ -4,6 +4,7 @@ import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect } from '../common/sql-store.ts';
+import { preCopyStatements } from './pre-copy-script.ts';
 import { canonicalText, columnFromFacts, declaration } from './types.ts';
 
 export const quote = (name: string): string =>
@@ -59,9 +60,7 @@ export const snowflakeDialect: Dialect = {
   checksum: (staging, columns, chunkColumn, chunk) =>
     `SELECT COUNT(*) AS N, SUM(MD5_NUMBER_UPPER64(CONCAT(${columns.map(field).join(", '|', ")}))) AS C ` +
     `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}`,
-  // A DDL statement would commit the transaction around it. Emptying by DELETE is DML, and as cheap in Snowflake.
-  transactional: (script) =>
-    script.replace(/^\s*TRUNCATE\s+(?:TABLE\s+)?(?:IF\s+EXISTS\s+)?([^;]+?)\s*;?\s*$/i, 'DELETE FROM $1'),
+  transactional: preCopyStatements,
   columnFor: (column) => {
     const scale = column.scale === undefined ? {} : { scale: column.scale };
     const [native = 'TEXT'] = declaration({ ...column, native: '' }).split('(');

@@ -79,7 +79,7 @@ export const sqlServerDialect: Dialect = {
       .map(field)
       .join(", '|', ")}) COLLATE Latin1_General_100_BIN2_UTF8)), 1, 8)) AS h ` +
     `FROM ${quoteTable(staging)} WITH (NOLOCK) WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
-  transactional: (script) => script,
+  transactional: (script) => [script],
   columnFor: (column) => {
     const native = declaration({ ...column, native: '' });
     const [name = native] = native.split('(');
