@@ -34,7 +34,7 @@ export const withSource = async <T>(
 ): Promise<T> => {
   const context = await contextFor(dependencies, input, input.source);
   const source = await (await connectorFor(context.linkedService.type)).openSource(context);
-  return closing(source, work);
+  return closing(source, context.signal, work);
 };
 
 /** Whether reading this copy's source may have left files in it. */
@@ -54,14 +54,17 @@ export const withSink = async <T>(
 ): Promise<T> => {
   const context = await contextFor(dependencies, input, input.sink);
   const sink = await (await connectorFor(context.linkedService.type)).openSink(context);
-  return closing(sink, work);
+  return closing(sink, context.signal, work);
 };
 
 const closing = async <C extends { close(): Promise<void> }, T>(
   end: C,
+  signal: AbortSignal,
   work: (end: C) => Promise<T>,
 ): Promise<T> => {
   try {
+    // Cancelled while it was being opened: nothing listened yet.
+    signal.throwIfAborted();
     return await work(end);
   } finally {
     // A connection that cannot be closed was lost already; what `work` says matters more.

@@ -3,7 +3,9 @@ import { WaybillError } from '../../core/errors.ts';
 
 const THROTTLED = /^(Throttl\w*|TooManyRequests\w*|RequestLimitExceeded|SlowDown|BandwidthLimitExceeded)$/i;
 const DENIED =
-  /^(AccessDenied\w*|UnrecognizedClient\w*|InvalidSignature\w*|SignatureDoesNotMatch|ExpiredToken\w*|InvalidClientTokenId|CredentialsProviderError|MissingAuthenticationToken\w*)$/;
+  /^(AccessDenied\w*|UnrecognizedClient\w*|InvalidSignature\w*|SignatureDoesNotMatch|InvalidClientTokenId|MissingAuthenticationToken\w*)$/;
+/** Temporary credentials that ran out or could not be fetched this time: the next call asks for fresh ones. */
+const STALE_CREDENTIALS = /^(ExpiredToken\w*|CredentialsProviderError)$/;
 const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/;
 
 interface ServiceError {
@@ -19,7 +21,13 @@ const asServiceError = (error: unknown): ServiceError =>
 /** True when the reply tells nothing about whether the request was carried out: lost, cut, or a server error. */
 export function isAmbiguous(error: unknown): boolean {
   const { name, code, $metadata } = asServiceError(error);
-  if (THROTTLED.test(name) || DENIED.test(name) || NEVER_SENT.test(code ?? '')) return false;
+  if (
+    THROTTLED.test(name) ||
+    DENIED.test(name) ||
+    STALE_CREDENTIALS.test(name) ||
+    NEVER_SENT.test(code ?? '')
+  )
+    return false;
   const status = $metadata?.httpStatusCode;
   return status === undefined || status >= 500;
 }
@@ -31,6 +39,14 @@ export function emrError(error: unknown, operation: string): WaybillError {
   const details = { operation, service: 'emr' };
   if (THROTTLED.test(name)) {
     return new WaybillError('COMPUTE_BUSY', `EMR throttled ${operation}.`, details, { cause: error });
+  }
+  if (STALE_CREDENTIALS.test(name)) {
+    return new WaybillError(
+      'COMPUTE_BUSY',
+      `EMR could not be asked for ${operation}: no valid credentials (${name}).`,
+      details,
+      { cause: error },
+    );
   }
   if (DENIED.test(name)) {
     return new WaybillError(

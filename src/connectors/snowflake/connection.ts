@@ -25,10 +25,12 @@ interface Answer {
 
 export class SnowflakeConnection {
   readonly #connection: snowflake.Connection;
+  readonly #signal: AbortSignal;
   readonly #running = new Set<snowflake.RowStatement>();
 
-  private constructor(connection: snowflake.Connection) {
+  private constructor(connection: snowflake.Connection, signal: AbortSignal) {
     this.#connection = connection;
+    this.#signal = signal;
   }
 
   static async open(
@@ -68,7 +70,7 @@ export class SnowflakeConnection {
         else resolve();
       });
     });
-    const session = new SnowflakeConnection(connection);
+    const session = new SnowflakeConnection(connection, signal);
     signal.addEventListener('abort', () => session.#cancel(), { once: true });
     return session;
   }
@@ -101,6 +103,7 @@ export class SnowflakeConnection {
 
   #run(sql: string, doing: string, options: { describeOnly?: boolean } = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      this.#signal.throwIfAborted();
       // The driver sends a statement under one requestId however often it has to resend it, so Snowflake runs it once.
       const running = this.#connection.execute({
         sqlText: sql,

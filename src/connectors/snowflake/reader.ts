@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { CsvReader, PLAIN_CSV } from '../../core/copy/csv.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
@@ -106,16 +107,28 @@ export class SnowflakeSource implements CopySource {
     await this.#stage.prepare();
     const directory = this.#stage.local(place);
     try {
-      await this.#connection.execute(
+      const unloaded = await this.#connection.query(
         `COPY INTO ${this.#stage.path(place)} FROM (SELECT ${fields.join(', ')} FROM ${await this.#from()}` +
           `${condition === '' ? '' : ` WHERE ${condition}`}) FILE_FORMAT = ${FILE_FORMAT} OVERWRITE = TRUE MAX_FILE_SIZE = 67108864`,
         `unloading ${this.label}`,
       );
       const files = await this.#stage.get(place, directory);
       await this.#stage.remove(place);
+      let read = 0;
       for (const file of files) {
-        yield* readCsv(file);
+        for await (const rows of readCsv(file)) {
+          read += rows.length;
+          yield rows;
+        }
         await rm(file, { force: true });
+      }
+      const expected = unloaded.reduce((sum, row) => sum + Number(row['rows_unloaded'] ?? 0), 0);
+      if (read !== expected) {
+        throw new WaybillError(
+          'STAGING_FAILED',
+          `Snowflake unloaded ${expected} rows of ${this.label}, its files held ${read}.`,
+          { expected, read },
+        );
       }
     } finally {
       await rm(directory, { recursive: true, force: true });
@@ -149,7 +162,9 @@ const nullSafe = (column: Column): string => {
 
 async function* readCsv(file: string): AsyncGenerator<Row[]> {
   const reader = new CsvReader(PLAIN_CSV);
-  const text = createReadStream(file).pipe(createGunzip()).setEncoding('utf8');
+  const text = createGunzip().setEncoding('utf8');
+  // The loop below is told of a failure of either stream: pipeline destroys the last one with it.
+  pipeline(createReadStream(file), text, () => undefined);
   for await (const piece of text) {
     const rows = reader.push(piece as string);
     if (rows.length > 0) yield rows;

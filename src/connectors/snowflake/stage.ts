@@ -7,6 +7,8 @@ import type { SnowflakeConnection } from './connection.ts';
 import { literal, quote } from './dialect.ts';
 
 const STAGE = '_WAYBILL_STAGE';
+/** Staged files hold the data itself. */
+const OWNER_ONLY = { recursive: true, mode: 0o700 } as const;
 
 export class Stage {
   readonly #connection: SnowflakeConnection;
@@ -23,7 +25,7 @@ export class Stage {
 
   /** Makes stage and local directory. Server-side encryption spares the driver a second, encrypted copy of each file. */
   async prepare(): Promise<void> {
-    await mkdir(this.#directory, { recursive: true });
+    await mkdir(this.#directory, OWNER_ONLY);
     await this.#connection.execute(
       `CREATE STAGE IF NOT EXISTS ${this.#reference} ENCRYPTION = (TYPE = 'SNOWFLAKE_SSE')`,
       'creating the stage',
@@ -58,7 +60,7 @@ export class Stage {
   /** Downloads everything under `name` into the local `directory`. GET reports failures only in its rows. */
   async get(name: string, directory: string): Promise<string[]> {
     await rm(directory, { recursive: true, force: true });
-    await mkdir(directory, { recursive: true });
+    await mkdir(directory, OWNER_ONLY);
     const rows = await this.#connection.query(
       `GET ${this.path(name)} ${literal(`file://${directory}/`)}`,
       'downloading files',

@@ -69,7 +69,11 @@ export class SnowflakeStore implements SqlStore {
       for await (const batch of rows.batches) yield formatCsv(batch, quoted, PLAIN_CSV);
     }
     try {
-      await pipeline(Readable.from(text()), createGzip({ level: 1 }), createWriteStream(file));
+      await pipeline(
+        Readable.from(text()),
+        createGzip({ level: 1 }),
+        createWriteStream(file, { mode: 0o600 }),
+      );
       const { size } = await stat(file);
       if (rows.figures().rows > 0) await this.#stage.put(file);
       return { name, bytes: size };

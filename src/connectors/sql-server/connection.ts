@@ -135,6 +135,8 @@ export class SqlServerConnection {
   }
 
   async close(): Promise<void> {
+    // The pool waits for its connection, which a request that still streams would never give back.
+    for (const request of this.#running) request.cancel();
     await this.#pool.close();
   }
 

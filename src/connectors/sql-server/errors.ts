@@ -4,7 +4,8 @@ import { type ErrorCode, WaybillError } from '../../core/errors.ts';
 /** Error numbers; those that ask to come back later are Microsoft's transient list and the lock errors. */
 const NUMBERS: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   ...[
-    1205, 1222, 1204, 3960, 10928, 10929, 40501, 40613, 40197, 49918, 49919, 49920, 10936, 701, 8645, 8651,
+    601, 1205, 1222, 1204, 3960, 10928, 10929, 40501, 40613, 40197, 49918, 49919, 49920, 10936, 701, 8645,
+    8651,
   ].map((number) => [number, 'STORE_BUSY'] as const),
   ...[64, 233, 4221, 615, 926, 40143, 40540, 10053, 10054, 10060].map(
     (number) => [number, 'CONNECTION_FAILED'] as const,
@@ -48,7 +49,13 @@ const withoutValues = (message: string): string =>
 
 export const sqlServerError = (error: unknown, doing: string): WaybillError => {
   if (error instanceof WaybillError) return error;
-  const given = error as { code?: string; number?: unknown; message?: string };
+  const given = error as {
+    code?: string;
+    number?: unknown;
+    message?: string;
+    isTransient?: boolean;
+    originalError?: { isTransient?: boolean };
+  };
   // A socket's error arrives with its code in place of the number.
   const raw = {
     ...given,
@@ -59,7 +66,10 @@ export const sqlServerError = (error: unknown, doing: string): WaybillError => {
     typeof given.number === 'string' ||
     /^ERR_(SSL|TLS|SOCKET)/.test(given.code ?? '') ||
     /Failed to acquire a connection/i.test(given.message ?? '');
+  // tedious says so of a sign-in that failed because the server is on the move, with the code of a refused one.
+  const transient = given.isTransient === true || given.originalError?.isTransient === true;
   const code =
+    (transient ? 'CONNECTION_FAILED' : undefined) ??
     (raw.number === undefined ? undefined : NUMBERS.get(raw.number)) ??
     CODES[raw.code ?? ''] ??
     (broken ? 'CONNECTION_FAILED' : raw.number === undefined ? 'INTERNAL' : 'QUERY_FAILED');

@@ -78,6 +78,8 @@ export class SqlServerStore implements SqlStore {
       throw broken ?? sqlServerError(error, `bulk loading chunk ${request.chunk}`);
     } finally {
       this.#connection.finished(bulk);
+      // A load that failed before its first row never began to read the rest; the source must still be let go.
+      await encoded.return(undefined).catch(() => undefined);
     }
   }
 
