@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { WaybillError } from '../../src/core/errors.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { CopyHarness, type StoreType, storeTypes } from '../support/copy-harness.ts';
 import { sharedWorld } from '../support/world.ts';
 
@@ -222,6 +223,42 @@ describe('copies between all stores', { timeout: 600_000 }, () => {
       assert.equal((await visible()).length, 3);
       await harness.run('cleanUpCopy', failed);
       assert.deepEqual(await visible(), now, 'an unpublished copy leaves nothing');
+    });
+  }
+
+  if (stores.includes('AmazonS3')) {
+    test('AmazonS3: named files of one folder live beside each other, and are replaced only by publishing', async () => {
+      const source = harness.endpoint('PostgreSqlV2', 'many');
+      const named = (fileName: string) => {
+        const folder = harness.endpoint('AmazonS3', 'landing/named');
+        const location = { ...(folder.dataset['location'] as JsonObject), fileName };
+        return { ...folder, dataset: { ...folder.dataset, location } };
+      };
+      const keys = async (): Promise<string[]> => harness.keys('landing/named/');
+      const visible = async (): Promise<string[]> =>
+        (await keys()).filter((key) => !key.includes('/_waybill/'));
+      const both = ['landing/named/airports.csv.gz', 'landing/named/planes.csv.gz'];
+      await harness.copy('named/1', source, named('planes.csv.gz'));
+      const second = await harness.copy('named/2', source, named('airports.csv.gz'));
+      assert.deepEqual(await visible(), both);
+      assert.equal((await harness.run('planCopy', second.input)).published, true);
+      assert.equal((await keys()).filter((key) => key.includes('/staged-')).length, 0, 'staging is gone');
+
+      const three = harness.endpoint('PostgreSqlV2', 'many', { query: 'SELECT * FROM many WHERE id < 4' });
+      const rows = async (copyId: string): Promise<number> => {
+        const place = copyId.replaceAll('/', '_');
+        const sink = harness.endpoint('PostgreSqlV2', place, { tableOption: 'autoCreate' });
+        return (await harness.copy(copyId, named('planes.csv.gz'), sink)).published.rows;
+      };
+      const later = harness.input('named/3', three, named('planes.csv.gz'));
+      const plan = await harness.run('planCopy', later);
+      await harness.run('copyChunk', { copy: later, chunk: 0, epoch: plan.epoch });
+      assert.equal(await rows('named/read/1'), 2500, 'the old file until the new one is published');
+      await harness.run('publishCopy', { copy: later, epoch: plan.epoch });
+      await harness.run('publishCopy', { copy: later, epoch: plan.epoch });
+      await harness.run('cleanUpCopy', later);
+      assert.equal(await rows('named/read/2'), 3);
+      assert.deepEqual(await visible(), both);
     });
   }
 

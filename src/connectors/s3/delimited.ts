@@ -3,7 +3,7 @@ import { createGunzip } from 'node:zlib';
 import { type CsvFormat, CsvReader } from '../../core/copy/csv.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Row } from '../../core/types/column.ts';
-import type { Bucket } from './bucket.ts';
+import type { ObjectBucket } from './bucket.ts';
 import { s3Error } from './errors.ts';
 
 export interface DelimitedFile {
@@ -15,7 +15,7 @@ export interface DelimitedFile {
 }
 
 /** Batches of rows, the header among them. An object ending in .gz is unzipped whatever the dataset says. */
-export async function* readDelimited(bucket: Bucket, file: DelimitedFile): AsyncGenerator<Row[]> {
+export async function* readDelimited(bucket: ObjectBucket, file: DelimitedFile): AsyncGenerator<Row[]> {
   const body = await bucket.open(file.key, file.etag);
   const zipped = file.gzip || file.key.endsWith('.gz');
   const bytes = zipped ? body.pipe(createGunzip()) : body;

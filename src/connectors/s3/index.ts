@@ -2,7 +2,7 @@
 
 import { requireInsert } from '../common/settings.ts';
 import type { Connector } from '../connector.ts';
-import { Bucket } from './bucket.ts';
+import { ObjectBucket } from './bucket.ts';
 import { fileLocation, s3Config } from './config.ts';
 import { S3Source } from './reader.ts';
 import { S3Sink } from './writer.ts';
@@ -12,7 +12,7 @@ export const s3: Connector = {
   async openSource(context) {
     const location = fileLocation(context);
     return new S3Source(
-      new Bucket(s3Config(context.linkedService), location.bucket, context.signal),
+      new ObjectBucket(s3Config(context.linkedService), location.bucket, context.signal),
       location,
     );
   },
@@ -20,7 +20,7 @@ export const s3: Connector = {
     requireInsert(context.endpoint.settings);
     const location = fileLocation(context);
     return new S3Sink(
-      new Bucket(s3Config(context.linkedService), location.bucket, context.signal),
+      new ObjectBucket(s3Config(context.linkedService), location.bucket, context.signal),
       location,
       context,
     );

@@ -1,6 +1,6 @@
 // manifest.json of a folder: which files belong to it, how many rows each has, and the columns' types.
 import type { Column, InterimType } from '../../core/types/column.ts';
-import type { Bucket } from './bucket.ts';
+import type { ObjectBucket } from './bucket.ts';
 import { type FileLocation, keyIn } from './config.ts';
 
 export interface ManifestFile {
@@ -34,8 +34,8 @@ const isManifest = (value: unknown): value is WrittenManifest =>
   Array.isArray((value as WrittenManifest).files) &&
   (value as WrittenManifest).files.every((file) => typeof (file?.path ?? file?.name) === 'string');
 
-export const readManifest = async (bucket: Bucket, location: FileLocation): Promise<Manifest | undefined> => {
-  const value = await bucket.readJson(keyIn(location, MANIFEST));
+export const readManifest = async (bucket: ObjectBucket, key: string): Promise<Manifest | undefined> => {
+  const value = await bucket.readJson(key);
   if (!isManifest(value)) return undefined;
   return { ...value, files: value.files.map((file) => ({ ...file, path: file.path ?? file.name ?? '' })) };
 };

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Column, Row } from '../../core/types/column.ts';
 import { conversionBetween } from '../../core/types/conversion.ts';
 import type { CopySource, PlannedRanges } from '../connector.ts';
-import type { Bucket, StoredObject } from './bucket.ts';
+import type { ObjectBucket, StoredObject } from './bucket.ts';
 import { type FileLocation, keyIn } from './config.ts';
 import { readDelimited } from './delimited.ts';
 import { MANIFEST, type Manifest, manifestColumn, manifestKey, readManifest } from './manifest.ts';
@@ -14,11 +14,11 @@ import { MANIFEST, type Manifest, manifestColumn, manifestKey, readManifest } fr
 const BYTES_PER_ROW = 100;
 
 export class S3Source implements CopySource {
-  readonly #bucket: Bucket;
+  readonly #bucket: ObjectBucket;
   readonly #location: FileLocation;
   #found: { files: StoredObject[]; manifest: Manifest | undefined } | undefined;
 
-  constructor(bucket: Bucket, location: FileLocation) {
+  constructor(bucket: ObjectBucket, location: FileLocation) {
     this.#bucket = bucket;
     this.#location = location;
   }
@@ -158,7 +158,7 @@ export class S3Source implements CopySource {
       return { files: [file], manifest: undefined };
     }
     const listed = await this.#bucket.list(folder === '' ? '' : `${folder}/`);
-    const manifest = await readManifest(this.#bucket, this.#location);
+    const manifest = await readManifest(this.#bucket, keyIn(this.#location, MANIFEST));
     if (manifest !== undefined) {
       const byKey = new Map(listed.map((file) => [file.key, file]));
       const files = manifest.files.map((entry) => {

@@ -2,7 +2,8 @@
 //
 // Objects are named by copy, chunk and generation, so no attempt ever overwrites another's. A receipt, written once,
 // says which object is the chunk; the manifest, written last, says which objects are the folder. Whatever is named by
-// neither is nobody's and removed.
+// neither is nobody's and removed. A dataset that names its file shares its folder with others: that file is staged
+// under `_waybill/`, and put in place by publishing; its manifest stays there too.
 import { Readable, Transform } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { PublishResult } from '../../core/copy/activities.ts';
@@ -22,7 +23,7 @@ import type {
   MeasuredRows,
   StoredPlan,
 } from '../connector.ts';
-import type { Bucket, StoredObject } from './bucket.ts';
+import type { ObjectBucket, StoredObject } from './bucket.ts';
 import { type FileLocation, keyIn } from './config.ts';
 import { readDelimited } from './delimited.ts';
 import { MANIFEST, type Manifest, manifestKey, readManifest } from './manifest.ts';
@@ -38,16 +39,19 @@ interface Receipt {
   readonly figures: ChunkFigures;
 }
 
+/** Names of staged files in the copy's ledger begin so. */
+const STAGED = 'staged-';
+
 /** Chunk numbers in names sort as numbers do. */
 const numbered = (chunk: number): string => String(chunk).padStart(5, '0');
 
 export class S3Sink implements CopySink {
-  readonly #bucket: Bucket;
+  readonly #bucket: ObjectBucket;
   readonly #location: FileLocation;
   readonly #copyId: string;
   readonly #key: string;
 
-  constructor(bucket: Bucket, location: FileLocation, context: EndpointContext) {
+  constructor(bucket: ObjectBucket, location: FileLocation, context: EndpointContext) {
     this.#bucket = bucket;
     this.#location = location;
     this.#copyId = context.copyId;
@@ -132,7 +136,7 @@ export class S3Sink implements CopySink {
     const ledger = (await this.#bucket.readJson(this.#ledgerKey('plan.json'))) as StoredLedger | undefined;
     if (ledger === undefined)
       throw new WaybillError('SOURCE_CHANGED', `${this.label} has no plan for this copy.`);
-    const before = await readManifest(this.#bucket, this.#location);
+    const before = await readManifest(this.#bucket, this.#manifestKey);
     const receipts = await this.#receipts(ledger.ranges.length);
     if (before?.copyId !== this.#copyId) {
       if (ledger.epoch !== epoch) {
@@ -141,7 +145,8 @@ export class S3Sink implements CopySink {
         });
       }
       await this.#checkObjects(receipts);
-      await this.#bucket.writeJson(keyIn(this.#location, MANIFEST), this.#manifest(ledger.plan, receipts));
+      await this.#putInPlace(receipts);
+      await this.#bucket.writeJson(this.#manifestKey, this.#manifest(ledger.plan, receipts));
       await this.#removeOldFiles(before, receipts);
     }
     return totalsOf(receipts);
@@ -149,16 +154,18 @@ export class S3Sink implements CopySink {
 
   async cleanUp(): Promise<void> {
     const published = (await this.#ownManifest()) !== undefined;
-    await this.#bucket.abortUploads(keyIn(this.#location, this.#location.fileName ?? `part-`));
+    const ours = (key: string): boolean => key.includes(`-${this.#key.slice(0, 8)}-`);
+    await this.#bucket.abortUploads(this.#ledgerKey(''), () => true);
+    await this.#bucket.abortUploads(keyIn(this.#location, 'part-'), ours);
     const kept = new Set<string>();
     if (published) {
       const ledger = (await this.#bucket.readJson(this.#ledgerKey('plan.json'))) as StoredLedger | undefined;
       for (const { file } of await this.#receipts(ledger?.ranges.length ?? 0)) kept.add(file.key);
-    } else {
-      for (const { key } of await this.#bucket.list(this.#ledgerKey(''))) await this.#bucket.remove(key);
     }
+    for (const { key } of await this.#bucket.list(this.#ledgerKey(published ? STAGED : '')))
+      await this.#bucket.remove(key);
     for (const { key } of await this.#bucket.list(keyIn(this.#location, 'part-'))) {
-      if (key.includes(`-${this.#key.slice(0, 8)}-`) && !kept.has(key)) await this.#bucket.remove(key);
+      if (ours(key) && !kept.has(key)) await this.#bucket.remove(key);
     }
   }
 
@@ -192,7 +199,12 @@ export class S3Sink implements CopySink {
     const zipped = gzip ? source.pipe(createGzip({ level: 1 })) : source;
     zipped.on('error', (error) => counter.destroy(error));
     zipped.pipe(counter);
-    return this.#bucket.upload(key, counter, partSize, () => bytes);
+    try {
+      return await this.#bucket.upload(key, counter, partSize, () => bytes);
+    } finally {
+      // Pipes do not carry a failure backwards: without this the read of the source would wait for ever.
+      source.destroy();
+    }
   }
 
   /** Reads the object back as a reader would, and compares what it holds with what left the source. */
@@ -242,7 +254,7 @@ export class S3Sink implements CopySink {
     return {
       copyId: this.#copyId,
       files: receipts.map(({ file, figures }) => ({
-        path: file.key.slice(keyIn(this.#location, '').length),
+        path: this.#location.fileName ?? file.key.slice(keyIn(this.#location, '').length),
         rows: figures.rows,
         bytes: file.bytes,
       })),
@@ -251,9 +263,16 @@ export class S3Sink implements CopySink {
     };
   }
 
+  /** A named file takes the place of an older one in one step, after it was verified. Repeatable until cleaned up. */
+  async #putInPlace(receipts: readonly Receipt[]): Promise<void> {
+    const { fileName, partSize } = this.#location;
+    if (fileName === undefined) return;
+    for (const { file } of receipts) await this.#bucket.copy(file, keyIn(this.#location, fileName), partSize);
+  }
+
   /** What an earlier copy published here is replaced by this one. */
   async #removeOldFiles(before: Manifest | undefined, receipts: readonly Receipt[]): Promise<void> {
-    if (before?.copyId === undefined) return;
+    if (before?.copyId === undefined || this.#location.fileName !== undefined) return;
     const ours = new Set(receipts.map(({ file }) => file.key));
     for (const { path } of before.files) {
       const key = manifestKey(this.#location, path);
@@ -262,7 +281,7 @@ export class S3Sink implements CopySink {
   }
 
   async #ownManifest(): Promise<Manifest | undefined> {
-    const manifest = await readManifest(this.#bucket, this.#location);
+    const manifest = await readManifest(this.#bucket, this.#manifestKey);
     return manifest?.copyId === this.#copyId ? manifest : undefined;
   }
 
@@ -285,13 +304,21 @@ export class S3Sink implements CopySink {
   }
 
   #objectKey(chunk: number, generation: number): string {
-    if (this.#location.fileName !== undefined) return keyIn(this.#location, this.#location.fileName);
+    const { fileName } = this.#location;
+    if (fileName !== undefined) return this.#ledgerKey(`${STAGED}${generation}-${fileName}`);
     const end = this.#location.gzip ? 'csv.gz' : 'csv';
     return keyIn(this.#location, `part-${numbered(chunk)}-${this.#key.slice(0, 8)}-${generation}.${end}`);
   }
 
   #receiptKey(chunk: number): string {
     return this.#ledgerKey(`chunk-${numbered(chunk)}.json`);
+  }
+
+  /** A named file has a manifest of its own: the folder's would make other files of the folder look like ours. */
+  get #manifestKey(): string {
+    return this.#location.fileName === undefined
+      ? keyIn(this.#location, MANIFEST)
+      : this.#ledgerKey(MANIFEST);
   }
 
   /** Readers of the folder skip names that begin with an underscore. */
