@@ -4,6 +4,7 @@
 // says which object is the chunk; the manifest, written last, says which objects are the folder. Whatever is named by
 // neither is nobody's and removed. A dataset that names its file shares its folder with others: that file is staged
 // under `_waybill/`, and put in place by publishing; its manifest stays there too.
+import { randomUUID } from 'node:crypto';
 import { Readable, Transform } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { PublishResult } from '../../core/copy/activities.ts';
@@ -32,6 +33,8 @@ interface StoredLedger {
   readonly plan: StoredPlan;
   readonly ranges: KeyRange[];
   readonly epoch: number;
+  /** Tells this plan from one made, and cleaned up, before under the same copy id. */
+  readonly planId?: string;
 }
 
 interface Receipt {
@@ -50,6 +53,8 @@ export class S3Sink implements CopySink {
   readonly #location: FileLocation;
   readonly #copyId: string;
   readonly #key: string;
+  /** The plan that this attempt claimed its chunk under. */
+  #planId = '';
 
   constructor(bucket: ObjectBucket, location: FileLocation, context: EndpointContext) {
     this.#bucket = bucket;
@@ -82,9 +87,12 @@ export class S3Sink implements CopySink {
   async storePlan(plan: StoredPlan, ranges: readonly KeyRange[]): Promise<LedgerState> {
     // One named file is one chunk, whatever the source would be cut into.
     const kept = this.#location.fileName === undefined ? [...ranges] : [{ lower: null, upper: null }];
-    const ledger: StoredLedger = { plan, ranges: kept, epoch: 1 };
+    // By the clock, so that objects of an earlier plan's late attempts have other names than ours.
+    const epoch = Math.floor(Date.now() / 1000);
+    const planId = randomUUID().slice(0, 8);
+    const ledger: StoredLedger = { plan, ranges: kept, epoch, planId };
     const written = await this.#bucket.writeJson(this.#ledgerKey('plan.json'), ledger, true);
-    if (written) return { plan, chunks: kept.length, epoch: 1, published: false };
+    if (written) return { plan, chunks: kept.length, epoch, published: false };
     const theirs = await this.resumePlan();
     if (theirs === undefined)
       throw new WaybillError('STAGING_FAILED', 'The plan of this copy cannot be read back.');
@@ -92,9 +100,10 @@ export class S3Sink implements CopySink {
   }
 
   async claimChunk(chunk: number): Promise<ClaimedChunk> {
+    const ledger = (await this.#bucket.readJson(this.#ledgerKey('plan.json'))) as StoredLedger | undefined;
+    this.#planId = ledger?.planId ?? '';
     const receipt = await this.#receipt(chunk);
     if (receipt !== undefined) return { state: 'committed', figures: receipt.figures };
-    const ledger = (await this.#bucket.readJson(this.#ledgerKey('plan.json'))) as StoredLedger | undefined;
     const range = ledger?.ranges[chunk];
     if (ledger === undefined || range === undefined) {
       throw new WaybillError('SOURCE_CHANGED', `${this.label} has no entry ${chunk} for this copy.`, {
@@ -136,6 +145,7 @@ export class S3Sink implements CopySink {
     const ledger = (await this.#bucket.readJson(this.#ledgerKey('plan.json'))) as StoredLedger | undefined;
     if (ledger === undefined)
       throw new WaybillError('SOURCE_CHANGED', `${this.label} has no plan for this copy.`);
+    this.#planId = ledger.planId ?? '';
     const before = await readManifest(this.#bucket, this.#manifestKey);
     const receipts = await this.#receipts(ledger.ranges.length);
     if (before?.copyId !== this.#copyId) {
@@ -160,6 +170,7 @@ export class S3Sink implements CopySink {
     const kept = new Set<string>();
     if (published) {
       const ledger = (await this.#bucket.readJson(this.#ledgerKey('plan.json'))) as StoredLedger | undefined;
+      this.#planId = ledger?.planId ?? '';
       for (const { file } of await this.#receipts(ledger?.ranges.length ?? 0)) kept.add(file.key);
     }
     for (const { key } of await this.#bucket.list(this.#ledgerKey(published ? STAGED : '')))
@@ -311,7 +322,8 @@ export class S3Sink implements CopySink {
   }
 
   #receiptKey(chunk: number): string {
-    return this.#ledgerKey(`chunk-${numbered(chunk)}.json`);
+    const plan = this.#planId === '' ? '' : `-${this.#planId}`;
+    return this.#ledgerKey(`chunk-${numbered(chunk)}${plan}.json`);
   }
 
   /** A named file has a manifest of its own: the folder's would make other files of the folder look like ours. */
