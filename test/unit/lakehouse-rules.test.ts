@@ -35,11 +35,13 @@ test('durations are read as Data Factory writes them', () => {
 
 const copied = (
   changes: Partial<CopyOutput['waybill']> & { rowsRead?: number; rowsSkipped?: number },
+  VerificationResult: 'Verified' | 'NotVerified' = 'Verified',
 ): CopyOutput =>
   ({
     rowsRead: changes.rowsRead ?? 100,
     rowsCopied: 100,
     rowsSkipped: changes.rowsSkipped ?? 0,
+    dataConsistencyVerification: { VerificationResult, InconsistentData: 'None' },
     waybill: { sourceChecksum: '7', sinkChecksum: '7', sinkRows: 100, ...changes },
   }) as unknown as CopyOutput;
 
@@ -74,6 +76,11 @@ test('a copy is believed when counts and contents are equal', () => {
   assert.deepEqual(passed(copied({ rowsRead: 103, rowsSkipped: 3 })), [true, true]);
   assert.deepEqual(passed(copied({ sinkRows: 99 })), [false, true]);
   assert.deepEqual(passed(copied({ sinkChecksum: '8' })), [true, false]);
+  assert.deepEqual(
+    passed(copied({}, 'NotVerified')),
+    [true, false],
+    'what nobody compared is not called equal',
+  );
 });
 
 test('a job is believed when it reports its tables and no fault', () => {
