@@ -262,6 +262,39 @@ describe('copies between all stores', { timeout: 600_000 }, () => {
     });
   }
 
+  if (stores.includes('AmazonS3')) {
+    test('AmazonS3: an attempt that outlives its cleaned-up copy commits nothing to the next one', async () => {
+      const sink = harness.endpoint('AmazonS3', 'landing/late');
+      const input = harness.input('late', harness.endpoint('PostgreSqlV2', 'many'), sink);
+      await harness.run('planCopy', input);
+      const load = CONNECTORS['AmazonS3'];
+      assert.ok(load);
+      const late = await (await load()).openSink({
+        linkedService: harness.service('AmazonS3'),
+        endpoint: sink,
+        copyId: input.copyId,
+        workDirectory: harness.workDirectory,
+        signal: new AbortController().signal,
+      });
+      try {
+        const claim = await late.claimChunk(0, 7);
+        assert.ok(claim.state === 'claimed');
+        await harness.run('cleanUpCopy', input);
+        const plan = await harness.run('planCopy', input);
+        const none = {
+          batches: (async function* () {})(),
+          figures: () => ({ rows: 0, bytes: 0, checksum: '0' }),
+        };
+        await late.writeChunk(0, 7, claim.plan, none);
+        const done = await harness.run('copyChunk', { copy: input, chunk: 0, epoch: plan.epoch });
+        assert.equal(done.resumed, false);
+        assert.equal(done.rows, 2500);
+      } finally {
+        await late.close();
+      }
+    });
+  }
+
   test('a missing table, bad credentials and a lossy pair of types are named', async () => {
     const many = harness.endpoint('PostgreSqlV2', 'many');
     for (const type of tableStores) {
