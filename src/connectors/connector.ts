@@ -18,6 +18,18 @@ export interface EndpointContext {
   readonly signal: AbortSignal;
 }
 
+/**
+ * A store's own wire form that another connector can take as it is. `pg-binary`: tuples of PostgreSQL's COPY BINARY
+ * (int16 field count, then per field an int32 length, -1 for NULL, and the type's binary form), without header and trailer.
+ */
+export type WireFormat = 'pg-binary';
+
+/** A run of whole rows in a wire form. */
+export interface FrameBatch {
+  readonly data: Buffer;
+  readonly rows: number;
+}
+
 /** Everything a copy was planned with. Kept in the sink's ledger, so that a resumed copy does not plan anew. */
 export interface StoredPlan {
   readonly columns: MappedColumn[];
@@ -27,6 +39,8 @@ export interface StoredPlan {
   readonly from: string;
   readonly verify: boolean;
   readonly notes: string[];
+  /** The wire form chunks travel in; absent where they travel as rows of canonical text. */
+  readonly wire?: WireFormat;
   /** Hash of what the copy was asked to do; plans of older versions have none. */
   readonly inputHash?: string;
 }
@@ -47,6 +61,15 @@ export interface CopySource {
   plan(parallelCopies: number): Promise<PlannedRanges>;
   /** Streams a chunk in batches of rows, back-pressured by the consumer. Repeatable as long as the source rests. */
   read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncIterable<Row[]>;
+  /** Wire forms in which this source can hand over just these columns. A source without this method reads rows only. */
+  wireFormats?(columns: readonly Column[]): readonly WireFormat[];
+  /** As `read`, in a wire form that `wireFormats` named. */
+  readFrames?(
+    format: WireFormat,
+    columns: readonly Column[],
+    range: KeyRange,
+    sourceState: JsonObject,
+  ): AsyncIterable<FrameBatch>;
   /** Removes what reading left behind, such as unloaded files of an attempt that was killed. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;
@@ -95,6 +118,15 @@ export interface CopySink {
   claimChunk(chunk: number, generation: number): Promise<ClaimedChunk>;
   /** Commits the chunk's rows and its ledger entry together, after comparing them with what left the source. */
   writeChunk(chunk: number, generation: number, plan: StoredPlan, rows: MeasuredRows): Promise<ChunkFigures>;
+  /** Whether `writeFrames` takes these columns in this wire form: no value needs a conversion on the way. */
+  acceptsFrames?(format: WireFormat, columns: readonly MappedColumn[]): boolean;
+  /** As `writeChunk`, for rows in the plan's wire form; counts and verifies by means of its own. */
+  writeFrames?(
+    chunk: number,
+    generation: number,
+    plan: StoredPlan,
+    frames: AsyncIterable<FrameBatch>,
+  ): Promise<ChunkFigures>;
   /** Makes all chunks visible at once; the second call returns the first one's result. */
   publish(epoch: number): Promise<PublishResult>;
   /** Removes staging of this copy. Ledger entries of a published copy stay: they are the proof. */

@@ -1,13 +1,39 @@
 // Copies one chunk: finds it committed, or reads, loads, verifies and commits it under this attempt's generation.
 import { Context } from '@temporalio/activity';
 import { measureRows } from '../../connectors/common/measured-rows.ts';
+import type { FrameBatch } from '../../connectors/connector.ts';
 import type { ChunkInput, ChunkResult } from '../../core/copy/activities.ts';
 import type { ChunkHeartbeat } from '../../core/copy.ts';
+import { WaybillError } from '../../core/errors.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
 /** More attempts of one chunk within one planning than any retry policy allows. */
 const ATTEMPTS_PER_EPOCH = 100_000;
+
+/** Counts what passes, for the heartbeat. */
+async function* countFrames(
+  frames: AsyncIterable<FrameBatch>,
+  progress: (rows: number, bytes: number) => void,
+): AsyncGenerator<FrameBatch> {
+  let rows = 0;
+  let bytes = 0;
+  for await (const batch of frames) {
+    rows += batch.rows;
+    bytes += batch.data.length;
+    progress(rows, bytes);
+    yield batch;
+  }
+}
+
+const planOfAnother = (wire: string): WaybillError =>
+  new WaybillError(
+    'SOURCE_CHANGED',
+    `This copy was planned to travel as ${wire}, which its ends no longer speak.`,
+    {
+      wire,
+    },
+  );
 
 /** Idempotent: the second call returns the first one's figures. Heartbeats `ChunkHeartbeat` every second. */
 export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Promise<ChunkResult> => {
@@ -24,6 +50,17 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
         const { plan, range } = claim;
         return withSource(dependencies, copy, async (source) => {
           const columns = plan.columns.map((column) => column.source);
+          if (plan.wire !== undefined) {
+            const { readFrames } = source;
+            const { writeFrames } = sink;
+            if (readFrames === undefined || writeFrames === undefined) throw planOfAnother(plan.wire);
+            const frames = readFrames.call(source, plan.wire, columns, range, plan.sourceState);
+            const counted = countFrames(frames, (rows, bytes) => {
+              beat = { chunk, rows, bytes };
+            });
+            const figures = await writeFrames.call(sink, chunk, generation, plan, counted);
+            return { chunk, ...figures, resumed: false };
+          }
           const rows = measureRows(
             source.read(columns, range, plan.sourceState),
             plan.columns,

@@ -1,12 +1,18 @@
 // Plans a copy once: columns, types, ranges. A copy that was planned before goes on with that plan.
 import { createHash } from 'node:crypto';
-import type { CopySink, CopySource, LedgerState, StoredPlan } from '../../connectors/connector.ts';
+import type {
+  CopySink,
+  CopySource,
+  LedgerState,
+  StoredPlan,
+  WireFormat,
+} from '../../connectors/connector.ts';
 import type { CopyPlan } from '../../core/copy/activities.ts';
 import { mapColumns } from '../../core/copy/mapping.ts';
 import { parallelCopies } from '../../core/copy/options.ts';
 import type { CopyInput } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
-import { type Column, isFloat } from '../../core/types/column.ts';
+import { type Column, isFloat, type MappedColumn } from '../../core/types/column.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
@@ -80,6 +86,16 @@ const notesFor = (
   return notes;
 };
 
+/** The wire form both ends speak for these columns, where no value needs a conversion between them. */
+const commonWire = (
+  source: CopySource,
+  sink: CopySink,
+  columns: readonly MappedColumn[],
+): WireFormat | undefined => {
+  const spoken = source.wireFormats?.(columns.map((column) => column.source)) ?? [];
+  return spoken.find((format) => sink.acceptsFrames?.(format, columns) === true);
+};
+
 const makePlan = async (
   input: CopyInput,
   source: CopySource,
@@ -90,8 +106,10 @@ const makePlan = async (
   const mapped = mapColumns(columns, await sinkColumns(sink, columns, target), input.options['translator']);
   const verify = verifies(input);
   const { ranges, rows, sourceState } = await source.plan(parallelCopies(input.options));
+  const wire = commonWire(source, sink, mapped);
   const plan: StoredPlan = {
     columns: mapped,
+    ...(wire === undefined ? {} : { wire }),
     sourceState,
     rows,
     from: source.label,

@@ -1,0 +1,61 @@
+// What a file format offers to the stores that keep files: how rows become bytes, and bytes rows again.
+import type { Column, Row } from '../../../core/types/column.ts';
+import type { FrameBatch, WireFormat } from '../../connector.ts';
+
+/** A stored file, open for reading. Reads fail with SOURCE_CHANGED once the file is another one than was opened. */
+export interface ReadableFile {
+  /** Name within its container or folder, for messages. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset`. */
+  read(offset: number, length: number): Promise<Buffer>;
+  /** The whole file in pieces, back-pressured by the consumer. */
+  stream(): AsyncIterable<Buffer>;
+}
+
+/** A part of a file that can be read by itself: row groups `first` to `last` of a Parquet file, or the whole file. */
+export interface FileSplit {
+  /** Range text kept in the ledger; null for the whole file. */
+  readonly part: string | null;
+  /** Rows, where the file says so. */
+  readonly rows?: number;
+}
+
+/** What an encoder knows of the file once its bytes have all been taken. */
+export interface EncodedFigures {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** A file being made: `bytes` streams it, `figures` is complete once `bytes` has ended. */
+export interface EncodedFile {
+  readonly bytes: AsyncIterable<Buffer>;
+  figures(): EncodedFigures;
+}
+
+/** One file format with the settings of its dataset (delimiters, compression) applied. */
+export interface FileFormat {
+  /** ADF's dataset type: "DelimitedText", "Parquet". */
+  readonly name: string;
+  /** Ending of names given to new files: ".csv.gz", ".parquet". */
+  readonly extension: string;
+  readonly contentType: string;
+  /** Columns of a file. Throws FILE_INVALID where it is not of this format. */
+  columns(file: ReadableFile): Promise<Column[]>;
+  /** Parts that can be read alone, each a sensible chunk. */
+  split(file: ReadableFile): Promise<readonly FileSplit[]>;
+  /** Rows of one part in the interim form, in the order of `columns`. */
+  read(file: ReadableFile, columns: readonly Column[], split: FileSplit): AsyncIterable<Row[]>;
+  /** Columns as the format will hold them; throws TYPE_UNSUPPORTED naming a column it has no type for. */
+  columnsFor(columns: readonly Column[]): Column[];
+  encode(columns: readonly Column[], rows: AsyncIterable<Row[]>): EncodedFile;
+  /** Wire forms whose frames it encodes without making rows of them. */
+  readonly wireFormats: readonly WireFormat[];
+  acceptsFrames(format: WireFormat, columns: readonly Column[]): boolean;
+  encodeFrames?(
+    format: WireFormat,
+    columns: readonly Column[],
+    frames: AsyncIterable<FrameBatch>,
+  ): EncodedFile;
+}
