@@ -1,5 +1,5 @@
 // What a file format offers to the stores that keep files: how rows become bytes, and bytes rows again.
-import type { Column, Row } from '../../../core/types/column.ts';
+import type { Column, MappedColumn, Row } from '../../../core/types/column.ts';
 import type { FrameBatch, WireFormat } from '../../connector.ts';
 
 /** A stored file, open for reading. Reads fail with SOURCE_CHANGED once the file is another one than was opened. */
@@ -22,10 +22,15 @@ export interface FileSplit {
   readonly rows?: number;
 }
 
-/** What an encoder knows of the file once its bytes have all been taken. */
+/** What an encoder knows of the file once its bytes have all been taken, and what `verify` finds in a stored one. */
 export interface EncodedFigures {
   readonly rows: number;
   readonly bytes: number;
+  /**
+   * Sum over the file's parts of a checksum of each, in any order; decimal digits. Absent in a format without checksums
+   * of its own: such a file is verified by reading its rows again.
+   */
+  readonly checksum?: string;
 }
 
 /** A file being made: `bytes` streams it, `figures` is complete once `bytes` has ended. */
@@ -52,10 +57,16 @@ export interface FileFormat {
   encode(columns: readonly Column[], rows: AsyncIterable<Row[]>): EncodedFile;
   /** Wire forms whose frames it encodes without making rows of them. */
   readonly wireFormats: readonly WireFormat[];
-  acceptsFrames(format: WireFormat, columns: readonly Column[]): boolean;
+  /** The source column's own type says what its frames hold; the sink column names and types the field in the file. */
+  acceptsFrames(format: WireFormat, columns: readonly MappedColumn[]): boolean;
   encodeFrames?(
     format: WireFormat,
-    columns: readonly Column[],
+    columns: readonly MappedColumn[],
     frames: AsyncIterable<FrameBatch>,
   ): EncodedFile;
+  /**
+   * Reads a stored file's bytes back and recomputes what its encoder's `figures` said: equal figures mean that the store
+   * holds what the encoder made. Throws FILE_INVALID where the file contradicts itself.
+   */
+  verify?(file: ReadableFile): Promise<EncodedFigures>;
 }
