@@ -82,6 +82,10 @@ export const ERRORS = {
     'Nothing to do: waybill waits and tries again.',
   ),
   OBJECT_MISSING: fatal('A table, file or bucket does not exist.', 'Create it or correct its name.'),
+  FILE_INVALID: fatal(
+    'A file is damaged, or not of the format its dataset names.',
+    'Correct the dataset, or have the file made again.',
+  ),
   TYPE_UNSUPPORTED: fatal(
     'A column type cannot be carried between these two stores without loss.',
     'Cast the column in the source query, or drop it from the mapping.',
