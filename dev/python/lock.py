@@ -1,6 +1,6 @@
 """Resolves requirements.in into requirements.txt: every package pinned with the hash of the file pip chose.
 
-Run it by hand after editing an .in file: python3 dev/python/lock.py
+Run it by hand after editing an .in file: python3 dev/python/lock.py [other.in ...]
 The hashes are those for this interpreter and platform (CPython 3.11, Linux x86_64), the one the local world supports.
 """
 
@@ -33,15 +33,15 @@ def pinned(item: dict) -> str:
     return f"{metadata['name']}=={metadata['version']} \\\n    --hash=sha256:{sha256}"
 
 
-def lock(name: str) -> None:
-    source = HERE / f"{name}.in"
+def lock(source: Path) -> None:
     items = [item for item in resolve(source) if item["metadata"]["name"].lower() not in LEFT_OUT]
     lines = sorted((pinned(item) for item in items), key=str.lower)
     head = f"# Written by lock.py from {source.name}. Install with --no-deps --require-hashes.\n"
-    (HERE / f"{name}.txt").write_text(head + "\n".join(lines) + "\n")
-    print(f"{name}.txt: {len(lines)} packages")
+    target = source.with_suffix(".txt")
+    target.write_text(head + "\n".join(lines) + "\n")
+    print(f"{target.name}: {len(lines)} packages")
 
 
 if __name__ == "__main__":
-    lock("requirements-build")
-    lock("requirements")
+    for path in sys.argv[1:] or [HERE / "requirements-build.in", HERE / "requirements.in"]:
+        lock(Path(path))
