@@ -3,6 +3,8 @@ import type { Readable, Writable } from 'node:stream';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import type { SqlRow } from '../common/sql-store.ts';
+import type { FrameBatch } from '../connector.ts';
+import { BinaryCopyOut } from './copy-out.ts';
 import { postgresError } from './errors.ts';
 
 export class PostgresConnection {
@@ -47,6 +49,11 @@ export class PostgresConnection {
 
   copyOut(sql: string): Readable {
     return this.#client.query(copyTo(sql));
+  }
+
+  /** Runs of tuples of a `COPY ... TO STDOUT (FORMAT binary)`. The connection does nothing else meanwhile. */
+  binaryCopyOut(sql: string): AsyncGenerator<FrameBatch> {
+    return this.#client.query(new BinaryCopyOut(sql)).batches();
   }
 
   async close(): Promise<void> {

@@ -8,12 +8,13 @@ import { conversionBetween } from '../../core/types/conversion.ts';
 import type { TableName } from '../common/identifier.ts';
 import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, PlannedRanges } from '../connector.ts';
+import type { CopySource, EndpointContext, FrameBatch, PlannedRanges, WireFormat } from '../connector.ts';
 import { findTable, primaryKey, queryColumns } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
 import { quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
 import { canonicalText, isUnbounded } from './types.ts';
+import { isBinary } from './wire.ts';
 
 export class PostgresSource implements CopySource {
   readonly #connection: PostgresConnection;
@@ -72,12 +73,10 @@ export class PostgresSource implements CopySource {
   }
 
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
-    const partition = textSetting(sourceState, 'partitionColumn');
-    const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
     const fields = columns.map((column, i) => `${nullSafe(column)} AS c${i}`);
     const strings = columns.flatMap((column, i) => (column.type === 'String' ? [`c${i}`] : []));
     const stream = this.#connection.copyOut(
-      `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${condition === '' ? '' : ` WHERE ${condition}`}) ` +
+      `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${where(range, sourceState)}) ` +
         `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`,
     );
     const texts = columns.flatMap((column, i) => {
@@ -98,6 +97,25 @@ export class PostgresSource implements CopySource {
     if (rest.length > 0) yield normalised(rest, texts);
   }
 
+  wireFormats(columns: readonly Column[]): readonly WireFormat[] {
+    return columns.every(isBinary) ? ['pg-binary'] : [];
+  }
+
+  async *readFrames(
+    _format: WireFormat,
+    columns: readonly Column[],
+    range: KeyRange,
+    sourceState: JsonObject,
+  ): AsyncGenerator<FrameBatch> {
+    const fields = columns.map((column) => quote(column.name)).join(', ');
+    const statement = `SELECT ${fields} FROM ${this.#from()}${where(range, sourceState)}`;
+    try {
+      yield* this.#connection.binaryCopyOut(`COPY (${statement}) TO STDOUT (FORMAT binary)`);
+    } catch (error) {
+      throw postgresError(error, `reading ${this.label}`);
+    }
+  }
+
   async cleanUp(): Promise<void> {
     // Reading leaves nothing behind.
   }
@@ -113,6 +131,13 @@ export class PostgresSource implements CopySource {
     return quoteTable(this.#table);
   }
 }
+
+/** The WHERE clause of a chunk, "" for the only one. */
+const where = (range: KeyRange, sourceState: JsonObject): string => {
+  const partition = textSetting(sourceState, 'partitionColumn');
+  const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
+  return condition === '' ? '' : ` WHERE ${condition}`;
+};
 
 /** CASE turns a NULL boolean into '0'; everything else keeps NULL by itself. */
 const nullSafe = (column: Column): string => {
