@@ -15,10 +15,10 @@ export interface DevOptions {
 export async function devUp(
   options: DevOptions & { engines?: readonly EngineName[]; seed?: boolean } = {},
 ): Promise<number> {
-  const { name = defaultWorld, json = false, engines = engineNames, seed = false } = options;
+  const { name = defaultWorld, json = false, engines, seed = false } = options;
   const report = json ? console.error : console.log;
   try {
-    const world = await worldUp({ name, engines, report });
+    const world = await worldUp({ name, ...(engines && { engines }), report });
     if (seed) {
       // Loaded when asked for: its drivers take half a second.
       const { seedWorld } = await import('../seed/seed-world.ts');
@@ -105,6 +105,7 @@ function addresses(world: World): string[] {
   const all: Record<EngineName, string> = {
     temporal: `Temporal     ${world.temporal.address}   UI ${world.temporal.uiUrl}`,
     postgres: `PostgreSQL   ${world.postgres.host}:${world.postgres.port}   user ${world.postgres.user}, database ${world.postgres.database}`,
+    mysql: `MySQL        ${world.mysql.server}:${world.mysql.port}   user ${world.mysql.user}, database ${world.mysql.database}, CA ${world.mysql.caFile}`,
     sqlserver: `SQL Server   ${world.sqlServer.server},${world.sqlServer.port}   user ${world.sqlServer.user}, CA ${world.sqlServer.caFile}`,
     snowflake: `Snowflake    ${world.snowflake.url}   account ${world.snowflake.account}, user ${world.snowflake.user}`,
     s3: `S3           ${world.s3.endpoint}   region ${world.s3.region}`,

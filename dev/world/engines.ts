@@ -1,16 +1,19 @@
 // The engines of a world: how each is started, when it is ready, how it is asked to stop.
 import { execFile } from 'node:child_process';
-import { access, chown, mkdir, rename, rm } from 'node:fs/promises';
+import { access, chown, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { projectPath } from '../cache.ts';
+import { ensureMariadb, type MariadbPrograms } from '../setup/mariadb.ts';
 import { readVersions } from '../setup/python.ts';
 import { runCommand } from '../setup/run-command.ts';
 import { isListening } from './ports.ts';
 import {
   type EngineName,
   makePrivate,
+  mysqlDataDirectory,
   postgresDataDirectory,
   type Secrets,
   type WorldConfig,
@@ -141,6 +144,65 @@ const postgres: Engine = {
   version: async ({ config }) => config.setup.postgres.version,
 };
 
+const mysqlEngine: Engine = {
+  name: 'mysql',
+  needs: [],
+  ports: ['mysql'],
+  launch: async ({ config, ports, secrets }) => {
+    const programs = await mariadbPrograms(config);
+    const data = await ensureMysqlData(config, programs, secrets);
+    const settings = {
+      basedir: programs.baseDirectory,
+      datadir: data,
+      port: ports['mysql'],
+      'bind-address': '127.0.0.1',
+      // Below the data directory, whatever length its path has.
+      socket: 'mysql.sock',
+      'pid-file': 'mysql.pid',
+      'init-file': join(data, MYSQL_FILES.init),
+      'ssl-ca': join(data, MYSQL_FILES.authority),
+      'ssl-cert': join(data, MYSQL_FILES.certificate),
+      'ssl-key': join(data, MYSQL_FILES.key),
+      'secure-file-priv': data,
+      'local-infile': 1,
+      'max-connections': 200,
+      'max-allowed-packet': '64M',
+      'character-set-server': 'utf8mb4',
+      'collation-server': 'utf8mb4_unicode_ci',
+      'default-time-zone': '+00:00',
+      'innodb-log-file-size': '16M',
+      // Survives the death of any process; only a crash of the whole machine may cost this local data.
+      'innodb-flush-log-at-trx-commit': 0,
+      'innodb-flush-method': 'nosync',
+    };
+    return {
+      command: programs.server,
+      args: [
+        '--no-defaults',
+        '--skip-name-resolve',
+        ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
+      ],
+      env: programs.env,
+      cwd: data,
+      ...(config.setup.postgres.user && { user: config.setup.postgres.user }),
+    };
+  },
+  ready: async ({ ports, secrets }) => {
+    const connection = await mysql
+      .createConnection({
+        host: '127.0.0.1',
+        port: ports['mysql'] ?? 0,
+        user: mysqlUser,
+        password: secrets.mysqlPassword,
+        connectTimeout: 2_000,
+      })
+      .catch(() => undefined);
+    await connection?.end();
+    return connection !== undefined;
+  },
+  version: async ({ config }) => `MariaDB ${(await mariadbPrograms(config)).version}`,
+};
+
 const sqlserver: Engine = {
   name: 'sqlserver',
   needs: ['postgres'],
@@ -220,7 +282,7 @@ const emr: Engine = {
 };
 
 /** All engines, each after those it needs. */
-export const engines: readonly Engine[] = [temporal, postgres, s3, snowflake, sqlserver, emr];
+export const engines: readonly Engine[] = [temporal, postgres, mysqlEngine, s3, snowflake, sqlserver, emr];
 
 /** The named engines and all that they need, in starting order. */
 export function askedFor(names: readonly EngineName[]): Engine[] {
@@ -233,6 +295,9 @@ export function askedFor(names: readonly EngineName[]): Engine[] {
 
 /** PostgreSQL database that stands for the serving store of the example. */
 export const servingDatabase = 'serving';
+
+/** The user of the local MySQL, with all rights; root has the same password. */
+export const mysqlUser = 'waybill';
 
 /** Where S3 answers: the local one, or the one that is used in its place. */
 export function s3Address({ s3Endpoint }: WorldConfig, ports: EngineContext['ports']): string {
@@ -278,6 +343,62 @@ async function ensurePostgresData(config: WorldConfig): Promise<string> {
   });
   if (user) await chown(`${data}.new`, user.uid, user.gid);
   await rename(`${data}.new`, data);
+  return data;
+}
+
+const MYSQL_FILES = {
+  init: 'waybill-init.sql',
+  authority: 'waybill-ca.pem',
+  certificate: 'waybill-server.pem',
+  key: 'waybill-server-key.pem',
+};
+
+function mariadbPrograms({ setup }: WorldConfig): Promise<MariadbPrograms> {
+  return ensureMariadb(() => {}, setup.postgres);
+}
+
+/** The data directory, with the files that only the server's own user may read: keys, and the password it begins with. */
+async function ensureMysqlData(
+  config: WorldConfig,
+  programs: MariadbPrograms,
+  secrets: Secrets,
+): Promise<string> {
+  const data = mysqlDataDirectory(config);
+  const { keys, postgres } = config.setup;
+  const exists = await access(join(data, 'mysql')).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
+  if (!exists) {
+    await mkdir(dirname(data), { recursive: true, mode: 0o755 });
+    await rm(`${data}.new`, { recursive: true, force: true });
+    await runCommand('cp', ['-a', '--sparse=always', programs.template, `${data}.new`], {
+      doing: 'copying the MariaDB template',
+      advice: 'check the free disk space.',
+    });
+    await rename(`${data}.new`, data);
+  }
+  const password = `'${secrets.mysqlPassword}'`;
+  const statements = [
+    `CREATE DATABASE IF NOT EXISTS ${servingDatabase}`,
+    `CREATE USER IF NOT EXISTS '${mysqlUser}'@'%' IDENTIFIED BY ${password}`,
+    `ALTER USER '${mysqlUser}'@'%' IDENTIFIED BY ${password}`,
+    `GRANT ALL ON *.* TO '${mysqlUser}'@'%' WITH GRANT OPTION`,
+    // Whom the template knows with no password at all.
+    ...['localhost', '127.0.0.1', '::1'].map(
+      (host) => `ALTER USER IF EXISTS 'root'@'${host}' IDENTIFIED BY ${password}`,
+    ),
+  ];
+  const init = join(data, MYSQL_FILES.init);
+  await rm(init, { force: true });
+  await writeFile(init, `${statements.join(';\n')};\n`, { mode: 0o600 });
+  await copyFile(keys.caCertificate, join(data, MYSQL_FILES.authority));
+  await copyFile(keys.serverCertificate, join(data, MYSQL_FILES.certificate));
+  await copyFile(keys.serverKey, join(data, MYSQL_FILES.key));
+  const { user } = postgres;
+  if (user) {
+    for (const name of Object.values(MYSQL_FILES)) await chown(join(data, name), user.uid, user.gid);
+  }
   return data;
 }
 

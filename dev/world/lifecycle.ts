@@ -6,8 +6,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { projectPath } from '../cache.ts';
-import { ensureAll } from '../setup/ensure-all.ts';
+import { ensureAll, type Setup } from '../setup/ensure-all.ts';
 import { withLock } from '../setup/lock.ts';
+import { ensureMariadb } from '../setup/mariadb.ts';
 import { formatSeconds, type Report, SetupError } from '../setup/report.ts';
 import { askControl, removeControl } from './control.ts';
 import { askedFor, ownEnvironment } from './engines.ts';
@@ -26,6 +27,7 @@ import {
   engineNames,
   lastLines,
   makePrivate,
+  mysqlDataDirectory,
   postgresDataDirectory,
   readConfig,
   readState,
@@ -55,9 +57,11 @@ export const defaultWorld = 'default';
  * @throws SetupError naming the engine that did not start, with the last lines of its log; the world is down then
  */
 export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
-  const { name = defaultWorld, report = () => {}, engines = engineNames, onEngine } = options;
+  const { name = defaultWorld, report = () => {}, onEngine } = options;
   const directory = worldDirectory(name);
   const setup = await ensureAll(report);
+  const engines = options.engines ?? (await availableEngines(setup, report));
+  if (engines.includes('mysql')) await ensureMariadb(report, setup.postgres);
   const startedAt = Date.now();
   return withLock(
     directory,
@@ -90,6 +94,17 @@ export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
       return world;
     },
   );
+}
+
+/** All engines, but MySQL only where it can be had: the others do not wait for a package of Debian's. */
+async function availableEngines(setup: Setup, report: Report): Promise<readonly EngineName[]> {
+  try {
+    await ensureMariadb(report, setup.postgres);
+    return engineNames;
+  } catch (error) {
+    report(`    the world comes up without MySQL: ${(error as Error).message}`);
+    return engineNames.filter((name) => name !== 'mysql');
+  }
 }
 
 /** The world if it is up, whoever started it. */
@@ -129,7 +144,8 @@ export async function worldDown(name: string = defaultWorld, { destroy = false }
       const killed = await endLeftOvers(directory);
       if (destroy) {
         const config = readConfig(directory);
-        if (config) await rm(postgresDataDirectory(config), { recursive: true, force: true });
+        const places = config ? [postgresDataDirectory(config), mysqlDataDirectory(config)] : [];
+        for (const place of places) await rm(place, { recursive: true, force: true });
         await rm(directory, { recursive: true, force: true });
       }
       return { ran: supervisor !== undefined || killed > 0, killed };

@@ -9,7 +9,7 @@ import { SetupError } from '../setup/report.ts';
 import type { ProcessId } from './processes.ts';
 
 /** The engines a world may run. */
-export const engineNames = ['temporal', 'postgres', 'sqlserver', 'snowflake', 's3', 'emr'] as const;
+export const engineNames = ['temporal', 'postgres', 'mysql', 'sqlserver', 'snowflake', 's3', 'emr'] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** starting → running → stopped (asked to) or failed (died, and dying again after one restart). */
@@ -57,6 +57,7 @@ export interface WorldConfig {
 export interface Secrets {
   readonly sqlServerPassword: string;
   readonly snowflakePassword: string;
+  readonly mysqlPassword: string;
   readonly awsAccessKeyId: string;
   readonly awsSecretAccessKey: string;
 }
@@ -72,6 +73,11 @@ export function worldDirectory(name: string): string {
 /** Where this world's PostgreSQL keeps its data: a place its user can reach, which the world's directory may not be. */
 export function postgresDataDirectory({ setup, name }: Pick<WorldConfig, 'setup' | 'name'>): string {
   return join(setup.postgres.dataRoot, 'world-postgres', name);
+}
+
+/** Where this world's MariaDB keeps its data: it runs as the same user as PostgreSQL. */
+export function mysqlDataDirectory({ setup, name }: Pick<WorldConfig, 'setup' | 'name'>): string {
+  return join(setup.postgres.dataRoot, 'world-mysql', name);
 }
 
 /** The state file, or undefined when the world is down. */
@@ -91,6 +97,7 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     // Longer than SQL Server's rule asks for, and with the upper, lower, digit and symbol that it wants.
     sqlServerPassword: `Wb1!${randomBytes(18).toString('base64url')}`,
     snowflakePassword: randomBytes(18).toString('base64url'),
+    mysqlPassword: randomBytes(18).toString('base64url'),
     awsAccessKeyId: `LOCAL${randomBytes(10).toString('hex').toUpperCase().slice(0, 15)}`,
     awsSecretAccessKey: randomBytes(30).toString('base64url'),
   };
@@ -101,7 +108,13 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     return made;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    return JSON.parse(await readFile(file, 'utf8')) as Secrets;
+    const kept = JSON.parse(await readFile(file, 'utf8')) as Partial<Secrets>;
+    // A world of an older version lacks the secrets of engines that came later.
+    const secrets = { ...made, ...kept };
+    if (Object.keys(kept).length < Object.keys(secrets).length) {
+      await writeWhole(file, JSON.stringify(secrets, null, 2));
+    }
+    return secrets;
   }
 }
 

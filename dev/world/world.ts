@@ -1,7 +1,7 @@
 // A running world as its users see it: where each engine answers, and the environment that points a process at it.
 import { join } from 'node:path';
 import { projectPath } from '../cache.ts';
-import { awsEnvironment, region, s3Address, servingDatabase } from './engines.ts';
+import { awsEnvironment, mysqlUser, region, s3Address, servingDatabase } from './engines.ts';
 import {
   type EngineName,
   ensureSecrets,
@@ -24,6 +24,14 @@ export interface World {
     readonly port: number;
     readonly user: string;
     readonly database: string;
+  };
+  readonly mysql: {
+    readonly server: string;
+    readonly port: number;
+    readonly user: string;
+    readonly passwordEnv: string;
+    readonly database: string;
+    readonly caFile: string;
   };
   readonly sqlServer: {
     readonly server: string;
@@ -86,6 +94,14 @@ function assemble(
       user: 'postgres',
       database: servingDatabase,
     },
+    mysql: {
+      server: 'localhost',
+      port: ports['mysql'] ?? 0,
+      user: mysqlUser,
+      passwordEnv: 'WAYBILL_LOCAL_MYSQL_PASSWORD',
+      database: servingDatabase,
+      caFile: keys.caCertificate,
+    },
     sqlServer: {
       server: 'localhost',
       port: ports['sqlserver'] ?? 0,
@@ -113,11 +129,12 @@ function assemble(
       WAYBILL_CONFIG: configFile,
       WAYBILL_LOCAL_SQLSERVER_PASSWORD: secrets.sqlServerPassword,
       WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword,
+      WAYBILL_LOCAL_MYSQL_PASSWORD: secrets.mysqlPassword,
     },
   };
 }
 
-function settingsFile({ name, sqlServer, snowflake, postgres, s3 }: World): string {
+function settingsFile({ name, sqlServer, snowflake, postgres, mysql, s3 }: World): string {
   const linkedServices: Record<string, Record<string, string | number | { env: string }>> = {
     ls_sqlserver: {
       server: `${sqlServer.server},${sqlServer.port}`,
@@ -141,6 +158,14 @@ function settingsFile({ name, sqlServer, snowflake, postgres, s3 }: World): stri
       username: postgres.user,
       database: postgres.database,
       sslMode: 'disable',
+    },
+    ls_mysql: {
+      server: mysql.server,
+      port: mysql.port,
+      username: mysql.user,
+      password: { env: mysql.passwordEnv },
+      database: mysql.database,
+      caFile: mysql.caFile,
     },
     ls_s3: { region: s3.region, serviceUrl: s3.endpoint },
   };

@@ -10,6 +10,7 @@ import {
 } from '@aws-sdk/client-emr';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { Client, Connection } from '@temporalio/client';
+import mysql from 'mysql2/promise';
 import snowflake from 'snowflake-sdk';
 import { connectSqlServer } from '../../dev/seed/sql-server.ts';
 import { worldStartEngine, worldStatus, worldStopEngine } from '../../dev/world/lifecycle.ts';
@@ -40,6 +41,13 @@ const keeping: Record<Exclude<EngineName, 'postgres'>, Keeping> = {
         const { status } = await client.workflow.getHandle('kept').describe();
         return status.name === 'RUNNING';
       }),
+  },
+  mysql: {
+    give: async () => {
+      await inMysql('CREATE TABLE kept (n int)');
+      await inMysql('INSERT INTO kept VALUES (42)');
+    },
+    has: async () => (await inMysql('SELECT n FROM kept'))[0]?.['n'] === 42,
   },
   sqlserver: {
     give: async () =>
@@ -120,6 +128,17 @@ async function withTemporal<T>(work: (client: Client) => Promise<T>): Promise<T>
     return await work(new Client({ connection }));
   } finally {
     await connection.close();
+  }
+}
+
+async function inMysql(statement: string): Promise<Record<string, unknown>[]> {
+  const { server, port, user, passwordEnv, database } = world.mysql;
+  const password = world.env[passwordEnv] ?? '';
+  const connection = await mysql.createConnection({ host: server, port, user, password, database });
+  try {
+    return (await connection.query(statement))[0] as Record<string, unknown>[];
+  } finally {
+    await connection.end();
   }
 }
 
