@@ -54,13 +54,17 @@ test('decimals get exactly the scale of the sink, and lose no digit that counts'
   );
 });
 
-test('date-times keep microseconds and refuse what is finer', () => {
+test('date-times keep the digits both ends have and refuse what is finer', () => {
   const from = column('DateTime', { scale: 7 });
   assert.equal(
-    convert(from, column('DateTime', { scale: 9 }), '2013-01-01T05:00:00.1234560'),
+    convert(from, column('DateTime', { scale: 9 }), '2013-01-01T05:00:00.1234567'),
+    '2013-01-01T05:00:00.123456700',
+  );
+  assert.equal(
+    convert(from, column('DateTime', { scale: 6 }), '2013-01-01T05:00:00.1234560'),
     '2013-01-01T05:00:00.123456',
   );
-  overflows(from, column('DateTime', { scale: 9 }), '2013-01-01T05:00:00.1234567');
+  overflows(from, column('DateTime', { scale: 6 }), '2013-01-01T05:00:00.1234567');
   overflows(from, column('DateTime', { scale: 0 }), '2013-01-01T05:00:00.5000000');
   const offset = column('DateTimeOffset');
   assert.equal(convert(column('String'), offset, '2013-01-01T05:00:00+05:30'), '2012-12-31T23:30:00.000000Z');

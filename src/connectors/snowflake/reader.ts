@@ -157,7 +157,7 @@ const nullSafe = (column: Column): string => {
   const name = quote(column.name);
   if (column.type === 'Boolean')
     return `CASE WHEN ${name} IS NOT NULL THEN ${canonicalText(column, name)} END`;
-  return canonicalText(column, name, (column.scale ?? 0) > 6 ? 9 : 6);
+  return canonicalText(column, name);
 };
 
 async function* readCsv(file: string): AsyncGenerator<Row[]> {

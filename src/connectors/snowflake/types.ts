@@ -1,5 +1,5 @@
 // Snowflake's types: to and from the interim types, and each type's canonical text in Snowflake SQL.
-import type { Column } from '../../core/types/column.ts';
+import { type Column, fractionDigits } from '../../core/types/column.ts';
 
 export interface TypeFacts {
   readonly name: string;
@@ -87,23 +87,25 @@ export const declaration = (column: Column): string => {
 
 const SEMI_STRUCTURED = ['VARIANT', 'OBJECT', 'ARRAY'];
 
-/**
- * The canonical text of a non-NULL `expression` of this column's type. `fraction` is the number of fractional digits
- * to print: six, or nine where a column may hold them and the copy must notice.
- */
-export const canonicalText = (column: Column, expression: string, fraction: 6 | 9 = 6): string => {
-  const clock = `HH24:MI:SS.FF${fraction}`;
+/** Six or nine digits of a second as Snowflake prints them; seven and eight are nine cut. */
+const cutTo = (digits: number, text: string, length: number): string =>
+  digits === 7 || digits === 8 ? `LEFT(${text}, ${length + digits})` : text;
+
+/** The canonical text of a non-NULL `expression` of this column's type. */
+export const canonicalText = (column: Column, expression: string): string => {
+  const digits = fractionDigits(column);
+  const clock = `HH24:MI:SS.FF${digits > 6 ? 9 : 6}`;
   switch (column.type) {
     case 'Boolean':
       return `IFF(${expression}, '1', '0')`;
     case 'Date':
       return `TO_VARCHAR(${expression}, 'YYYY-MM-DD')`;
     case 'DateTime':
-      return `TO_VARCHAR(${expression}, 'YYYY-MM-DD"T"${clock}')`;
+      return cutTo(digits, `TO_VARCHAR(${expression}, 'YYYY-MM-DD"T"${clock}')`, 20);
     case 'DateTimeOffset':
-      return `TO_VARCHAR(CONVERT_TIMEZONE('UTC', ${expression}), 'YYYY-MM-DD"T"${clock}') || 'Z'`;
+      return `${cutTo(digits, `TO_VARCHAR(CONVERT_TIMEZONE('UTC', ${expression}), 'YYYY-MM-DD"T"${clock}')`, 20)} || 'Z'`;
     case 'TimeSpan':
-      return `TO_VARCHAR(${expression}, '${clock}')`;
+      return cutTo(digits, `TO_VARCHAR(${expression}, '${clock}')`, 9);
     case 'Byte[]':
       return `HEX_ENCODE(${expression})`;
     case 'String':

@@ -53,10 +53,6 @@ const primaryKey = async (connection: SqlServerConnection, table: TableName): Pr
 /** Columns whose driver value would lose digits or time come as text made by the server; the rest as they are. */
 const selectExpression = (column: Column): string => {
   const name = quote(column.name);
-  if ((column.scale ?? 0) > 6 && column.native === 'datetime2') {
-    return `REPLACE(CONVERT(varchar(27), ${name}, 121), ' ', 'T')`;
-  }
-  if ((column.scale ?? 0) > 6 && column.native === 'time') return `CONVERT(varchar(16), ${name}, 121)`;
   if (['Decimal', 'Date', 'DateTime', 'DateTimeOffset', 'TimeSpan'].includes(column.type)) {
     return canonicalText(column, name);
   }

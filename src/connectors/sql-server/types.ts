@@ -1,5 +1,5 @@
 // SQL Server's types: to and from the interim types, and each type's canonical text in T-SQL.
-import type { Column } from '../../core/types/column.ts';
+import { type Column, fractionDigits } from '../../core/types/column.ts';
 
 /** A row of INFORMATION_SCHEMA.COLUMNS, or what a result's metadata says. */
 export interface TypeFacts {
@@ -135,11 +135,13 @@ export const canonicalText = (column: Column, expression: string): string => {
       // datetime keeps 1/300 s; as datetime2 it would show digits it never had.
       return column.native === 'datetime'
         ? `REPLACE(CONVERT(varchar(23), ${expression}, 121), ' ', 'T') + '000'`
-        : `REPLACE(CONVERT(varchar(26), CONVERT(datetime2(6), ${expression}), 121), ' ', 'T')`;
+        : dateTimeText(column, expression);
     case 'DateTimeOffset':
-      return `REPLACE(CONVERT(varchar(26), CONVERT(datetime2(6), SWITCHOFFSET(${expression}, '+00:00')), 121), ' ', 'T') + 'Z'`;
-    case 'TimeSpan':
-      return `CONVERT(varchar(15), CONVERT(time(6), ${expression}), 121)`;
+      return `${dateTimeText(column, `SWITCHOFFSET(${expression}, '+00:00')`)} + 'Z'`;
+    case 'TimeSpan': {
+      const digits = Math.min(fractionDigits(column), 7);
+      return `CONVERT(varchar(${9 + digits}), CONVERT(time(${digits}), ${expression}), 121)`;
+    }
     case 'Guid':
       return `LOWER(CONVERT(varchar(36), ${expression}))`;
     case 'Byte[]':
@@ -147,4 +149,10 @@ export const canonicalText = (column: Column, expression: string): string => {
     case 'String':
       return `CONVERT(nvarchar(max), ${expression})`;
   }
+};
+
+/** Six digits of a second, or seven where the column has them. */
+const dateTimeText = (column: Column, expression: string): string => {
+  const digits = Math.min(fractionDigits(column), 7);
+  return `REPLACE(CONVERT(varchar(${20 + digits}), CONVERT(datetime2(${digits}), ${expression}), 121), ' ', 'T')`;
 };
