@@ -1,4 +1,4 @@
-// Settings of an AmazonS3 linked service, and of the DelimitedText datasets that lie on it.
+// Settings of an AmazonS3 or AmazonS3Compatible linked service.
 import { z } from 'zod';
 import type { CsvFormat } from '../../core/copy/csv.ts';
 import { WaybillError } from '../../core/errors.ts';
@@ -17,8 +17,10 @@ const properties = z.object({
 
 export interface S3Config {
   readonly region: string;
-  /** Where S3 is, if not at AWS. Then buckets are addressed by path. */
+  /** Where S3 is, if not at AWS. */
   readonly endpoint: string | undefined;
+  /** Buckets are addressed by path, not by host name. */
+  readonly forcePathStyle: boolean;
   /** The SDK's own chain (environment, profile, role) where absent. */
   readonly credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
 }
@@ -33,16 +35,24 @@ export const s3Config = (service: ConnectedLinkedService): S3Config => {
   }
   const given = parsed.data;
   const { accessKeyId, secretAccessKey, sessionToken } = given;
+  if ((accessKeyId ?? '') !== '' && (secretAccessKey ?? '') === '') {
+    throw new WaybillError(
+      'SETTINGS_INVALID',
+      `Linked service ${service.name} has an accessKeyId, but no secretAccessKey.`,
+      { linkedService: service.name },
+    );
+  }
+  const endpoint = given.serviceUrl || process.env['AWS_ENDPOINT_URL_S3'] || undefined;
   return {
     region: given.region ?? process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] ?? 'us-east-1',
-    endpoint: given.serviceUrl || process.env['AWS_ENDPOINT_URL_S3'] || undefined,
+    endpoint,
+    forcePathStyle: booleanSetting(service.properties, 'forcePathStyle') ?? endpoint !== undefined,
     credentials:
       accessKeyId && secretAccessKey
         ? { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
         : undefined,
   };
 };
-
 /** Where a dataset's files are, and how they are written. */
 export interface FileLocation {
   readonly bucket: string;
