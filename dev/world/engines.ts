@@ -172,7 +172,7 @@ const mysqlEngine: Engine = {
       'default-time-zone': '+00:00',
       'innodb-log-file-size': '16M',
       // Survives the death of any process; only a crash of the whole machine may cost this local data.
-      'innodb-flush-log-at-trx-commit': 0,
+      'innodb-flush-log-at-trx-commit': 2,
       'innodb-flush-method': 'nosync',
     };
     return {
