@@ -1,0 +1,13 @@
+// Every store the contract suite knows. A connector of the registry without one fails the suite.
+import { postgresStore } from './postgres.ts';
+import { s3Store } from './s3.ts';
+import { snowflakeStore } from './snowflake.ts';
+import { sqlServerStore } from './sql-server.ts';
+import type { Store } from './store.ts';
+
+export const allStores = (): Store[] => [
+  postgresStore(),
+  sqlServerStore(),
+  snowflakeStore(),
+  s3Store('DelimitedText'),
+];
