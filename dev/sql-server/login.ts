@@ -12,21 +12,33 @@ const TDS_74 = Buffer.from([0x74, 0x00, 0x00, 0x04]);
 
 export const Encryption = { off: 0, on: 1, notSupported: 2, required: 3 };
 
-/** The client's ENCRYPTION option of a PRELOGIN message. */
-export function requestedEncryption(message: Buffer): number {
+const PRELOGIN_ENCRYPTION = 1;
+const PRELOGIN_FEDERATED = 6;
+
+/** The first byte of an option of a PRELOGIN message. */
+function preloginOption(message: Buffer, option: number): number | undefined {
   for (let at = 0; at + 5 <= message.length && message[at] !== 0xff; at += 5) {
-    if (message[at] === 1) return message[message.readUInt16BE(at + 1)] ?? Encryption.notSupported;
+    if (message[at] === option) return message[message.readUInt16BE(at + 1)];
   }
-  return Encryption.notSupported;
+  return undefined;
 }
 
-export function preloginAnswer(encryption: number): Buffer {
+/** The client's ENCRYPTION option of a PRELOGIN message. */
+export const requestedEncryption = (message: Buffer): number =>
+  preloginOption(message, PRELOGIN_ENCRYPTION) ?? Encryption.notSupported;
+
+/** Whether the client asks if it may sign in by a token. */
+export const asksForFederation = (message: Buffer): boolean =>
+  preloginOption(message, PRELOGIN_FEDERATED) === 1;
+
+export function preloginAnswer(encryption: number, federated: boolean): Buffer {
   const options: [type: number, value: Buffer][] = [
     [0, Buffer.concat([VERSION, Buffer.alloc(2)])],
     [1, Buffer.from([encryption])],
     [2, Buffer.from([0])],
     [3, Buffer.alloc(0)],
     [4, Buffer.from([0])],
+    ...(federated ? [[PRELOGIN_FEDERATED, Buffer.from([1])] as [number, Buffer]] : []),
   ];
   const head = new ByteWriter(64);
   let offset = options.length * 5 + 1;
@@ -50,8 +62,11 @@ export interface LoginRequest {
   readonly packetSize: number;
   /** The client understands UTF-8 collations in varchar columns. */
   readonly utf8: boolean;
+  /** Set where it signs in by a token: the token itself, or none yet if it first wants to know where to get one. */
+  readonly federated: { readonly token: string | undefined } | undefined;
 }
 
+const FEATURE_FEDERATED = 0x02;
 const FEATURE_UTF8 = 0x0a;
 const FEATURE_END = 0xff;
 
@@ -66,23 +81,55 @@ export function readLogin(message: Buffer): LoginRequest {
     password[index] = ((mixed << 4) | (mixed >> 4)) & 0xff;
   }
   const packetSize = message.readUInt32LE(8);
+  const extensions = features(message);
+  const federated = extensions.get(FEATURE_FEDERATED);
   return {
     user: field(1).toString('utf16le'),
     password: password.toString('utf16le'),
     database: field(8).toString('utf16le'),
     packetSize: Math.min(32767, Math.max(512, packetSize || 4096)),
-    utf8: features(message).has(FEATURE_UTF8),
+    utf8: extensions.has(FEATURE_UTF8),
+    federated: federated === undefined ? undefined : { token: tokenOf(federated) },
   };
 }
 
+const SECURITY_TOKEN_LIBRARY = 0x01;
+
+/** The token in a FEDAUTH extension (MS-TDS 2.2.6.4): there is one with the library "security token" only. */
+function tokenOf(extension: Buffer): string | undefined {
+  if ((extension[0] ?? 0) >> 1 !== SECURITY_TOKEN_LIBRARY) return undefined;
+  return extension.toString('utf16le', 5, 5 + extension.readUInt32LE(1));
+}
+
+/** The token of a FEDAUTH message (MS-TDS 2.2.6.3). */
+export const federatedToken = (message: Buffer): string =>
+  message.toString('utf16le', 8, 8 + message.readUInt32LE(4));
+
+/** FEDAUTHINFO (MS-TDS 2.2.7.12): where tokens are got, and for which resource. */
+export function federationInfo(response: Response, authority: string, resource: string): void {
+  const values: [id: number, value: Buffer][] = [
+    [1, Buffer.from(authority, 'utf16le')],
+    [2, Buffer.from(resource, 'utf16le')],
+  ];
+  const body = new ByteWriter(256);
+  body.u32(values.length);
+  let offset = 4 + values.length * 9;
+  for (const [id, value] of values) {
+    body.u8(id).u32(value.length).u32(offset);
+    offset += value.length;
+  }
+  for (const [, value] of values) body.bytes(value);
+  const bytes = body.take();
+  response.writer.u8(Token.federationInfo).u32(bytes.length).bytes(bytes);
+}
+
 /** The feature extensions a client lists, when it has any (OptionFlags3 bit 4). */
-function features(message: Buffer): Set<number> {
-  const found = new Set<number>();
+function features(message: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
   if (((message[27] ?? 0) & 0x10) === 0) return found;
   const reader = new ByteReader(message, message.readUInt32LE(message.readUInt16LE(56)));
   for (let id = reader.u8(); id !== FEATURE_END; id = reader.u8()) {
-    found.add(id);
-    reader.bytes(reader.u32());
+    found.set(id, reader.bytes(reader.u32()));
   }
   return found;
 }
@@ -106,5 +153,9 @@ export function welcome(response: Response, login: LoginRequest, database: strin
   const bytes = ack.take();
   response.writer.u8(Token.loginAck).u16(bytes.length).bytes(bytes);
   response.environment(4, String(login.packetSize), '4096');
-  if (login.utf8) response.writer.u8(Token.featureExtAck).u8(FEATURE_UTF8).u32(1).u8(1).u8(FEATURE_END);
+  if (!login.utf8 && login.federated === undefined) return;
+  response.writer.u8(Token.featureExtAck);
+  if (login.federated) response.writer.u8(FEATURE_FEDERATED).u32(0);
+  if (login.utf8) response.writer.u8(FEATURE_UTF8).u32(1).u8(1);
+  response.writer.u8(FEATURE_END);
 }

@@ -1,11 +1,13 @@
 // The program: a SQL Server stand-in (TDS 7.4) over PostgreSQL. Prints one JSON line when it is ready.
+
+import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { Databases } from './databases.ts';
 import { SqlServer } from './server.ts';
 
-const USAGE = `Usage: main.js --postgres HOST:PORT --password-env NAME [--port 0] [--postgres-user postgres] [--user sa] [--tls-key FILE --tls-cert FILE]`;
+const USAGE = `Usage: main.js --postgres HOST:PORT --password-env NAME [--port 0] [--postgres-user postgres] [--user sa] [--tls-key FILE --tls-cert FILE] [--token-key FILE --token-authority URL --token-resource URL]`;
 
 function log(event: string, details: Readonly<Record<string, unknown>>): void {
   process.stderr.write(
@@ -27,6 +29,10 @@ const { values } = parseArgs({
     'password-env': { type: 'string' },
     'tls-key': { type: 'string' },
     'tls-cert': { type: 'string' },
+    // The public key that signs access tokens, where clients get them, and what they must be for.
+    'token-key': { type: 'string' },
+    'token-authority': { type: 'string', default: 'https://login.microsoftonline.com/common' },
+    'token-resource': { type: 'string', default: 'https://database.windows.net/' },
   },
 });
 
@@ -47,6 +53,13 @@ const server = new SqlServer({
     key && cert
       ? createSecureContext({ key: readFileSync(key), cert: readFileSync(cert), maxVersion: 'TLSv1.2' })
       : undefined,
+  tokens: values['token-key']
+    ? {
+        key: createPublicKey(readFileSync(values['token-key'])),
+        authority: values['token-authority'],
+        resource: values['token-resource'],
+      }
+    : undefined,
   databases: new Databases(address),
   log,
 });

@@ -18,6 +18,7 @@ export const Token = {
   row: 0xd1,
   nullRow: 0xd2,
   environmentChange: 0xe3,
+  federationInfo: 0xee,
   done: 0xfd,
   doneProcedure: 0xfe,
   doneInProcedure: 0xff,

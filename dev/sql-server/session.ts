@@ -1,13 +1,17 @@
 // One client connection: TLS, login, then one request after another until it closes.
 import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
+import { principalOf, type TokenRules } from './access-token.ts';
 import { Batch } from './batch.ts';
 import { ByteReader } from './byte-reader.ts';
 import type { Databases } from './databases.ts';
 import { SqlError, toSqlError } from './errors.ts';
 import { IncomingBulk, runBulk } from './incoming-bulk.ts';
 import {
+  asksForFederation,
   Encryption,
+  federatedToken,
+  federationInfo,
   type LoginRequest,
   preloginAnswer,
   readLogin,
@@ -21,13 +25,15 @@ import { DoneStatus, Response, Token } from './response.ts';
 import type { ResultSet } from './result-set.ts';
 import { PreparedStatements, remoteCall } from './rpc.ts';
 import { SessionState } from './session-state.ts';
-import { startTlsTunnel, type TlsTunnel } from './tls.ts';
+import { startStrictTls, startTlsTunnel, TLS_HANDSHAKE, type TlsTunnel } from './tls.ts';
 
 export interface ServerSettings {
   readonly address: PostgresAddress;
   readonly user: string;
   readonly password: string;
   readonly tls: SecureContext | undefined;
+  /** The access tokens it takes; none where undefined. */
+  readonly tokens: TokenRules | undefined;
   readonly databases: Databases;
   log(event: string, details: Readonly<Record<string, unknown>>): void;
 }
@@ -51,6 +57,9 @@ export class Session {
   #work: Promise<void> = Promise.resolve();
   #result: ResultSet | undefined;
   #bulk: IncomingBulk | undefined;
+  /** A login that was told where to get its token, and has not brought it yet. */
+  #awaitsToken: LoginRequest | undefined;
+  #strict = false;
   #closed = false;
   readonly #whenClosed: Promise<void>;
   /** Requests that arrived, and how many of them an attention has given up. */
@@ -64,7 +73,11 @@ export class Session {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MILLISECONDS);
     const timer = setTimeout(() => this.#state ?? socket.destroy(), LOGIN_MILLISECONDS);
-    socket.on('data', (chunk) => (this.#tunnel ? this.#tunnel.receive(chunk) : this.#receive(chunk)));
+    socket.on('data', (chunk) => {
+      if (this.#tunnel === undefined && chunk[0] === TLS_HANDSHAKE) this.#startStrict();
+      if (this.#tunnel) this.#tunnel.receive(chunk);
+      else this.#receive(chunk);
+    });
     socket.on('error', () => {});
     this.#whenClosed = new Promise((resolve) => {
       socket.on('close', () => {
@@ -122,7 +135,7 @@ export class Session {
       this.#packets.push(chunk);
       for (let packet = this.#packets.next(); packet !== undefined; packet = this.#packets.next()) {
         this.#packet(packet);
-        if (this.#tunnel && packet.type === PacketType.prelogin) {
+        if (this.#tunnel && !this.#strict && packet.type === PacketType.prelogin) {
           const rest = this.#packets.takeRest();
           if (rest.length > 0) this.#tunnel.receive(rest);
           return;
@@ -177,14 +190,30 @@ export class Session {
   }
 
   #prelogin(message: Buffer): void {
+    const { tls, tokens } = this.#settings;
+    const federated = tokens !== undefined && asksForFederation(message);
+    if (this.#strict) {
+      this.#stream.write(framePackets(PacketType.response, preloginAnswer(Encryption.on, federated), 4096));
+      return;
+    }
     const asked = requestedEncryption(message);
-    const encrypt =
-      this.#settings.tls !== undefined && (asked === Encryption.on || asked === Encryption.required);
-    const answer = preloginAnswer(encrypt ? Encryption.on : Encryption.notSupported);
+    const encrypt = tls !== undefined && (asked === Encryption.on || asked === Encryption.required);
+    const answer = preloginAnswer(encrypt ? Encryption.on : Encryption.notSupported, federated);
     this.#socket.write(framePackets(PacketType.response, answer, 4096));
-    if (!encrypt || this.#settings.tls === undefined) return;
-    this.#tunnel = startTlsTunnel(this.#socket, this.#settings.tls, () => {});
-    const { secure } = this.#tunnel;
+    if (encrypt && tls !== undefined) this.#secured(startTlsTunnel(this.#socket, tls, () => {}));
+  }
+
+  /** The first byte was TLS's, not TDS's: TDS 8.0. */
+  #startStrict(): void {
+    const { tls } = this.#settings;
+    if (tls === undefined) throw new Error('TLS without a certificate');
+    this.#strict = true;
+    this.#secured(startStrictTls(this.#socket, tls));
+  }
+
+  #secured(tunnel: TlsTunnel): void {
+    this.#tunnel = tunnel;
+    const { secure } = tunnel;
     secure.on('data', (chunk: Buffer) => this.#receive(chunk));
     secure.on('error', (error) => {
       this.#settings.log('tls-error', { error: error.message });
@@ -197,7 +226,8 @@ export class Session {
   // ---- requests ----
 
   async #request({ type, message, reset, sequence }: Request): Promise<void> {
-    if (type === PacketType.login7) return this.#login(message);
+    if (type === PacketType.login7) return this.#askedIn(readLogin(message));
+    if (type === PacketType.federatedToken) return this.#broughtToken(message);
     const state = this.#state;
     if (state === undefined) throw new Error('a request before the login');
     state.cancelled = sequence <= this.#givenUp;
@@ -237,16 +267,46 @@ export class Session {
     };
   }
 
-  async #login(message: Buffer): Promise<void> {
-    const login = readLogin(message);
-    const { user, password, address, databases } = this.#settings;
+  /** A client that has no token yet is told where to get one; any other is let in or refused. */
+  async #askedIn(login: LoginRequest): Promise<void> {
+    const { tokens } = this.#settings;
+    if (login.federated === undefined || login.federated.token !== undefined || tokens === undefined)
+      return this.#login(login);
+    this.#awaitsToken = login;
+    federationInfo(this.#response, tokens.authority, tokens.resource);
+    this.#response.finish();
+  }
+
+  async #broughtToken(message: Buffer): Promise<void> {
+    const login = this.#awaitsToken;
+    if (login === undefined) throw new Error('a token that nobody asked for');
+    this.#awaitsToken = undefined;
+    return this.#login({ ...login, federated: { token: federatedToken(message) } });
+  }
+
+  /** Who it is that signs in. Throws 18456. */
+  #principal({ user, password, federated }: LoginRequest): string {
+    const { tokens } = this.#settings;
+    if (federated !== undefined) {
+      if (tokens === undefined || federated.token === undefined)
+        throw new SqlError(18456, "Login failed for user '<token-identified principal>'.", 14);
+      return principalOf(federated.token, tokens);
+    }
+    if (
+      user.toLowerCase() !== this.#settings.user.toLowerCase() ||
+      !samePassword(password, this.#settings.password)
+    ) {
+      throw new SqlError(18456, `Login failed for user '${user}'.`, 14);
+    }
+    return user;
+  }
+
+  async #login(login: LoginRequest): Promise<void> {
+    const { address, databases } = this.#settings;
     try {
-      if (login.user.toLowerCase() !== user.toLowerCase() || !samePassword(login.password, password)) {
-        throw new SqlError(18456, `Login failed for user '${login.user}'.`, 14);
-      }
       const options = {
         processId: this.#processId,
-        login: login.user,
+        login: this.#principal(login),
         utf8: login.utf8,
         response: this.#response,
         address,

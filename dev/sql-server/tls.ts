@@ -14,6 +14,27 @@ export interface TlsTunnel {
   receive(chunk: Buffer): void;
 }
 
+/** The first byte of a TLS handshake: a client that speaks TDS 8.0 ("strict") begins with it. */
+export const TLS_HANDSHAKE = 0x16;
+
+/** TDS 8.0: TLS around everything, PRELOGIN included. */
+export function startStrictTls(socket: Socket, context: SecureContext): TlsTunnel {
+  const carrier = new Duplex({
+    read() {},
+    write: (record: Buffer, _encoding, done) => void socket.write(record, done),
+    final(done) {
+      socket.end();
+      done();
+    },
+  });
+  const secure = new TLSSocket(carrier, {
+    isServer: true,
+    secureContext: context,
+    ALPNProtocols: ['tds/8.0'],
+  });
+  return { secure, receive: (chunk) => void carrier.push(chunk) };
+}
+
 /**
  * Starts the server side of a TLS handshake whose records are wrapped in PRELOGIN packets.
  * The server's Finished record must still be wrapped, so every record that is not application data is.

@@ -1,13 +1,12 @@
 // The SQL Server sink's own bulk encoding: the ends of every type arrive as they went, and what does not fit is refused.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { SqlServerConnection } from '../../src/connectors/sql-server/connection.ts';
 import { quote, sqlServerDialect } from '../../src/connectors/sql-server/dialect.ts';
 import { canonicalText } from '../../src/connectors/sql-server/types.ts';
 import { SqlServerStore } from '../../src/connectors/sql-server/writer.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { Column, Row } from '../../src/core/types/column.ts';
-import { PASSWORD, type SqlServerUnderTest, startSqlServer } from '../support/sql-server-stand-in.ts';
+import { openProduct, type SqlServerUnderTest, startSqlServer } from '../support/sql-server-stand-in.ts';
 
 // A zone in which local years differ from UTC's at both ends of the calendar's range.
 process.env['TZ'] = 'America/New_York';
@@ -127,23 +126,7 @@ describe('bulk loading SQL Server', () => {
 
   before(async () => {
     server = await startSqlServer();
-    const config = {
-      host: 'localhost',
-      port: server.port,
-      database: 'master',
-      user: 'sa',
-      password: PASSWORD,
-    };
-    const connection = await SqlServerConnection.open(
-      {
-        ...config,
-        encrypt: true,
-        trustServerCertificate: true,
-        hostNameInCertificate: undefined,
-        caFile: undefined,
-      },
-      new AbortController().signal,
-    );
+    const connection = await openProduct(server, {});
     store = new SqlServerStore(connection);
   });
   after(async () => {

@@ -1,11 +1,15 @@
 // Starts the SQL Server stand-in as its own program over a throw-away PostgreSQL, with a certificate of its own.
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createSign, generateKeyPairSync } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import sql from 'mssql';
+import { sqlServerConfig } from '../../src/connectors/sql-server/config.ts';
+import { SqlServerConnection } from '../../src/connectors/sql-server/connection.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { startTestPostgres, type TestPostgres } from './postgres-for-tests.ts';
 
 const run = promisify(execFile);
@@ -18,13 +22,20 @@ export interface SqlServerUnderTest {
   /** The certificate that signs the server's: its own. */
   readonly certificate: string;
   readonly certificateFile: string;
+  /** The private half of its certificate, for a test's own https server. */
+  readonly keyFile: string;
+  /** An access token as Entra ID would sign it for this server, valid for ten minutes unless `claims` say otherwise. */
+  accessToken(claims?: Readonly<Record<string, unknown>>): string;
   /** A connected pool on a database; closed by `stop`. */
   pool(database?: string, changes?: Partial<sql.config>): Promise<sql.ConnectionPool>;
   config(database?: string, changes?: Partial<sql.config>): sql.config;
   stop(): Promise<void>;
 }
 
-export async function startSqlServer(): Promise<SqlServerUnderTest> {
+/** `authority`: where it sends clients for access tokens. */
+export async function startSqlServer(
+  authority = 'https://login.microsoftonline.com/common',
+): Promise<SqlServerUnderTest> {
   const postgres = await startTestPostgres();
   const directory = await mkdtemp(join(tmpdir(), 'waybill-sql-server-'));
   const keyFile = join(directory, 'key.pem');
@@ -32,7 +43,11 @@ export async function startSqlServer(): Promise<SqlServerUnderTest> {
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
   const key = ['-newkey', 'rsa:2048', '-nodes', '-keyout', keyFile];
   await run('openssl', ['req', '-x509', ...key, '-out', certificateFile, '-days', '2', ...subject]);
+  const tokenKeys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const tokenKeyFile = join(directory, 'token-key.pem');
+  await writeFile(tokenKeyFile, tokenKeys.publicKey.export({ type: 'spki', format: 'pem' }));
   const flags = [
+    ...['--token-key', tokenKeyFile, '--token-authority', authority],
     '--port',
     '0',
     '--postgres',
@@ -75,6 +90,14 @@ export async function startSqlServer(): Promise<SqlServerUnderTest> {
     postgres,
     certificate: await readFile(certificateFile, 'utf8'),
     certificateFile,
+    keyFile,
+    accessToken(claims = {}) {
+      const now = Math.floor(Date.now() / 1000);
+      const payload = { aud: 'https://database.windows.net/', appid: 'test-app', nbf: now, exp: now + 600 };
+      const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+      const signed = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode({ ...payload, ...claims })}`;
+      return `${signed}.${createSign('RSA-SHA256').update(signed).sign(tokenKeys.privateKey, 'base64url')}`;
+    },
     config,
     async pool(database, changes) {
       const pool = new sql.ConnectionPool(config(database, changes));
@@ -92,3 +115,24 @@ export async function startSqlServer(): Promise<SqlServerUnderTest> {
     },
   };
 }
+
+/** The product's own connection; `properties` are a linked service's, and win over a SQL login by password. */
+export const openProduct = (
+  server: Pick<SqlServerUnderTest, 'port' | 'certificateFile'>,
+  properties: JsonObject,
+  type = 'SqlServer',
+): Promise<SqlServerConnection> =>
+  SqlServerConnection.open(
+    sqlServerConfig({
+      name: 'ls_test',
+      type,
+      properties: {
+        server: `localhost,${server.port}`,
+        database: 'master',
+        caFile: server.certificateFile,
+        ...('authenticationType' in properties ? {} : { userName: 'sa', password: PASSWORD }),
+        ...properties,
+      },
+    }),
+    new AbortController().signal,
+  );

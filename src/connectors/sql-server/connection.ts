@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import type mssql from 'mssql';
 import { WaybillError } from '../../core/errors.ts';
 import type { SqlRow } from '../common/sql-store.ts';
+import { tokenCredential } from './authentication.ts';
 import type { SqlServerConfig } from './config.ts';
 import { sqlServerError } from './errors.ts';
 
@@ -20,20 +21,37 @@ const readAuthority = (path: string): string => {
 };
 
 /** What tedious takes beyond mssql's typings. */
-const tlsOptions = (config: SqlServerConfig): object => ({
+const tediousOptions = (config: SqlServerConfig): object => ({
+  packetSize: config.packetSize,
+  multiSubnetFailover: config.multiSubnetFailover,
+  maxRetriesOnTransientErrors: config.connectRetries,
+  connectionRetryInterval: config.connectRetryMilliseconds,
   ...(config.caFile === undefined ? {} : { cryptoCredentialsDetails: { ca: readAuthority(config.caFile) } }),
   ...(config.hostNameInCertificate === undefined ? {} : { serverName: config.hostNameInCertificate }),
 });
+
+/** Who signs in, as mssql takes it. */
+const signIn = async ({ authentication }: SqlServerConfig): Promise<object> =>
+  authentication.kind === 'login'
+    ? { user: authentication.user, password: authentication.password }
+    : {
+        authentication: {
+          type: 'token-credential',
+          options: { credential: await tokenCredential(authentication) },
+        },
+      };
 
 export class SqlServerConnection {
   readonly driver: Driver;
   readonly #pool: mssql.ConnectionPool;
   readonly #running = new Set<mssql.Request>();
+  readonly #commandMilliseconds: number;
   #transaction: mssql.Transaction | undefined;
 
-  private constructor(driver: Driver, pool: mssql.ConnectionPool) {
+  private constructor(driver: Driver, pool: mssql.ConnectionPool, commandMilliseconds: number) {
     this.driver = driver;
     this.#pool = pool;
+    this.#commandMilliseconds = commandMilliseconds;
   }
 
   static async open(config: SqlServerConfig, signal: AbortSignal): Promise<SqlServerConnection> {
@@ -42,20 +60,19 @@ export class SqlServerConnection {
       server: config.host,
       port: config.port,
       database: config.database,
-      user: config.user,
-      password: config.password,
+      ...(await signIn(config)),
       // Bulk loads and streams take as long as they take; the activity's own timeouts and heartbeats bound them.
       requestTimeout: 0,
-      connectionTimeout: 15_000,
+      connectionTimeout: config.connectMilliseconds,
       pool: { max: 1, min: 0 },
       options: {
-        encrypt: config.encrypt,
+        // mssql's typings do not know 'strict'; tedious does.
+        encrypt: config.encrypt as boolean,
         trustServerCertificate: config.trustServerCertificate,
         useUTC: true,
         appName: 'waybill',
-        // The largest an encrypted connection may have is 16,383 bytes.
-        ...{ packetSize: 16_000 },
-        ...tlsOptions(config),
+        readOnlyIntent: config.readOnly,
+        ...tediousOptions(config),
       },
     });
     pool.on('error', () => undefined);
@@ -64,17 +81,23 @@ export class SqlServerConnection {
     } catch (error) {
       throw sqlServerError(error, `connecting to ${config.host},${config.port}`);
     }
-    const connection = new SqlServerConnection(driver, pool);
+    const connection = new SqlServerConnection(driver, pool, config.commandMilliseconds);
     signal.addEventListener('abort', () => connection.#cancel(), { once: true });
     return connection;
   }
 
-  /** A request on the open transaction, if there is one. It counts as running until `finished`. */
-  request(): mssql.Request {
-    const request =
-      this.#transaction === undefined
-        ? new this.driver.Request(this.#pool)
-        : new this.driver.Request(this.#transaction);
+  /**
+   * A request on the open transaction, if there is one. It counts as running until `finished`. `milliseconds` bound the
+   * wait for its first answer; 0 waits for ever.
+   */
+  request(milliseconds = 0): mssql.Request {
+    const parent = this.#transaction ?? this.#pool;
+    // mssql's typings lack the second parameter.
+    const Request = this.driver.Request as unknown as new (
+      parent: unknown,
+      overrides: { requestTimeout: number },
+    ) => mssql.Request;
+    const request = new Request(parent, { requestTimeout: milliseconds });
     this.#running.add(request);
     return request;
   }
@@ -141,7 +164,7 @@ export class SqlServerConnection {
   }
 
   async #run(sql: string, doing: string): Promise<mssql.IResult<Record<string, unknown>>> {
-    const request = this.request();
+    const request = this.request(this.#commandMilliseconds);
     try {
       return await request.query(sql);
     } catch (error) {

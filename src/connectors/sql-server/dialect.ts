@@ -3,7 +3,7 @@ import { fieldText } from '../../core/copy/row-text.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
-import type { Dialect } from '../common/sql-store.ts';
+import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { canonicalText, columnFromFacts, declaration } from './types.ts';
 
 export const quote = (name: string): string =>
@@ -33,6 +33,31 @@ const field = (column: Column): string => {
   const value =
     kind === 'presence' ? "'V'" : kind === 'escaped' ? `N'V' + REPLACE(${text}, '|', '||')` : `'V' + ${text}`;
   return `CASE WHEN ${quote(column.name)} IS NULL THEN 'N' ELSE ${value} END`;
+};
+
+/** CONCAT of one (max) part is (max) as a whole, so long rows are not cut. */
+const rowText = (columns: readonly Column[]): string =>
+  `CONCAT(CONVERT(nvarchar(max), N''), ${columns.map(field).join(", '|', ")})`;
+
+/** HOLDLOCK: without it another writer may insert a key between MERGE's look and its insert. */
+const upsert = ({ target, staging, columns, keys, where }: UpsertRequest): string[] => {
+  const others = columns.filter((column) => !keys.includes(column));
+  const names = columns.map(({ name }) => quote(name));
+  const staged = columns.map((column) => `${fromStaging(column)} AS ${quote(column.name)}`).join(', ');
+  const set = others.map(({ name }) => `${quote(name)} = s.${quote(name)}`).join(', ');
+  return [
+    `MERGE INTO ${quoteTable(target)} WITH (HOLDLOCK) AS t USING (SELECT ${staged} FROM ${quoteTable(staging)}` +
+      `${where === undefined ? '' : ` WHERE ${where}`}) AS s ON ` +
+      keys.map(({ name }) => `t.${quote(name)} = s.${quote(name)}`).join(' AND ') +
+      (others.length === 0 ? '' : ` WHEN MATCHED THEN UPDATE SET ${set}`) +
+      ` WHEN NOT MATCHED BY TARGET THEN INSERT (${names.join(', ')}) VALUES (${names.map((name) => `s.${name}`).join(', ')});`,
+  ];
+};
+
+const typedLiteral = (column: Column, text: string): string => {
+  if (column.type === 'Byte[]') return `0x${text}`;
+  const value = column.type === 'DateTimeOffset' ? text.replace('Z', '+00:00') : text;
+  return `CONVERT(${column.native === 'smalldatetime' ? 'smalldatetime' : declaration(column)}, ${literal(value)})`;
 };
 
 const create = (table: TableName, body: string): string =>
@@ -70,16 +95,19 @@ export const sqlServerDialect: Dialect = {
     ),
   dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
   fromStaging,
-  // CONCAT of one (max) part is (max) as a whole, so long rows are not cut; the UTF-8 collation makes the bytes that
-  // are hashed UTF-8. NOLOCK: parallel bulk loads into the heap hold BU locks, which a locking read would wait for;
+  // The UTF-8 collation makes the bytes that are hashed UTF-8. NOLOCK: parallel bulk loads into the heap hold BU locks, which a locking read would wait for;
   // the rows of this chunk are this transaction's own, and rows of other chunks are filtered out.
   checksum: (staging, columns, chunkColumn, chunk) =>
     'SELECT COUNT_BIG(*) AS n, CONVERT(varchar(40), COALESCE(SUM(CASE WHEN h < 0 THEN CAST(h AS decimal(38,0)) + 18446744073709551616 ELSE CAST(h AS decimal(38,0)) END), 0)) AS c FROM (' +
-    `SELECT CONVERT(bigint, SUBSTRING(HASHBYTES('MD5', CONVERT(varchar(max), CONCAT(CONVERT(nvarchar(max), N''), ${columns
-      .map(field)
-      .join(", '|', ")}) COLLATE Latin1_General_100_BIN2_UTF8)), 1, 8)) AS h ` +
+    `SELECT CONVERT(bigint, SUBSTRING(HASHBYTES('MD5', CONVERT(varchar(max), ${rowText(columns)} COLLATE Latin1_General_100_BIN2_UTF8)), 1, 8)) AS h ` +
     `FROM ${quoteTable(staging)} WITH (NOLOCK) WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
   transactional: (script) => [script],
+  keysEnforced: true,
+  rowText,
+  typedLiteral,
+  // Refused, and undone, where a foreign key refers to the table: then a preCopyScript with DELETE does it.
+  emptyTable: (table) => `TRUNCATE TABLE ${quoteTable(table)}`,
+  upsert,
   columnFor: (column) => {
     const native = declaration({ ...column, native: '' });
     const [name = native] = native.split('(');

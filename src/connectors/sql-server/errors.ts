@@ -47,8 +47,25 @@ const withoutValues = (message: string): string =>
     .replace(/(value|Truncated value:?)\s+'[^']*'/gi, '$1')
     .trim();
 
+/** What tedious says when @azure/identity got it no token: an AggregateError whose second part is the reason. */
+const noToken = (error: unknown, doing: string): WaybillError | undefined => {
+  const { originalError } = error as { originalError?: { errors?: readonly { code?: string }[] } };
+  const [first, reason] = originalError?.errors ?? [];
+  if (first?.code !== 'EFEDAUTH') return undefined;
+  const said =
+    reason instanceof Error ? `${reason.name}: ${reason.message.split('\n')[0]}` : 'no token was given';
+  const unreachable = /network|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|timed? ?out/i.test(said);
+  return new WaybillError(
+    unreachable ? 'CONNECTION_FAILED' : 'AUTHENTICATION_FAILED',
+    `SQL Server, ${doing}: no access token could be had: ${said}`,
+    { store: 'SQL Server', driverCode: 'EFEDAUTH' },
+  );
+};
+
 export const sqlServerError = (error: unknown, doing: string): WaybillError => {
   if (error instanceof WaybillError) return error;
+  const withoutToken = noToken(error, doing);
+  if (withoutToken !== undefined) return withoutToken;
   const given = error as {
     code?: string;
     number?: unknown;

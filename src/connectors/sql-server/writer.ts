@@ -2,6 +2,7 @@
 import type mssql from 'mssql';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
+import { groupedKeys } from '../common/keys.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
 import type { MeasuredRows } from '../connector.ts';
 import { bulkColumn, chunkColumn } from './bulk-column.ts';
@@ -48,6 +49,19 @@ export class SqlServerStore implements SqlStore {
     if (found === undefined) return undefined;
     const own = { schema: String(found['s']), name: String(found['t']) };
     return { table: own, columns: await tableColumns(this.#connection, own) };
+  }
+
+  async uniqueKeys(table: TableName): Promise<string[][]> {
+    const rows = await this.#connection.query(
+      'SELECT c.CONSTRAINT_NAME AS id, k.COLUMN_NAME AS name FROM INFORMATION_SCHEMA.TABLE_CONSTRAINTS AS c ' +
+        'JOIN INFORMATION_SCHEMA.KEY_COLUMN_USAGE AS k ON k.CONSTRAINT_NAME = c.CONSTRAINT_NAME ' +
+        'AND k.TABLE_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME ' +
+        "WHERE c.CONSTRAINT_TYPE IN ('PRIMARY KEY', 'UNIQUE') " +
+        `AND c.TABLE_SCHEMA = ${literal(table.schema)} AND c.TABLE_NAME = ${literal(table.name)} ` +
+        'ORDER BY c.CONSTRAINT_TYPE, c.CONSTRAINT_NAME, k.ORDINAL_POSITION',
+      `reading the keys of ${table.schema}.${table.name}`,
+    );
+    return groupedKeys(rows);
   }
 
   async stage(): Promise<undefined> {
