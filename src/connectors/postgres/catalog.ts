@@ -1,6 +1,7 @@
 // Finds tables, columns and keys in PostgreSQL's catalogue.
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
+import { groupedKeys } from '../common/keys.ts';
 import type { SqlRow } from '../common/sql-store.ts';
 import type { PostgresConnection } from './connection.ts';
 import { literal } from './dialect.ts';
@@ -63,4 +64,19 @@ export const primaryKey = async (
     `reading the primary key of ${table.schema}.${table.name}`,
   );
   return rows.length === 1 ? String(rows[0]?.['name']) : undefined;
+};
+
+/** Columns of the primary key, then of every other unique index that ON CONFLICT may name. */
+export const uniqueKeys = async (connection: PostgresConnection, table: TableName): Promise<string[][]> => {
+  const rows = await connection.query(
+    'SELECT i.indexrelid::text AS id, a.attname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid ' +
+      'JOIN pg_namespace n ON n.oid = c.relnamespace ' +
+      'CROSS JOIN LATERAL unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k (attnum, position) ' +
+      'JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum ' +
+      'WHERE i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL ' +
+      `AND n.nspname = ${literal(table.schema)} AND c.relname = ${literal(table.name)} ` +
+      'ORDER BY i.indisprimary DESC, i.indexrelid, k.position',
+    `reading the keys of ${table.schema}.${table.name}`,
+  );
+  return groupedKeys(rows);
 };

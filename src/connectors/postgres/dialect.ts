@@ -3,7 +3,7 @@ import { fieldText } from '../../core/copy/row-text.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
-import type { Dialect } from '../common/sql-store.ts';
+import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { canonicalText, declaration } from './types.ts';
 
 export const quote = (name: string): string =>
@@ -38,6 +38,33 @@ const definition = (columns: readonly Column[], nullability: boolean): string =>
     )
     .join(', ');
 
+const rowText = (columns: readonly Column[]): string => `concat(${columns.map(field).join(", '|', ")})`;
+
+const list = (columns: readonly Column[]): string => columns.map(({ name }) => quote(name)).join(', ');
+
+/** ON CONFLICT needs a unique index; without one the table is locked against other writers for the two statements. */
+const upsert = ({ target, staging, columns, keys, keysUnique, where }: UpsertRequest): string[] => {
+  const condition = where === undefined ? '' : ` WHERE ${where}`;
+  const others = columns.filter((column) => !keys.includes(column));
+  const staged = `SELECT ${list(columns)} FROM ${quoteTable(staging)}${condition}`;
+  const set = (from: string): string =>
+    others.map(({ name }) => `${quote(name)} = ${from}.${quote(name)}`).join(', ');
+  const insert = `INSERT INTO ${quoteTable(target)} (${list(columns)})`;
+  if (keysUnique) {
+    const action = others.length === 0 ? 'NOTHING' : `UPDATE SET ${set('EXCLUDED')}`;
+    return [`${insert} ${staged} ON CONFLICT (${list(keys)}) DO ${action}`];
+  }
+  const same = keys.map(({ name }) => `t.${quote(name)} = s.${quote(name)}`).join(' AND ');
+  return [
+    `LOCK TABLE ${quoteTable(target)} IN SHARE ROW EXCLUSIVE MODE`,
+    ...(others.length === 0
+      ? []
+      : [`UPDATE ${quoteTable(target)} AS t SET ${set('s')} FROM (${staged}) AS s WHERE ${same}`]),
+    `${insert} SELECT ${list(columns)} FROM (${staged}) AS s ` +
+      `WHERE NOT EXISTS (SELECT 1 FROM ${quoteTable(target)} AS t WHERE ${same})`,
+  ];
+};
+
 /** An unsigned 32-bit half of the hash as numeric. */
 const half = (from: number): string => `('x' || substr(h, ${from}, 8))::bit(32)::bigint::numeric`;
 
@@ -60,9 +87,16 @@ export const postgresDialect: Dialect = {
   fromStaging: (column) => quote(column.name),
   checksum: (staging, columns, chunkColumn, chunk) =>
     `SELECT count(*)::text AS n, coalesce(sum(${half(1)} * 4294967296 + ${half(9)}), 0)::text AS c FROM (` +
-    `SELECT md5(convert_to(concat(${columns.map(field).join(", '|', ")}), 'UTF8')) AS h ` +
+    `SELECT md5(convert_to(${rowText(columns)}, 'UTF8')) AS h ` +
     `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
   transactional: (script) => [script],
+  keysEnforced: true,
+  rowText,
+  typedLiteral: (column, text) =>
+    column.type === 'Byte[]' ? `'\\x${text}'::bytea` : `${literal(text)}::${declaration(column)}`,
+  // Unlike DELETE it leaves no dead rows; like DELETE it is undone with the transaction.
+  emptyTable: (table) => `TRUNCATE TABLE ${quoteTable(table)}`,
+  upsert,
   columnFor: (column) => ({
     ...column,
     native: '',

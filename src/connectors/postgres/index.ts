@@ -1,7 +1,8 @@
 // PostgreSQL and Azure Database for PostgreSQL: COPY both ways.
 
-import { requiredTable, requireInsert, textSetting } from '../common/settings.ts';
+import { requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
+import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
 import { postgresConfig } from './config.ts';
 import { PostgresConnection } from './connection.ts';
@@ -16,15 +17,15 @@ export const postgres: Connector = {
   },
   async openSink(context) {
     const { dataset, settings } = context.endpoint;
-    requireInsert(settings);
+    const options = tableSinkSettings(settings);
+    refuseProcedure(options, 'PostgreSQL');
     const target = requiredTable(dataset, 'public');
     const connection = await PostgresConnection.open(postgresConfig(context.linkedService), context.signal);
     return new TableSink({
       context,
       store: new PostgresStore(connection),
       target,
-      preCopyScript: textSetting(settings, 'preCopyScript'),
-      autoCreate: textSetting(settings, 'tableOption') === 'autoCreate',
+      ...options,
     });
   },
 };

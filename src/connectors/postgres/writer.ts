@@ -6,7 +6,7 @@ import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
 import type { MeasuredRows } from '../connector.ts';
-import { findTable } from './catalog.ts';
+import { findTable, uniqueKeys } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
 import { postgresDialect, quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
@@ -41,6 +41,10 @@ export class PostgresStore implements SqlStore {
 
   findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined> {
     return findTable(this.#connection, table);
+  }
+
+  uniqueKeys(table: TableName): Promise<string[][]> {
+    return uniqueKeys(this.#connection, table);
   }
 
   async stage(): Promise<undefined> {
