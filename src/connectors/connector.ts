@@ -1,6 +1,7 @@
 // What a connector offers to the copy activities. One folder per store implements it; registry.ts finds it by type.
 
 import type { PublishResult } from '../core/copy/activities.ts';
+import type { IncrementalPlan, RowCounts, Watermark, WatermarkPart } from '../core/copy/incremental.ts';
 import type { KeyRange } from '../core/copy/ranges.ts';
 import type { CopyEndpoint } from '../core/copy.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -16,6 +17,17 @@ export interface EndpointContext {
   readonly workDirectory: string;
   /** Aborted when the activity is cancelled: connections break and running statements end. */
   readonly signal: AbortSignal;
+  /** Sources: reads and counts only these rows; absent for all. */
+  readonly filter?: RowFilter;
+}
+
+/** Which rows of a source are read, by the value of one column. */
+export interface RowFilter {
+  readonly column: Column;
+  readonly part: WatermarkPart;
+  /** Canonical texts of the bounds; null is open. What they mean depends on `part`. */
+  readonly lower: string | null;
+  readonly upper: string | null;
 }
 
 /**
@@ -41,6 +53,8 @@ export interface StoredPlan {
   readonly notes: string[];
   /** The wire form chunks travel in; absent where they travel as rows of canonical text. */
   readonly wire?: WireFormat;
+  /** Where the copy is incremental. */
+  readonly incremental?: IncrementalPlan;
   /** Hash of what the copy was asked to do; plans of older versions have none. */
   readonly inputHash?: string;
 }
@@ -57,10 +71,15 @@ export interface CopySource {
   /** "SQL Server dbo.flights". */
   readonly label: string;
   columns(): Promise<Column[]>;
-  /** Cuts the source into chunks. `parallelCopies` is how many run at once. */
-  plan(parallelCopies: number): Promise<PlannedRanges>;
+  /** Cuts the source into chunks. `parallelCopies` is how many run at once, `wire` how they will travel, if not as rows. */
+  plan(parallelCopies: number, wire?: WireFormat): Promise<PlannedRanges>;
   /** Streams a chunk in batches of rows, back-pressured by the consumer. Repeatable as long as the source rests. */
   read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncIterable<Row[]>;
+  /**
+   * The highest value of a column as canonical text, at the precision the store keeps (null without one), and how many
+   * rows have none. A source without this method cannot be copied incrementally.
+   */
+  highest?(column: Column): Promise<{ readonly value: string | null; readonly nulls: number }>;
   /** Wire forms in which this source can hand over just these columns. A source without this method reads rows only. */
   wireFormats?(columns: readonly Column[]): readonly WireFormat[];
   /** As `read`, in a wire form that `wireFormats` named. */
@@ -70,6 +89,8 @@ export interface CopySource {
     range: KeyRange,
     sourceState: JsonObject,
   ): AsyncIterable<FrameBatch>;
+  /** The file that a chunk of this range reads, as `$$FILEPATH` shows it. Sources of files have it. */
+  filePath?(range: KeyRange): string | undefined;
   /** Removes what reading left behind, such as unloaded files of an attempt that was killed. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;
@@ -78,6 +99,8 @@ export interface CopySource {
 /** Figures of one committed chunk, as the ledger keeps them. */
 export interface ChunkFigures {
   readonly rows: number;
+  /** Rows of the source that were left out because they do not fit the sink; absent where none were. */
+  readonly skipped?: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly sourceChecksum: string;
@@ -87,7 +110,15 @@ export interface ChunkFigures {
 /** Rows on their way, counted and hashed as they pass; `figures` is complete once `batches` has ended. */
 export interface MeasuredRows {
   readonly batches: AsyncIterable<Row[]>;
-  figures(): { readonly rows: number; readonly bytes: number; readonly checksum: string };
+  /** `rows` is what `batches` gave: rows that were left out are counted in `skipped` alone. */
+  figures(): {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly checksum: string;
+    readonly skipped?: number;
+  };
+  /** Hashes of the rows that passed, for a chunk at a bound of an incremental copy; complete like `figures`. */
+  remembered?(): RowCounts;
 }
 
 export interface LedgerState {
@@ -106,8 +137,16 @@ export type ClaimedChunk =
 export interface CopySink {
   /** "Snowflake PUBLIC.FLIGHTS". */
   readonly label: string;
+  /** False where the sink cannot look at what it was given, such as a stored procedure. */
+  readonly verifies?: boolean;
+  /** Whether rows written twice are still there once: upserts. Absent or false for sinks that only add. */
+  readonly repeatable?: boolean;
+  /** The state that `publish` committed last for an incremental copy. A sink without this method keeps none. */
+  watermark?(stream: string): Promise<Watermark>;
   /** The target's columns; undefined where it does not exist and may be created; null where any columns will do. */
   columns(): Promise<Column[] | undefined | null>;
+  /** The columns that `createTarget` would make, or that files will have. Without it they are as given. */
+  previewTarget?(columns: readonly Column[]): Column[];
   /** Creates the target for these columns and returns its columns. */
   createTarget(columns: readonly Column[]): Promise<Column[]>;
   /** Raises the epoch of an earlier plan of this copy, which fences every attempt made under the old one. */

@@ -110,6 +110,14 @@ export const ERRORS = {
     'The source no longer matches the plan this copy was made with.',
     'Start the copy under a new key.',
   ),
+  WATERMARK_TIES: fatal(
+    'Too many rows share the last value of the watermark column to tell old ones from new ones.',
+    'Use upsert with keys, or a watermark column with finer values.',
+  ),
+  WATERMARK_MOVED: fatal(
+    'Another incremental copy of the same stream published while this one ran.',
+    'Run again under a new key: it goes on where the other one ended.',
+  ),
   STAGING_FAILED: transient(
     'A staged file could not be written or read.',
     'Nothing to do: waybill tries again.',

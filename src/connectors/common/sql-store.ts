@@ -36,6 +36,37 @@ export interface Dialect {
   transactional(script: string): readonly string[];
   /** What to create for a column that comes from another store. */
   columnFor(column: Column): Column;
+  /** Whether the ledger's primary key is enforced. Where it is not, planning takes a lock of its own. */
+  readonly keysEnforced: boolean;
+  /** The row's text over staged `columns` (core/copy/row-text.ts): what the checksum hashes, and what names a key. */
+  rowText(columns: readonly Column[]): string;
+  /** A constant of the column's own type, from its canonical text. */
+  typedLiteral(column: Column, text: string): string;
+  /** Empties a table within the transaction. */
+  emptyTable(table: TableName): string;
+  /** Statements that update the target's rows of the staged keys and insert the others. Keys are unique in staging. */
+  upsert(request: UpsertRequest): readonly string[];
+}
+
+export interface UpsertRequest {
+  readonly target: TableName;
+  readonly staging: TableName;
+  /** The target's columns that are written; `keys` are among them. */
+  readonly columns: readonly Column[];
+  readonly keys: readonly Column[];
+  /** Whether a unique constraint of the target covers just the keys. */
+  readonly keysUnique: boolean;
+  /** Which staged rows: a condition over their own columns; all of them where undefined. */
+  readonly where: string | undefined;
+}
+
+export interface TakeOverRequest {
+  readonly target: TableName;
+  readonly staging: TableName;
+  readonly columns: readonly Column[];
+  readonly chunkColumn: string;
+  /** True where the staged rows stand for the whole table; else they may only become an empty one's. */
+  readonly replace: boolean;
 }
 
 export interface LoadRequest {
@@ -62,6 +93,13 @@ export interface SqlStore {
   rollback(): Promise<void>;
   /** The table as the store has it (its own spelling of the name), or undefined. */
   findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined>;
+  /** Columns of the primary key (first) and of the other unique constraints; the table in its own spelling. */
+  uniqueKeys(table: TableName): Promise<readonly (readonly string[])[]>;
+  /**
+   * Makes the staging table the target, within the transaction that publishes and instead of an insert, after the
+   * pre-copy script. Undefined, with nothing changed, where that cannot be (the target holds rows or indexes to keep).
+   */
+  takeOver?(request: TakeOverRequest): Promise<number | undefined>;
   /** Brings rows near the store before the transaction begins; `load` is given what it returns. */
   stage(request: LoadRequest, rows: MeasuredRows): Promise<unknown>;
   /** Loads the chunk into the staging table, inside the transaction. */

@@ -3,7 +3,7 @@ import { fieldText } from '../../core/copy/row-text.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
-import type { Dialect } from '../common/sql-store.ts';
+import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { preCopyStatements } from './pre-copy-script.ts';
 import { canonicalText, columnFromFacts, declaration } from './types.ts';
 
@@ -32,6 +32,21 @@ const field = (column: Column): string => {
   return `IFF(${name} IS NULL, 'N', ${value})`;
 };
 
+const rowText = (columns: readonly Column[]): string => `CONCAT(${columns.map(field).join(", '|', ")})`;
+
+const upsert = ({ target, staging, columns, keys, where }: UpsertRequest): string[] => {
+  const others = columns.filter((column) => !keys.includes(column));
+  const names = columns.map(({ name }) => quote(name));
+  const set = others.map(({ name }) => `${quote(name)} = s.${quote(name)}`).join(', ');
+  return [
+    `MERGE INTO ${quoteTable(target)} AS t USING (SELECT ${names.join(', ')} FROM ${quoteTable(staging)}` +
+      `${where === undefined ? '' : ` WHERE ${where}`}) AS s ON ` +
+      keys.map(({ name }) => `t.${quote(name)} = s.${quote(name)}`).join(' AND ') +
+      (others.length === 0 ? '' : ` WHEN MATCHED THEN UPDATE SET ${set}`) +
+      ` WHEN NOT MATCHED THEN INSERT (${names.join(', ')}) VALUES (${names.map((name) => `s.${name}`).join(', ')})`,
+  ];
+};
+
 const definition = (columns: readonly Column[], nullability: boolean): string =>
   columns
     .map(
@@ -58,9 +73,18 @@ export const snowflakeDialect: Dialect = {
   dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
   fromStaging: (column) => quote(column.name),
   checksum: (staging, columns, chunkColumn, chunk) =>
-    `SELECT COUNT(*) AS N, SUM(MD5_NUMBER_UPPER64(CONCAT(${columns.map(field).join(", '|', ")}))) AS C ` +
+    `SELECT COUNT(*) AS N, SUM(MD5_NUMBER_UPPER64(${rowText(columns)})) AS C ` +
     `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}`,
   transactional: preCopyStatements,
+  keysEnforced: false,
+  rowText,
+  typedLiteral: (column, text) =>
+    column.type === 'Byte[]'
+      ? `TO_BINARY(${literal(text)}, 'HEX')`
+      : `${literal(text)}::${declaration(column)}`,
+  // TRUNCATE is DDL and would commit the transaction; deleting everything is as cheap.
+  emptyTable: (table) => `DELETE FROM ${quoteTable(table)}`,
+  upsert,
   columnFor: (column) => {
     const scale = column.scale === undefined ? {} : { scale: column.scale };
     const [native = 'TEXT'] = declaration({ ...column, native: '' }).split('(');

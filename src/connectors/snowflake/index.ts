@@ -1,7 +1,8 @@
 // Snowflake: staged files and COPY INTO both ways through snowflake-sdk.
 
-import { requiredTable, requireInsert, textSetting } from '../common/settings.ts';
+import { requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
+import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector, EndpointContext } from '../connector.ts';
 import { snowflakeConfig } from './config.ts';
 import { SnowflakeConnection } from './connection.ts';
@@ -24,14 +25,14 @@ export const snowflake: Connector = {
   },
   async openSink(context) {
     const { dataset, settings } = context.endpoint;
-    requireInsert(settings);
+    const options = tableSinkSettings(settings);
+    refuseProcedure(options, 'Snowflake');
     const { config, connection, stage } = await open(context);
     return new TableSink({
       context,
       store: new SnowflakeStore(connection, stage),
       target: requiredTable(dataset, config.schema),
-      preCopyScript: textSetting(settings, 'preCopyScript'),
-      autoCreate: textSetting(settings, 'tableOption') === 'autoCreate',
+      ...options,
     });
   },
 };

@@ -8,6 +8,7 @@ import { formatCsv, isQuoted, PLAIN_CSV } from '../../core/copy/csv.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
+import { groupedKeys } from '../common/keys.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
 import type { MeasuredRows } from '../connector.ts';
 import { findTable } from './catalog.ts';
@@ -57,6 +58,16 @@ export class SnowflakeStore implements SqlStore {
 
   findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined> {
     return findTable(this.#connection, table);
+  }
+
+  /** The primary key as declared: Snowflake does not enforce it. */
+  async uniqueKeys(table: TableName): Promise<string[][]> {
+    const rows = await this.#connection.query(
+      `SHOW PRIMARY KEYS IN TABLE ${quoteTable(table)}`,
+      `reading the keys of ${table.schema}.${table.name}`,
+    );
+    const ordered = [...rows].sort((a, b) => Number(a['key_sequence']) - Number(b['key_sequence']));
+    return groupedKeys(ordered.map((row) => ({ id: 'primary', name: row['column_name'] })));
   }
 
   /** Writes the chunk as one file and uploads it. Its name depends on copy, chunk and attempt only. */

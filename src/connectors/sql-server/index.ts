@@ -1,7 +1,8 @@
 // SQL Server and Azure SQL: mssql over TDS, bulk load in, streamed reads out.
 
-import { booleanSetting, requiredTable, requireInsert, textSetting } from '../common/settings.ts';
+import { requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
+import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
 import { sqlServerConfig } from './config.ts';
 import { SqlServerConnection } from './connection.ts';
@@ -16,17 +17,15 @@ export const sqlServer: Connector = {
   },
   async openSink(context) {
     const { dataset, settings } = context.endpoint;
-    requireInsert(settings);
+    const options = tableSinkSettings(settings);
+    refuseProcedure(options, 'SQL Server');
     const target = requiredTable(dataset, 'dbo');
     const connection = await SqlServerConnection.open(sqlServerConfig(context.linkedService), context.signal);
     return new TableSink({
       context,
       store: new SqlServerStore(connection),
       target,
-      preCopyScript: textSetting(settings, 'preCopyScript'),
-      autoCreate:
-        textSetting(settings, 'tableOption') === 'autoCreate' ||
-        booleanSetting(settings, 'autoCreate') === true,
+      ...options,
     });
   },
 };

@@ -1,9 +1,12 @@
 // Splitting a copy into chunks by an integer column: every row, NULLs included, belongs to exactly one chunk.
+import type { WatermarkPart } from './incremental.ts';
 
 /** Rows `lower <= column < upper`; an absent bound is open. The first range also holds the rows where it is NULL. */
 export interface KeyRange {
   readonly lower: string | null;
   readonly upper: string | null;
+  /** Where the copy is incremental: the part of the source, by its watermark, that the range is of. */
+  readonly part?: WatermarkPart;
 }
 
 /** Rows a chunk should have: some seconds of work, little enough to lose to a crash, enough to be worth a load. */

@@ -1,0 +1,345 @@
+// The ledger of table sinks: a table beside the target, with an entry for every copy, every chunk and every watermark.
+//
+// An entry changes only from `planned` under the generation that claimed it, so an attempt that was overtaken changes no
+// row and rolls back. Whoever writes data does so in the transaction that changes the entry.
+import type { PublishResult } from '../../core/copy/activities.ts';
+import { addCounts, mostOf, type RowCounts, type Watermark } from '../../core/copy/incremental.ts';
+import type { KeyRange } from '../../core/copy/ranges.ts';
+import { WaybillError } from '../../core/errors.ts';
+import type { ChunkFigures, ClaimedChunk, LedgerState, StoredPlan } from '../connector.ts';
+import { copyKey } from './identifier.ts';
+import { LedgerRows, type LedgerValue } from './ledger-rows.ts';
+import type { SqlRow, SqlStore } from './sql-store.ts';
+import { inTransaction } from './transaction.ts';
+
+/** The entry of the copy itself, besides those of its chunks. */
+export const WHOLE = -1;
+/** The entry of an incremental copy's watermark, under a key of its own. */
+const WATERMARK = -2;
+/** An entry that is only ever locked. */
+const LOCK = -3;
+const LOCK_KEY = 'lock';
+const ROWS_PER_INSERT = 500;
+
+const asNumber = (value: unknown): number => Number(value ?? 0);
+const asText = (value: unknown): string | null =>
+  value === null || value === undefined ? null : String(value);
+
+/** What a chunk's entry keeps besides its figures. */
+interface ChunkDetail {
+  readonly part?: KeyRange['part'];
+  readonly remembered?: RowCounts;
+}
+
+const detailOf = (row: SqlRow): ChunkDetail => JSON.parse(asText(row['detail']) ?? '{}') as ChunkDetail;
+
+const figuresOf = (row: SqlRow): ChunkFigures => ({
+  rows: asNumber(row['row_count']),
+  bytesRead: asNumber(row['bytes_read']),
+  bytesWritten: asNumber(row['bytes_written']),
+  sourceChecksum: asText(row['checksum']) ?? '',
+  sinkChecksum: asText(row['checksum']) ?? '',
+});
+
+export class SinkLedger {
+  readonly #store: SqlStore;
+  readonly #rows: LedgerRows;
+  readonly #copyId: string;
+  readonly #label: () => string;
+
+  /** `schema` and `label` are asked late: the target's own spelling is known only once it was looked up. */
+  constructor(store: SqlStore, copyId: string, schema: () => string, label: () => string) {
+    this.#store = store;
+    this.#copyId = copyId;
+    this.#rows = new LedgerRows(store, copyKey(copyId), schema);
+    this.#label = label;
+  }
+
+  /** Two first copies into one schema may both create the ledger: the one that loses finds it made when it looks again. */
+  async ensure(): Promise<void> {
+    const statement = this.#store.dialect.createLedger(this.#rows.table);
+    try {
+      await this.#store.execute(statement);
+    } catch {
+      await this.#store.execute(statement);
+    }
+  }
+
+  /** Raises the epoch of this copy's plan, which fences every attempt made under the old one. */
+  raiseEpoch(): Promise<LedgerState | undefined> {
+    return inTransaction(this.#store, async () => {
+      const raised = await this.#rows.update({ generation: { sql: `${this.#rows.c('generation')} + 1` } }, [
+        this.#rows.is(WHOLE),
+      ]);
+      return raised === 0 ? undefined : this.state();
+    });
+  }
+
+  /**
+   * Stores the plan with its ranges, and does `first` in the same transaction. Undefined, with nothing done, where
+   * another attempt of this planning was faster.
+   */
+  async storePlan(
+    plan: StoredPlan,
+    ranges: readonly KeyRange[],
+    first: () => Promise<void>,
+  ): Promise<LedgerState | undefined> {
+    // From the clock, so that a copy planned anew after its clean-up stands above every attempt of the old one.
+    const epoch = Math.floor(Date.now() / 1000);
+    const detail = JSON.stringify({ ...plan, chunks: ranges.length });
+    if (plan.incremental !== undefined) await this.#ensureWatermark(plan.incremental.stream);
+    await this.#ensureLock();
+    try {
+      const stored = await inTransaction(this.#store, async () => {
+        if (!(await this.#isFree())) return undefined;
+        await this.#insert([{ chunk: WHOLE, state: 'planned', generation: epoch, detail }]);
+        for (let i = 0; i < ranges.length; i += ROWS_PER_INSERT) {
+          await this.#insert(
+            ranges.slice(i, i + ROWS_PER_INSERT).map((range, j) => chunkEntry(i + j, range)),
+          );
+        }
+        await first();
+        return true;
+      });
+      if (stored === undefined) return undefined;
+    } catch (error) {
+      if (error instanceof WaybillError && error.code === 'CONSTRAINT_VIOLATED' && (await this.#isThere())) {
+        return undefined;
+      }
+      throw error;
+    }
+    return { plan, chunks: ranges.length, epoch, published: false };
+  }
+
+  async claim(chunk: number, generation: number): Promise<ClaimedChunk> {
+    const claimed = await this.#rows.update({ generation: { sql: String(generation) } }, [
+      this.#rows.is(chunk),
+      this.#rows.equals('state', 'planned'),
+      `${this.#rows.c('generation')} <= ${generation}`,
+    ]);
+    const entry = await this.#entry(chunk);
+    if (entry['state'] === 'committed') return { state: 'committed', figures: figuresOf(entry) };
+    if (claimed !== 1) throw this.fenced(chunk, generation);
+    const { plan } = await this.state();
+    const { part } = detailOf(entry);
+    const range: KeyRange = {
+      lower: asText(entry['lower_bound']),
+      upper: asText(entry['upper_bound']),
+      ...(part === undefined ? {} : { part }),
+    };
+    return { state: 'claimed', range, plan };
+  }
+
+  /** Within the caller's transaction. False where the entry is no longer this generation's. */
+  async commitChunk(
+    chunk: number,
+    generation: number,
+    figures: ChunkFigures,
+    remembered: RowCounts | undefined,
+  ): Promise<boolean> {
+    const kept =
+      remembered === undefined
+        ? {}
+        : { detail: JSON.stringify({ ...detailOf(await this.#entry(chunk)), remembered }) };
+    const changed = await this.#rows.update(
+      {
+        state: 'committed',
+        row_count: { sql: String(figures.rows) },
+        bytes_read: { sql: String(figures.bytesRead) },
+        bytes_written: { sql: String(figures.bytesWritten) },
+        checksum: figures.sourceChecksum,
+        committed_at: { sql: this.#store.dialect.now },
+        ...kept,
+      },
+      [
+        this.#rows.is(chunk),
+        this.#rows.equals('state', 'planned'),
+        `${this.#rows.c('generation')} = ${generation}`,
+      ],
+    );
+    return changed === 1;
+  }
+
+  /** The figures of a chunk that another attempt committed. Throws CHUNK_FENCED where none did. */
+  async committedFigures(chunk: number, generation: number): Promise<ChunkFigures> {
+    const entry = await this.#entry(chunk);
+    if (entry['state'] === 'committed') return figuresOf(entry);
+    throw this.fenced(chunk, generation);
+  }
+
+  /** Within the caller's transaction: takes the copy from planned to published. False where it is not this epoch's. */
+  async markPublished(epoch: number): Promise<boolean> {
+    const changed = await this.#rows.update(
+      { state: 'published', committed_at: { sql: this.#store.dialect.now } },
+      [
+        this.#rows.is(WHOLE),
+        this.#rows.equals('state', 'planned'),
+        `${this.#rows.c('generation')} = ${epoch}`,
+      ],
+    );
+    return changed !== 0;
+  }
+
+  async state(): Promise<LedgerState> {
+    const entry = await this.#entry(WHOLE);
+    const { chunks, ...plan } = JSON.parse(String(entry['detail'])) as StoredPlan & { chunks: number };
+    return { plan, chunks, epoch: asNumber(entry['generation']), published: entry['state'] === 'published' };
+  }
+
+  /** Sums of the committed chunks. Throws CHUNK_MISMATCH while one of them is not committed. */
+  async totals(): Promise<PublishResult> {
+    const rows = await this.#rows.select([this.#rows.isCopy, `${this.#rows.c('chunk')} >= 0`]);
+    const open = rows.filter((row) => row['state'] !== 'committed').length;
+    if (open > 0) {
+      throw new WaybillError('CHUNK_MISMATCH', `${open} of ${rows.length} chunks are not committed.`, {
+        open,
+      });
+    }
+    const figures = rows.map(figuresOf);
+    const sum = (pick: (one: ChunkFigures) => number): number =>
+      figures.reduce((total, one) => total + pick(one), 0);
+    const checksum = figures.reduce((total, one) => total + BigInt(one.sourceChecksum || '0'), 0n).toString();
+    return {
+      rows: sum((one) => one.rows),
+      bytesRead: sum((one) => one.bytesRead),
+      bytesWritten: sum((one) => one.bytesWritten),
+      sourceChecksum: checksum,
+      sinkChecksum: checksum,
+      files: 0,
+    };
+  }
+
+  /** Forgets a copy that was not published. */
+  async forgetUnpublished(): Promise<void> {
+    await inTransaction(this.#store, async () => {
+      await this.#rows.removeUnpublished(WHOLE);
+      return true;
+    });
+  }
+
+  async watermark(stream: string): Promise<Watermark> {
+    const [entry] = await this.#rows.select([this.#rows.isOf(copyKey(stream), WATERMARK)]);
+    const version = asNumber(entry?.['generation']);
+    const kept = JSON.parse(asText(entry?.['detail']) ?? '{}') as Partial<Watermark>;
+    return { value: null, ...kept, version };
+  }
+
+  /** Within the transaction that publishes: moves the watermark to the plan's upper bound. Throws WATERMARK_MOVED. */
+  async moveWatermark({ incremental }: StoredPlan): Promise<void> {
+    if (incremental === undefined) return;
+    const { stream, version, upper, lower, remembers, reload, shape } = incremental;
+    const before = await this.watermark(stream);
+    const chunks = await this.#rows.select([this.#rows.isCopy, `${this.#rows.c('chunk')} >= 0`]);
+    const seen = (...parts: KeyRange['part'][]): RowCounts =>
+      addCounts(
+        chunks
+          .map(detailOf)
+          .filter(({ part }) => parts.includes(part))
+          .map(({ remembered }) => remembered ?? {}),
+      );
+    // Nothing new: rows at the bound that was left where it is are known besides those read again.
+    const stayed = upper === null || (upper === lower && !reload);
+    const known = reload ? {} : (before.nulls ?? {});
+    const next: Omit<Watermark, 'version'> = {
+      value: upper ?? (reload ? null : before.value),
+      ...(remembers
+        ? {
+            shape,
+            ties: stayed && !reload ? mostOf(before.ties ?? {}, seen('ties', 'newest')) : seen('newest'),
+            nulls: mostOf(known, seen('nulls')),
+          }
+        : {}),
+    };
+    const moved = await this.#rows.update(
+      { generation: { sql: String(version + 1) }, detail: JSON.stringify(next) },
+      [this.#rows.isOf(copyKey(stream), WATERMARK), `${this.#rows.c('generation')} = ${version}`],
+    );
+    if (moved === 1) return;
+    throw new WaybillError(
+      'WATERMARK_MOVED',
+      `Another copy moved the watermark of ${this.#label()} while this one ran: nothing of this one was published.`,
+      { stream },
+    );
+  }
+
+  fenced(chunk: number, generation: number): WaybillError {
+    const what = chunk === WHOLE ? 'publishing' : `chunk ${chunk}`;
+    return new WaybillError('CHUNK_FENCED', `A newer attempt has taken over ${what} of ${this.#label()}.`, {
+      chunk,
+      generation,
+    });
+  }
+
+  async #entry(chunk: number): Promise<SqlRow> {
+    const [entry] = await this.#rows.select([this.#rows.is(chunk)]);
+    if (entry !== undefined) return entry;
+    throw new WaybillError(
+      'SOURCE_CHANGED',
+      `The ledger of ${this.#label()} has no entry ${chunk} for this copy.`,
+      { chunk },
+    );
+  }
+
+  async #insert(entries: readonly Readonly<Record<string, LedgerValue>>[]): Promise<void> {
+    await this.#rows.insert(
+      entries.map((entry) => ({ copy_key: this.#rows.key, copy_id: this.#copyId, ...entry })),
+    );
+  }
+
+  async #isThere(): Promise<boolean> {
+    return (await this.#rows.select([this.#rows.is(WHOLE)])).length > 0;
+  }
+
+  /**
+   * Whether no other attempt stored a plan. Where keys are enforced the insert itself finds out; elsewhere the lock is
+   * taken first, by a statement of its own, so that the look sees everything committed before it.
+   */
+  async #isFree(): Promise<boolean> {
+    if (this.#store.dialect.keysEnforced) return true;
+    await this.#lock();
+    return !(await this.#isThere());
+  }
+
+  async #lock(): Promise<void> {
+    await this.#rows.update({ generation: { sql: `${this.#rows.c('generation')} + 1` } }, [
+      this.#rows.isOf(LOCK_KEY, LOCK),
+    ]);
+  }
+
+  /** A second lock entry does no harm: an update locks both. */
+  async #ensureLock(): Promise<void> {
+    if (this.#store.dialect.keysEnforced) return;
+    const found = await this.#rows.select([this.#rows.isOf(LOCK_KEY, LOCK)]);
+    if (found.length > 0) return;
+    await this.#rows.insert([
+      { copy_key: LOCK_KEY, copy_id: LOCK_KEY, chunk: LOCK, state: 'lock', generation: 0 },
+    ]);
+  }
+
+  async #ensureWatermark(stream: string): Promise<void> {
+    await this.#ensureLock();
+    const there = async (): Promise<boolean> =>
+      (await this.#rows.select([this.#rows.isOf(copyKey(stream), WATERMARK)])).length > 0;
+    try {
+      await inTransaction(this.#store, async () => {
+        if (!this.#store.dialect.keysEnforced) await this.#lock();
+        if (await there()) return undefined;
+        await this.#rows.insert([
+          { copy_key: copyKey(stream), copy_id: stream, chunk: WATERMARK, state: 'watermark', generation: 0 },
+        ]);
+        return true;
+      });
+    } catch (error) {
+      if (!(await there())) throw error;
+    }
+  }
+}
+
+const chunkEntry = (chunk: number, { lower, upper, part }: KeyRange): Record<string, LedgerValue> => ({
+  chunk,
+  state: 'planned',
+  generation: 0,
+  lower_bound: lower,
+  upper_bound: upper,
+  detail: part === undefined ? null : JSON.stringify({ part }),
+});
