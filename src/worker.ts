@@ -7,7 +7,7 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import { createCopyActivities } from './activities/copy.ts';
 import { createDefinitionActivities } from './activities/definitions.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
-import { createLinkedServiceResolver } from './activities/linked-services.ts';
+import { createLinkedServices } from './activities/linked-services.ts';
 import { createSparkActivities } from './activities/spark.ts';
 import { createCompute } from './compute/registry.ts';
 import { loadSettings } from './config/settings.ts';
@@ -32,7 +32,7 @@ async function run(): Promise<void> {
   const config = loadClientConnectConfig();
   const connection = await NativeConnection.connect(config.connectionOptions);
   try {
-    const resolveLinkedService = createLinkedServiceResolver({ settings, env: process.env });
+    const linkedServices = createLinkedServices({ settings, env: process.env });
     const compute = createCompute({ lookAgainAfter: settings.sparkPollSeconds * 500 });
     const worker = await Worker.create({
       connection,
@@ -41,7 +41,11 @@ async function run(): Promise<void> {
       ...workflowSource(),
       activities: {
         ...createDefinitionActivities({ settings }),
-        ...createCopyActivities({ resolveLinkedService, workDirectory: settings.workDirectory }),
+        ...createCopyActivities({
+          resolveLinkedService: linkedServices.resolve,
+          secretsChanged: linkedServices.secretsChanged,
+          workDirectory: settings.workDirectory,
+        }),
         ...createSparkActivities({ ...compute, pollInterval: settings.sparkPollSeconds * 1000 }),
         ...createLakehouseActivities({
           ...compute,

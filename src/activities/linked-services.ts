@@ -12,23 +12,42 @@ import { compileLinkedService, type LinkedServiceDefinition } from '../definitio
 import { readFactory } from '../definitions/factory.ts';
 import { globalParameters } from '../definitions/global-parameters.ts';
 import { overriddenKeys, sentence } from '../definitions/validate.ts';
-import { isSecret, resolveDefined, resolveSetting } from './secrets.ts';
+import { readAwsSecret } from './secrets/aws.ts';
+import { readKeyVault } from './secrets/key-vault.ts';
+import { describeReference, type SecretReference } from './secrets/references.ts';
+import { isSecret, resolveDefined, resolveSetting, type SecretSources } from './secrets/resolve.ts';
+import { SecretCache } from './secrets/secret-cache.ts';
 
 /** Properties of an address. Once settings give one of them, the definition's credentials no longer hold. */
 const ADDRESS_KEYS = ['server', 'host', 'accountidentifier', 'serviceurl', 'url', 'serviceendpoint'];
 /** Properties that carry a credential without saying so by their type. */
 const CREDENTIAL_KEYS = ['connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Resolves linked services, and knows when a refused secret has a successor. */
+export interface LinkedServices {
+  readonly resolve: LinkedServiceResolver;
+  /** Whether a secret of the linked service has changed after `since`, ms since epoch; asks where it is kept. */
+  secretsChanged(linkedService: string, since: number): Promise<boolean>;
+}
+
 /**
- * A resolver over the settings' factory. Reads the linked services at each call, so an edit counts for the next activity.
- * Throws REFERENCE_MISSING, DEFINITION_INVALID, PARAMETER_MISSING, EXPRESSION_INVALID or SECRET_MISSING.
+ * Linked services of the settings' factory. Reads their files at each call, so an edit counts for the next activity.
+ * `resolve` throws REFERENCE_MISSING, DEFINITION_INVALID, PARAMETER_MISSING, EXPRESSION_INVALID, SECRET_MISSING, and what
+ * a vault answers: AUTHENTICATION_FAILED or CONNECTION_FAILED.
  */
-export function createLinkedServiceResolver(dependencies: {
+export function createLinkedServices(dependencies: {
   settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>;
-  env: Readonly<Record<string, string | undefined>>;
-}): LinkedServiceResolver {
+  env: Environment;
+}): LinkedServices {
   const { settings, env } = dependencies;
-  return async (name, parameters = {}) => {
+  const read = async (reference: SecretReference): Promise<string> =>
+    reference.store === 'aws'
+      ? readAwsSecret(reference)
+      : readKeyVault(await vaultOf(reference.vault), reference.secret, reference.version);
+  const cache = new SecretCache(read);
+  const resolve: LinkedServiceResolver = async (name, parameters = {}) => {
     const { definition, globals } = readDefinition(name, settings);
     const overrides = overridesOf(settings, definition.name);
     const values = resolveParameters(
@@ -39,8 +58,49 @@ export function createLinkedServiceResolver(dependencies: {
         ignoreUnknown: true,
       },
     );
-    return connect(definition, values, globals, overrides, env);
+    const sources: SecretSources = {
+      env,
+      read: (reference, place) =>
+        cache.get(reference, definition.name).catch((error: unknown) => {
+          throw named(error, reference, place.linkedService, place.key);
+        }),
+    };
+    return connect(definition, values, globals, overrides, sources);
   };
+  /** A vault's own settings may come from the environment, not from another vault: nobody could tell where that ends. */
+  const vaultOf = async (vault: string): Promise<ConnectedLinkedService> => {
+    if (/^https:/i.test(vault)) return { name: vault, type: 'AzureKeyVault', properties: { baseUrl: vault } };
+    const { definition, globals } = readDefinition(vault, settings);
+    const sources: SecretSources = {
+      env,
+      read: async (reference, place) => {
+        throw new WaybillError(
+          'DEFINITION_UNSUPPORTED',
+          `"${place.key}" of the Key Vault "${vault}" is ${describeReference(reference)}; give it by { env = "NAME" } in waybill.toml.`,
+          { ...place },
+        );
+      },
+    };
+    return connect(definition, {}, globals, overridesOf(settings, definition.name), sources);
+  };
+  return {
+    resolve,
+    secretsChanged: (linkedService, since) => {
+      const { definition } = readDefinition(linkedService, settings);
+      return cache.changedSince(definition.name, since);
+    },
+  };
+}
+
+/** What could not be read, for whom, and which key replaces it. */
+function named(error: unknown, reference: SecretReference, linkedService: string, key: string): WaybillError {
+  const cause = error instanceof WaybillError ? error : undefined;
+  return new WaybillError(
+    cause?.code ?? 'CONNECTION_FAILED',
+    `"${key}" of linked service "${linkedService}" is ${describeReference(reference)}. ${cause?.message ?? 'It cannot be read.'} ` +
+      `To do without: [linkedService.${linkedService}] ${key} = { env = "NAME" } in waybill.toml.`,
+    { linkedService, key, ...cause?.details },
+  );
 }
 
 function readDefinition(
@@ -71,13 +131,13 @@ const overridesOf = (settings: Pick<Settings, 'linkedService'>, name: string): L
   Object.entries(settings.linkedService).find(([other]) => other.toLowerCase() === name.toLowerCase())?.[1] ??
   {};
 
-function connect(
+async function connect(
   definition: LinkedServiceDefinition,
   parameters: JsonObject,
   globals: JsonObject,
   overrides: LinkedServiceOverrides,
-  env: Readonly<Record<string, string | undefined>>,
-): ConnectedLinkedService {
+  sources: SecretSources,
+): Promise<ConnectedLinkedService> {
   const context: EvaluationContext = {
     roots: { linkedservice: () => parameters, pipeline: () => ({ globalParameters: globals }) },
     now: () => Date.now(),
@@ -94,13 +154,14 @@ function connect(
     // A credential belongs to the address it was written with: never show it to another one.
     if (elsewhere && (isSecret(value) || CREDENTIAL_KEYS.includes(lower))) continue;
     const place = { linkedService: definition.name, key };
-    properties[key] = resolveDefined(evaluateDeep(value, context), place);
+    properties[key] = await resolveDefined(evaluateDeep(value, context), place, sources);
   }
   const spelling = new Map(Object.keys(definition.typeProperties).map((key) => [key.toLowerCase(), key]));
   for (const [key, value] of Object.entries(overrides)) {
     // Settings are values, not expressions: a password may well begin with "@".
     const place = { linkedService: definition.name, key };
-    properties[spelling.get(key.toLowerCase()) ?? key] = resolveSetting(value as JsonValue, place, env);
+    const name = spelling.get(key.toLowerCase()) ?? key;
+    properties[name] = await resolveSetting(value as JsonValue, place, sources);
   }
   return { name: definition.name, type: definition.type, properties };
 }

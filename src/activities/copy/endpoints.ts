@@ -7,6 +7,8 @@ import type { LinkedServiceResolver } from '../../core/linked-service.ts';
 
 export interface CopyDependencies {
   readonly resolveLinkedService: LinkedServiceResolver;
+  /** Whether a secret of the linked service has changed after `since`; absent where secrets never do. */
+  readonly secretsChanged?: (linkedService: string, since: number) => Promise<boolean>;
   /** Directory for files that pass through this machine. */
   readonly workDirectory: string;
 }

@@ -1,7 +1,7 @@
 // Resolving linked services at use: parameters, overrides, secrets, and what may never be shown to another address.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { createLinkedServiceResolver } from '../../../src/activities/linked-services.ts';
+import { createLinkedServices } from '../../../src/activities/linked-services.ts';
 import { redact } from '../../../src/config/redaction.ts';
 import type { WaybillError } from '../../../src/core/errors.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
@@ -52,7 +52,7 @@ after(() => factory.remove());
 
 type Overrides = Record<string, Record<string, JsonObject | string>>;
 const resolver = (linkedService: Overrides = {}, env: Record<string, string> = {}) =>
-  createLinkedServiceResolver({ settings: { factoryDirectory: factory.directory, linkedService }, env });
+  createLinkedServices({ settings: { factoryDirectory: factory.directory, linkedService }, env }).resolve;
 
 const failure = (promise: Promise<unknown>): Promise<WaybillError> =>
   promise.then(
@@ -76,9 +76,9 @@ test('definition, parameters and overrides come together; encryptedCredential is
   assert.equal(redact('login @secret{1} failed'), 'login [secret] failed');
 });
 
-test('a Key Vault secret that cannot be had names vault, secret and the key to set', async () => {
-  const error = await failure(resolver()('ls_sql'));
-  assert.equal(error.code, 'SECRET_MISSING');
+test('a Key Vault that cannot be reached names vault, secret and the key to set', async () => {
+  const error = await failure(resolver({ ls_kv: { baseUrl: 'http://127.0.0.1:9' } })('ls_sql'));
+  assert.equal(error.code, 'SETTINGS_INVALID');
   assert.match(error.message, /"sql-password" in the Key Vault "ls_kv"/);
   assert.match(error.message, /\[linkedService\.ls_sql\] password = \{ env = "NAME" \}/);
 });
