@@ -1,6 +1,6 @@
 // What a SQL store must offer so that the shared ledger, chunk and publish logic (table-sink.ts) can run on it.
 import type { Column, MappedColumn } from '../../core/types/column.ts';
-import type { MeasuredRows } from '../connector.ts';
+import type { FrameBatch, MeasuredRows, WireFormat } from '../connector.ts';
 import type { TableName } from './identifier.ts';
 
 /** A result row; keys in lower case. */
@@ -69,6 +69,17 @@ export interface TakeOverRequest {
   readonly replace: boolean;
 }
 
+export interface StagingRequest {
+  readonly target: TableName;
+  readonly staging: TableName;
+  readonly columns: readonly MappedColumn[];
+  readonly chunkColumn: string;
+  /** How the chunks will travel, if not as rows. */
+  readonly wire: WireFormat | undefined;
+  /** Whether publishing will ask the staging table to take the target's place, where that is possible. */
+  readonly takesOver: boolean;
+}
+
 export interface LoadRequest {
   readonly staging: TableName;
   readonly columns: readonly MappedColumn[];
@@ -80,6 +91,13 @@ export interface LoadRequest {
 export interface Loaded {
   readonly rows: number;
   readonly bytes: number;
+}
+
+export interface LoadedFrames extends Loaded {
+  readonly bytesRead: number;
+  /** "" where nothing was to be verified. */
+  readonly sourceChecksum: string;
+  readonly sinkChecksum: string;
 }
 
 /** One connection to a SQL store. */
@@ -100,6 +118,18 @@ export interface SqlStore {
    * pre-copy script. Undefined, with nothing changed, where that cannot be (the target holds rows or indexes to keep).
    */
   takeOver?(request: TakeOverRequest): Promise<number | undefined>;
+  /** Creates the staging table if it is not there; without this method, by `dialect.createStaging`. */
+  createStaging?(request: StagingRequest): Promise<void>;
+  /** Whether `loadFrames` takes these columns in this wire form. */
+  acceptsFrames?(format: WireFormat, columns: readonly MappedColumn[]): boolean;
+  /** As `load`, for tuples in a wire form; checksums them on the way and, where `verify` says so, in the store. */
+  loadFrames?(
+    request: LoadRequest,
+    frames: AsyncIterable<FrameBatch>,
+    verify: boolean,
+  ): Promise<LoadedFrames>;
+  /** As `dialect.checksum`, where the store finds the chunk's rows by other means than the chunk column. */
+  chunkChecksum?(request: LoadRequest): string;
   /** Brings rows near the store before the transaction begins; `load` is given what it returns. */
   stage(request: LoadRequest, rows: MeasuredRows): Promise<unknown>;
   /** Loads the chunk into the staging table, inside the transaction. */

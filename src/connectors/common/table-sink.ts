@@ -9,15 +9,17 @@ import type { Watermark } from '../../core/copy/incremental.ts';
 import { findColumn } from '../../core/copy/mapping.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
-import type { Column } from '../../core/types/column.ts';
+import type { Column, MappedColumn } from '../../core/types/column.ts';
 import type {
   ChunkFigures,
   ClaimedChunk,
   CopySink,
   EndpointContext,
+  FrameBatch,
   LedgerState,
   MeasuredRows,
   StoredPlan,
+  WireFormat,
 } from '../connector.ts';
 import { stagingName, type TableName } from './identifier.ts';
 import { Publisher } from './publisher.ts';
@@ -92,6 +94,10 @@ export class TableSink implements CopySink {
       `${this.label} does not exist. Create it, or set "tableOption": "autoCreate" on the sink.`,
       { table: `${this.#target.schema}.${this.#target.name}` },
     );
+  }
+
+  previewTarget(columns: readonly Column[]): Column[] {
+    return columns.map((column) => this.#store.dialect.columnFor(column));
   }
 
   async createTarget(columns: readonly Column[]): Promise<Column[]> {
@@ -169,10 +175,44 @@ export class TableSink implements CopySink {
         bytesWritten: loaded.bytes,
         sourceChecksum: source.checksum,
         sinkChecksum,
+        ...(source.skipped === undefined ? {} : { skipped: source.skipped }),
       };
       // Last before the commit, so that stores which lock the whole ledger for an update hold it for a moment only.
       const committed = await this.#ledger.commitChunk(chunk, generation, figures, rows.remembered?.());
       return committed ? figures : undefined;
+    });
+    return outcome ?? this.#ledger.committedFigures(chunk, generation);
+  }
+
+  acceptsFrames(format: WireFormat, columns: readonly MappedColumn[]): boolean {
+    return this.#options.direct === undefined && this.#store.acceptsFrames?.(format, columns) === true;
+  }
+
+  async writeFrames(
+    chunk: number,
+    generation: number,
+    plan: StoredPlan,
+    frames: AsyncIterable<FrameBatch>,
+  ): Promise<ChunkFigures> {
+    await this.#resolveTarget();
+    const request = this.#loadRequest(chunk, generation, plan);
+    let passed = 0;
+    async function* counted(): AsyncGenerator<FrameBatch> {
+      for await (const batch of frames) {
+        passed += batch.rows;
+        yield batch;
+      }
+    }
+    const outcome = await inTransaction(this.#store, async () => {
+      const loaded = await this.#store.loadFrames?.(request, counted(), plan.verify);
+      if (loaded === undefined) throw new WaybillError('INTERNAL', `${this.label} takes rows only.`);
+      const { rows, bytes, bytesRead, sourceChecksum, sinkChecksum } = loaded;
+      if (rows !== passed) throw this.#mismatch(chunk, 'rows', passed, rows);
+      if (sourceChecksum !== sinkChecksum) {
+        throw this.#mismatch(chunk, 'checksum', sourceChecksum, sinkChecksum);
+      }
+      const figures: ChunkFigures = { rows, bytesRead, bytesWritten: bytes, sourceChecksum, sinkChecksum };
+      return (await this.#ledger.commitChunk(chunk, generation, figures, undefined)) ? figures : undefined;
     });
     return outcome ?? this.#ledger.committedFigures(chunk, generation);
   }
@@ -258,8 +298,21 @@ export class TableSink implements CopySink {
   async #createStaging(plan: StoredPlan): Promise<void> {
     if (this.#options.direct !== undefined) return;
     const { dialect } = this.#store;
+    const chunkColumn = dialect.own(CHUNK_COLUMN);
+    if (this.#store.createStaging !== undefined) {
+      const { kind } = this.#options.writeBehavior;
+      await this.#store.createStaging({
+        target: this.#target,
+        staging: this.#staging,
+        columns: plan.columns,
+        chunkColumn,
+        wire: plan.wire,
+        takesOver: kind === 'insert' || kind === 'replace',
+      });
+      return;
+    }
     const columns = plan.columns.map(({ sink }) => sink);
-    await this.#store.execute(dialect.createStaging(this.#staging, columns, dialect.own(CHUNK_COLUMN)));
+    await this.#store.execute(dialect.createStaging(this.#staging, columns, chunkColumn));
   }
 
   #loadRequest(chunk: number, generation: number, plan: StoredPlan): LoadRequest {
@@ -278,7 +331,8 @@ export class TableSink implements CopySink {
   ): Promise<string> {
     const columns = request.columns.map(({ sink }) => sink);
     const [found] = await this.#store.query(
-      this.#store.dialect.checksum(request.staging, columns, request.chunkColumn, request.chunk),
+      this.#store.chunkChecksum?.(request) ??
+        this.#store.dialect.checksum(request.staging, columns, request.chunkColumn, request.chunk),
     );
     const rows = Number(found?.['n'] ?? 0);
     const checksum = String(found?.['c'] ?? '0');
