@@ -28,6 +28,8 @@ export interface RowFilter {
   /** Canonical texts of the bounds; null is open. What they mean depends on `part`. */
   readonly lower: string | null;
   readonly upper: string | null;
+  /** Whether `between` begins with the lower bound itself: it does where no copy read that bound before. */
+  readonly lowerIncluded: boolean;
 }
 
 /**

@@ -93,7 +93,8 @@ export const postgresDialect: Dialect = {
   keysEnforced: true,
   rowText,
   typedLiteral: (column, text) =>
-    column.type === 'Byte[]' ? `'\\x${text}'::bytea` : `${literal(text)}::${declaration(column)}`,
+    // A numeric without a declared scale has more digits than any declaration of it.
+    `${literal(text)}::${column.type === 'Decimal' ? 'numeric' : declaration(column)}`,
   // Unlike DELETE it leaves no dead rows; like DELETE it is undone with the transaction.
   emptyTable: (table) => `TRUNCATE TABLE ${quoteTable(table)}`,
   upsert,

@@ -7,11 +7,19 @@ import { type Column, isFloat, type Row } from '../../core/types/column.ts';
 import { conversionBetween } from '../../core/types/conversion.ts';
 import type { TableName } from '../common/identifier.ts';
 import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { filteredFrom } from '../common/row-filter.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, FrameBatch, PlannedRanges, WireFormat } from '../connector.ts';
+import type {
+  CopySource,
+  EndpointContext,
+  FrameBatch,
+  PlannedRanges,
+  RowFilter,
+  WireFormat,
+} from '../connector.ts';
 import { findTable, primaryKey, queryColumns } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
-import { quote, quoteTable } from './dialect.ts';
+import { postgresDialect, quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
 import { canonicalText, isUnbounded } from './types.ts';
 import { isBinary } from './wire.ts';
@@ -19,12 +27,14 @@ import { isBinary } from './wire.ts';
 export class PostgresSource implements CopySource {
   readonly #connection: PostgresConnection;
   readonly #settings: JsonObject;
+  readonly #filter: RowFilter | undefined;
   readonly #query: string | undefined;
   readonly #table: TableName | undefined;
 
   constructor(connection: PostgresConnection, context: EndpointContext) {
     this.#connection = connection;
     this.#settings = context.endpoint.settings;
+    this.#filter = context.filter;
     this.#query = textSetting(this.#settings, 'query', 'sqlReaderQuery')?.replace(/;\s*$/, '');
     this.#table = datasetTable(context.endpoint.dataset, 'public');
     if (this.#query === undefined && this.#table === undefined) {
@@ -124,7 +134,22 @@ export class PostgresSource implements CopySource {
     await this.#connection.close();
   }
 
+  async highest(column: Column): Promise<{ value: string | null; nulls: number }> {
+    const name = quote(column.name);
+    const [found] = await this.#connection.query(
+      `SELECT ${canonicalText(column, `max(${name})`)} AS highest, (count(*) - count(${name}))::text AS nulls FROM ${this.#from()}`,
+      `looking for the highest ${column.name} of ${this.label}`,
+    );
+    const value = found?.['highest'];
+    return { value: typeof value === 'string' ? value : null, nulls: Number(found?.['nulls'] ?? 0) };
+  }
+
+  /** What stands after FROM. */
   #from(): string {
+    return filteredFrom(this.#relation(), this.#filter, postgresDialect);
+  }
+
+  #relation(): string {
     if (this.#query !== undefined) return `(${this.#query}) AS q`;
     if (this.#table === undefined)
       throw new WaybillError('DEFINITION_INVALID', 'The copy source names no table.');

@@ -11,11 +11,12 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Column, Row } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { filteredFrom } from '../common/row-filter.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, PlannedRanges } from '../connector.ts';
+import type { CopySource, EndpointContext, PlannedRanges, RowFilter } from '../connector.ts';
 import { findTable } from './catalog.ts';
 import type { SnowflakeConnection } from './connection.ts';
-import { quote, quoteTable } from './dialect.ts';
+import { quote, quoteTable, snowflakeDialect } from './dialect.ts';
 import type { Stage } from './stage.ts';
 import { canonicalText, columnFromFacts } from './types.ts';
 
@@ -28,6 +29,7 @@ export class SnowflakeSource implements CopySource {
   readonly #connection: SnowflakeConnection;
   readonly #stage: Stage;
   readonly #settings: JsonObject;
+  readonly #filter: RowFilter | undefined;
   readonly #query: string | undefined;
   readonly #given: TableName | undefined;
   #table: TableName | undefined;
@@ -36,6 +38,7 @@ export class SnowflakeSource implements CopySource {
     this.#connection = connection;
     this.#stage = stage;
     this.#settings = context.endpoint.settings;
+    this.#filter = context.filter;
     this.#query = textSetting(this.#settings, 'query', 'sqlReaderQuery')?.replace(/;\s*$/, '');
     this.#given = datasetTable(context.endpoint.dataset, schema);
     if (this.#query === undefined && this.#given === undefined) {
@@ -143,7 +146,22 @@ export class SnowflakeSource implements CopySource {
     await this.#connection.close();
   }
 
+  async highest(column: Column): Promise<{ value: string | null; nulls: number }> {
+    const name = quote(column.name);
+    const [found] = await this.#connection.query(
+      `SELECT ${canonicalText(column, `MAX(${name})`)} AS HIGHEST, COUNT(*) - COUNT(${name}) AS NULLS FROM ${await this.#from()}`,
+      `looking for the highest ${column.name} of ${this.label}`,
+    );
+    const value = found?.['highest'];
+    return { value: typeof value === 'string' ? value : null, nulls: Number(found?.['nulls'] ?? 0) };
+  }
+
+  /** What stands after FROM. */
   async #from(): Promise<string> {
+    return filteredFrom(await this.#relation(), this.#filter, snowflakeDialect);
+  }
+
+  async #relation(): Promise<string> {
     if (this.#query !== undefined) return `(${this.#query})`;
     if (this.#table === undefined) await this.columns();
     if (this.#table === undefined)

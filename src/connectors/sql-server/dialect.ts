@@ -56,7 +56,9 @@ const upsert = ({ target, staging, columns, keys, where }: UpsertRequest): strin
 
 const typedLiteral = (column: Column, text: string): string => {
   if (column.type === 'Byte[]') return `0x${text}`;
-  const value = column.type === 'DateTimeOffset' ? text.replace('Z', '+00:00') : text;
+  const old = column.native === 'datetime' || column.native === 'smalldatetime';
+  // The older types read no more than three digits of a fraction.
+  const value = old ? text.slice(0, 23) : text.replace('Z', '+00:00');
   return `CONVERT(${column.native === 'smalldatetime' ? 'smalldatetime' : declaration(column)}, ${literal(value)})`;
 };
 

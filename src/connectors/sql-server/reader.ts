@@ -7,11 +7,12 @@ import type { Column, Row } from '../../core/types/column.ts';
 import { BatchQueue } from '../common/batch-queue.ts';
 import type { TableName } from '../common/identifier.ts';
 import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { filteredFrom } from '../common/row-filter.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, PlannedRanges } from '../connector.ts';
+import type { CopySource, EndpointContext, PlannedRanges, RowFilter } from '../connector.ts';
 import type { SqlServerConnection } from './connection.ts';
 import { formatRowDecoders } from './decoders.ts';
-import { literal, quote, quoteTable } from './dialect.ts';
+import { literal, quote, quoteTable, sqlServerDialect } from './dialect.ts';
 import { sqlServerError } from './errors.ts';
 import { canonicalText, columnFromFacts } from './types.ts';
 
@@ -62,12 +63,14 @@ const selectExpression = (column: Column): string => {
 export class SqlServerSource implements CopySource {
   readonly #connection: SqlServerConnection;
   readonly #settings: JsonObject;
+  readonly #filter: RowFilter | undefined;
   readonly #table: TableName | undefined;
   readonly #query: string | undefined;
 
   constructor(connection: SqlServerConnection, context: EndpointContext) {
     this.#connection = connection;
     this.#settings = context.endpoint.settings;
+    this.#filter = context.filter;
     this.#query = textSetting(this.#settings, 'sqlReaderQuery', 'query')?.replace(/;\s*$/, '');
     this.#table = datasetTable(context.endpoint.dataset, 'dbo');
     if (this.#settings['sqlReaderStoredProcedureName'] !== undefined) {
@@ -178,7 +181,26 @@ export class SqlServerSource implements CopySource {
     await this.#connection.close();
   }
 
+  async highest(column: Column): Promise<{ value: string | null; nulls: number }> {
+    const name = quote(column.name);
+    // A row version below one that is still being written may be committed later: only those below all such count.
+    const highest = /^(rowversion|timestamp)$/.test(column.native)
+      ? `CASE WHEN MAX(${name}) < MIN_ACTIVE_ROWVERSION() THEN MAX(${name}) ELSE CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1) END`
+      : `MAX(${name})`;
+    const [found] = await this.#connection.query(
+      `SELECT ${canonicalText(column, highest)} AS highest, CONVERT(varchar(20), COUNT_BIG(*) - COUNT_BIG(${name})) AS nulls FROM ${this.#from()}`,
+      `looking for the highest ${column.name} of ${this.label}`,
+    );
+    const value = found?.['highest'];
+    return { value: typeof value === 'string' ? value : null, nulls: Number(found?.['nulls'] ?? 0) };
+  }
+
+  /** What stands after FROM. */
   #from(): string {
+    return filteredFrom(this.#relation(), this.#filter, sqlServerDialect);
+  }
+
+  #relation(): string {
     if (this.#query !== undefined) return `(${this.#query}) AS q`;
     if (this.#table === undefined)
       throw new WaybillError('DEFINITION_INVALID', 'The copy source names no table.');
