@@ -57,6 +57,9 @@ const books = (
       cleanUpCopy: async () => {
         calls.push('clean up');
       },
+      previewCopy: async () => {
+        throw new Error('nobody previews here');
+      },
     },
   };
 };

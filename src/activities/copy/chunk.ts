@@ -3,10 +3,13 @@ import { Context } from '@temporalio/activity';
 import { measureRows } from '../../connectors/common/measured-rows.ts';
 import type { FrameBatch } from '../../connectors/connector.ts';
 import type { ChunkInput, ChunkResult } from '../../core/copy/activities.ts';
+import { incompatibleRows } from '../../core/copy/options.ts';
 import type { ChunkHeartbeat } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
+import { typeSettings } from '../../core/types/type-settings.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
+import { SkippedRows } from './session-log.ts';
 
 /** More attempts of one chunk within one planning than any retry policy allows. */
 const ATTEMPTS_PER_EPOCH = 100_000;
@@ -40,6 +43,8 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
   const { copy, chunk, epoch } = input;
   const { attempt } = Context.current().info;
   const generation = epoch * ATTEMPTS_PER_EPOCH + attempt;
+  const started = Date.now();
+  let firstRowsAfter: number | undefined;
   let beat: ChunkHeartbeat = { chunk, rows: 0, bytes: 0 };
   return withHeartbeat(
     () => beat,
@@ -49,28 +54,56 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
         if (claim.state === 'committed') return { chunk, ...claim.figures, resumed: true };
         const { plan, range } = claim;
         return withSource(dependencies, copy, async (source) => {
-          const columns = plan.columns.map((column) => column.source);
           if (plan.wire !== undefined) {
+            const columns = plan.columns.map((column) => column.source);
             const { readFrames } = source;
             const { writeFrames } = sink;
             if (readFrames === undefined || writeFrames === undefined) throw planOfAnother(plan.wire);
             const frames = readFrames.call(source, plan.wire, columns, range, plan.sourceState);
             const counted = countFrames(frames, (rows, bytes) => {
+              firstRowsAfter ??= Date.now() - started;
               beat = { chunk, rows, bytes };
             });
             const figures = await writeFrames.call(sink, chunk, generation, plan, counted);
-            return { chunk, ...figures, resumed: false };
+            return {
+              chunk,
+              ...figures,
+              ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
+              resumed: false,
+            };
           }
+          const read = plan.columns.filter(({ given }) => given === undefined);
+          const path = source.filePath?.(range);
+          const keyColumn = plan.sourceState['partitionColumn'];
+          const skipping = incompatibleRows(copy.options).skip;
           const rows = measureRows(
-            source.read(columns, range, plan.sourceState),
+            source.read(
+              read.map((column) => column.source),
+              range,
+              plan.sourceState,
+            ),
             plan.columns,
-            plan.verify,
-            (count, bytes) => {
-              beat = { chunk, rows: count, bytes };
+            {
+              verify: plan.verify,
+              settings: typeSettings(copy.options['translator']),
+              progress: (count, bytes) => {
+                firstRowsAfter ??= Date.now() - started;
+                beat = { chunk, rows: count, bytes };
+              },
+              place: { chunk, ...(typeof keyColumn === 'string' ? { keyColumn } : {}) },
+              ...(path === undefined ? {} : { filePath: path }),
+              ...(skipping ? { skip: new SkippedRows(dependencies, copy, `chunk ${chunk}`) } : {}),
             },
           );
           const figures = await sink.writeChunk(chunk, generation, plan, rows);
-          return { chunk, ...figures, resumed: false };
+          const { skipped } = rows.figures();
+          return {
+            chunk,
+            ...figures,
+            ...(skipped === undefined ? {} : { skipped }),
+            ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
+            resumed: false,
+          };
         });
       }),
   );

@@ -1,24 +1,15 @@
 // Plans a copy once: columns, types, ranges. A copy that was planned before goes on with that plan.
 import { createHash } from 'node:crypto';
-import type {
-  CopySink,
-  CopySource,
-  LedgerState,
-  StoredPlan,
-  WireFormat,
-} from '../../connectors/connector.ts';
+import type { CopySink, CopySource, LedgerState, StoredPlan } from '../../connectors/connector.ts';
 import type { CopyPlan } from '../../core/copy/activities.ts';
-import { mapColumns } from '../../core/copy/mapping.ts';
-import { parallelCopies } from '../../core/copy/options.ts';
+import { checkMapping } from '../../core/copy/mapping.ts';
+import { parallelCopies, verifiesContent } from '../../core/copy/options.ts';
 import type { CopyInput } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
-import { type Column, isFloat, type MappedColumn } from '../../core/types/column.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
-
-/** Content verification is on unless the definition turns it off. */
-const verifies = (input: CopyInput): boolean =>
-  String(input.options['validateDataConsistency'] ?? 'true').toLowerCase() !== 'false';
+import { commonWire, notesFor, pairUp, refuseImpossible, type Target } from './prepare.ts';
+import { logFolder } from './session-log.ts';
 
 /** SHA-256 of source, sink and options; the order of keys says nothing. */
 const hashOf = ({ source, sink, options }: CopyInput): string => {
@@ -39,74 +30,20 @@ const refuseOtherDefinition = (input: CopyInput, { inputHash }: StoredPlan): voi
   );
 };
 
-/** Options that would change the result if they were ignored. */
-const refuseUnsupported = (input: CopyInput): void => {
-  if (String(input.options['enableSkipIncompatibleRow'] ?? 'false').toLowerCase() === 'true') {
-    throw new WaybillError(
-      'DEFINITION_UNSUPPORTED',
-      'enableSkipIncompatibleRow is not supported: bad rows fail the copy.',
-    );
-  }
-  const additional = input.source.settings['additionalColumns'];
-  if (Array.isArray(additional) && additional.length > 0) {
-    throw new WaybillError(
-      'DEFINITION_UNSUPPORTED',
-      'additionalColumns is not supported; add them in the source query.',
-    );
-  }
-};
-
-const sinkColumns = async (
-  sink: CopySink,
-  source: readonly Column[],
-  target: Column[] | undefined | null,
-): Promise<readonly Column[]> => {
-  if (target === null) return source;
-  return target ?? (await sink.createTarget(source));
-};
-
-const notesFor = (
-  input: CopyInput,
-  sink: CopySink,
-  plan: Pick<StoredPlan, 'columns' | 'verify'>,
-): string[] => {
-  const notes: string[] = [];
-  const floats = plan.columns
-    .filter(({ sink: column }) => isFloat(column.type))
-    .map(({ sink: column }) => column.name);
-  if (plan.verify && floats.length > 0) {
-    notes.push(`Values of floating-point columns are outside the content checksum: ${floats.join(', ')}.`);
-  }
-  if (
-    String(input.options['enableStaging'] ?? 'false').toLowerCase() === 'true' &&
-    sink.label.startsWith('Snowflake')
-  ) {
-    notes.push("Staged through waybill's internal Snowflake stage.");
-  }
-  return notes;
-};
-
-/** The wire form both ends speak for these columns, where no value needs a conversion between them. */
-const commonWire = (
-  source: CopySource,
-  sink: CopySink,
-  columns: readonly MappedColumn[],
-): WireFormat | undefined => {
-  const spoken = source.wireFormats?.(columns.map((column) => column.source)) ?? [];
-  return spoken.find((format) => sink.acceptsFrames?.(format, columns) === true);
-};
-
 const makePlan = async (
   input: CopyInput,
   source: CopySource,
   sink: CopySink,
-  target: Column[] | undefined | null,
+  target: Target,
 ): Promise<LedgerState> => {
   const columns = await source.columns();
-  const mapped = mapColumns(columns, await sinkColumns(sink, columns, target), input.options['translator']);
-  const verify = verifies(input);
-  const { ranges, rows, sourceState } = await source.plan(parallelCopies(input.options));
-  const wire = commonWire(source, sink, mapped);
+  const { mapped, sinkColumns } = await pairUp(input, columns, sink, target, (own) => sink.createTarget(own));
+  checkMapping(mapped, sinkColumns, input.options['translator']);
+  refuseImpossible(input, source, mapped);
+  const verify = verifiesContent(input.options);
+  const wire = commonWire(input, source, sink, mapped);
+  const parallel = parallelCopies(input.options, input.source.settings);
+  const { ranges, rows, sourceState } = await source.plan(parallel, wire);
   const plan: StoredPlan = {
     columns: mapped,
     ...(wire === undefined ? {} : { wire }),
@@ -114,7 +51,7 @@ const makePlan = async (
     rows,
     from: source.label,
     verify,
-    notes: notesFor(input, sink, { columns: mapped, verify }),
+    notes: notesFor(input, sink, { columns: mapped, verify, wire: wire !== undefined }),
     inputHash: hashOf(input),
   };
   return sink.storePlan(plan, ranges);
@@ -126,13 +63,14 @@ export const planCopy = (dependencies: CopyDependencies, input: CopyInput): Prom
     () => 'planning',
     () =>
       withSink(dependencies, input, async (sink) => {
-        refuseUnsupported(input);
         const target = await sink.columns();
         const state =
           (await sink.resumePlan()) ??
           (await withSource(dependencies, input, (source) => makePlan(input, source, sink, target)));
         const { plan } = state;
         refuseOtherDefinition(input, plan);
+        const partitionColumn = plan.sourceState['partitionColumn'];
+        const logPath = logFolder(input);
         return {
           chunks: state.chunks,
           rows: plan.rows,
@@ -142,6 +80,9 @@ export const planCopy = (dependencies: CopyDependencies, input: CopyInput): Prom
           published: state.published,
           notes: [...plan.notes],
           verified: plan.verify,
+          parallelCopies: parallelCopies(input.options, input.source.settings),
+          ...(typeof partitionColumn === 'string' ? { partitionColumn } : {}),
+          ...(logPath === undefined ? {} : { logPath }),
         };
       }),
   );

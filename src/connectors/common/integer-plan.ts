@@ -1,6 +1,6 @@
 // Planning of SQL sources: which integer column to split by, and into how many ranges.
 
-import { findColumn } from '../../core/copy/mapping.ts';
+import { findColumn } from '../../core/copy/find-column.ts';
 import { chunkCount, type KeyRange, splitIntegerRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';

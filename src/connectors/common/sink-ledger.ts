@@ -29,17 +29,23 @@ const asText = (value: unknown): string | null =>
 interface ChunkDetail {
   readonly part?: KeyRange['part'];
   readonly remembered?: RowCounts;
+  /** Rows that were left out because they do not fit. */
+  readonly skipped?: number;
 }
 
 const detailOf = (row: SqlRow): ChunkDetail => JSON.parse(asText(row['detail']) ?? '{}') as ChunkDetail;
 
-const figuresOf = (row: SqlRow): ChunkFigures => ({
-  rows: asNumber(row['row_count']),
-  bytesRead: asNumber(row['bytes_read']),
-  bytesWritten: asNumber(row['bytes_written']),
-  sourceChecksum: asText(row['checksum']) ?? '',
-  sinkChecksum: asText(row['checksum']) ?? '',
-});
+const figuresOf = (row: SqlRow): ChunkFigures => {
+  const { skipped } = detailOf(row);
+  return {
+    rows: asNumber(row['row_count']),
+    ...(skipped === undefined ? {} : { skipped }),
+    bytesRead: asNumber(row['bytes_read']),
+    bytesWritten: asNumber(row['bytes_written']),
+    sourceChecksum: asText(row['checksum']) ?? '',
+    sinkChecksum: asText(row['checksum']) ?? '',
+  };
+};
 
 export class SinkLedger {
   readonly #store: SqlStore;
@@ -137,10 +143,15 @@ export class SinkLedger {
     figures: ChunkFigures,
     remembered: RowCounts | undefined,
   ): Promise<boolean> {
+    const { skipped } = figures;
+    const more = {
+      ...(remembered === undefined ? {} : { remembered }),
+      ...(skipped === undefined ? {} : { skipped }),
+    };
     const kept =
-      remembered === undefined
+      Object.keys(more).length === 0
         ? {}
-        : { detail: JSON.stringify({ ...detailOf(await this.#entry(chunk)), remembered }) };
+        : { detail: JSON.stringify({ ...detailOf(await this.#entry(chunk)), ...more }) };
     const changed = await this.#rows.update(
       {
         state: 'committed',
@@ -206,6 +217,9 @@ export class SinkLedger {
       sourceChecksum: checksum,
       sinkChecksum: checksum,
       files: 0,
+      ...(figures.some((one) => one.skipped !== undefined)
+        ? { skipped: sum((one) => one.skipped ?? 0) }
+        : {}),
     };
   }
 

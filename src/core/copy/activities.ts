@@ -15,6 +15,12 @@ export interface CopyPlan {
   /** Things the reader of the result should know, such as columns outside the checksum. */
   readonly notes: string[];
   readonly verified: boolean;
+  /** Chunks to run at once; absent in plans of older versions. */
+  readonly parallelCopies?: number;
+  /** What the chunks are cut by: "order_id", or absent for a source in one piece. */
+  readonly partitionColumn?: string;
+  /** Path of the session log's files, where rows that do not fit are skipped and logged. */
+  readonly logPath?: string;
 }
 
 export interface ChunkInput {
@@ -31,6 +37,10 @@ export interface ChunkResult {
   /** Decimal strings; see core/copy/row-text.ts. */
   readonly sourceChecksum: string;
   readonly sinkChecksum: string;
+  /** Rows left out because they do not fit the sink. */
+  readonly skipped?: number;
+  /** ms until the source's first rows were there; absent where they came from an earlier attempt. */
+  readonly firstRowsAfter?: number;
   /** True where an earlier attempt had committed it. */
   readonly resumed: boolean;
 }
@@ -47,6 +57,39 @@ export interface PublishResult {
   readonly sourceChecksum: string;
   readonly sinkChecksum: string;
   readonly files: number;
+  /** Rows left out by the chunks and by publishing, together. */
+  readonly skipped?: number;
+}
+
+/** One column's way, as `waybill plan` shows it. */
+export interface PlannedColumn {
+  readonly source: string;
+  readonly sourceType: string;
+  readonly sink: string;
+  readonly sinkType: string;
+  readonly fidelity: 'exact' | 'widened' | 'checked' | 'lossy' | 'refused';
+  readonly note?: string;
+}
+
+/** What a copy would do, found out without moving a row or changing anything. */
+export interface CopyPreview {
+  readonly from: string;
+  readonly to: string;
+  readonly chunks: number;
+  readonly rows: number;
+  readonly partitionColumn?: string;
+  /** "rows", or the wire form that passes through. */
+  readonly wire: string;
+  readonly parallelCopies: number;
+  readonly verified: boolean;
+  /** "insert", "upsert by id", ... */
+  readonly writeBehavior: string;
+  /** Whether the target is yet to be made. */
+  readonly creates: boolean;
+  readonly columns: readonly PlannedColumn[];
+  readonly notes: readonly string[];
+  /** Why the copy would be refused; empty where it would run. */
+  readonly problems: readonly string[];
 }
 
 /** Every one is idempotent: repeated under the same copyId it finds what is done. */
@@ -55,4 +98,6 @@ export interface CopyActivities {
   copyChunk(input: ChunkInput): Promise<ChunkResult>;
   publishCopy(input: PublishInput): Promise<PublishResult>;
   cleanUpCopy(input: CopyInput): Promise<void>;
+  /** Reads catalogues and counts; writes nothing. */
+  previewCopy(input: CopyInput): Promise<CopyPreview>;
 }

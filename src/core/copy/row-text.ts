@@ -26,3 +26,9 @@ export const rowText = (row: Row, fields: readonly FieldText[]): string => {
   }
   return text;
 };
+
+/** `rowText` for rows of these columns. */
+export const rowTextFunction = (columns: readonly Column[]): ((row: Row) => string) => {
+  const fields = columns.map(fieldText);
+  return (row) => rowText(row, fields);
+};
