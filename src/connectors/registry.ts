@@ -5,6 +5,7 @@ import type { Connector } from './connector.ts';
 const sqlServer = async (): Promise<Connector> => (await import('./sql-server/index.ts')).sqlServer;
 const snowflake = async (): Promise<Connector> => (await import('./snowflake/index.ts')).snowflake;
 const postgres = async (): Promise<Connector> => (await import('./postgres/index.ts')).postgres;
+const mysql = async (): Promise<Connector> => (await import('./mysql/index.ts')).mysql;
 const s3 = async (): Promise<Connector> => (await import('./s3/index.ts')).s3;
 
 /** Linked-service type (as ADF spells it) to connector. The contract suite has a harness for each. */
@@ -16,6 +17,8 @@ export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
   AzurePostgreSql: postgres,
   PostgreSqlV2: postgres,
   PostgreSql: postgres,
+  MySql: mysql,
+  AzureMySql: mysql,
   AmazonS3: s3,
 };
 

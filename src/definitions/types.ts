@@ -67,6 +67,8 @@ export const SUPPORTED = {
     'PostgreSql',
     'PostgreSqlV2',
     'AzurePostgreSql',
+    'MySql',
+    'AzureMySql',
     'AmazonS3',
   ],
   dataset: [
@@ -78,6 +80,8 @@ export const SUPPORTED = {
     'PostgreSqlTable',
     'PostgreSqlV2Table',
     'AzurePostgreSqlTable',
+    'MySqlTable',
+    'AzureMySqlTable',
     'DelimitedText',
   ],
   source: [
@@ -90,6 +94,8 @@ export const SUPPORTED = {
     'PostgreSqlSource',
     'PostgreSqlV2Source',
     'AzurePostgreSqlSource',
+    'MySqlSource',
+    'AzureMySqlSource',
     'DelimitedTextSource',
   ],
   sink: [
@@ -101,6 +107,8 @@ export const SUPPORTED = {
     'SnowflakeV2Sink',
     'PostgreSqlV2Sink',
     'AzurePostgreSqlSink',
+    'MySqlSink',
+    'AzureMySqlSink',
     'DelimitedTextSink',
   ],
 } as const;

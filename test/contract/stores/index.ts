@@ -1,4 +1,5 @@
 // Every store the contract suite knows. A connector of the registry without one fails the suite.
+import { mysqlStore } from './mysql.ts';
 import { postgresStore } from './postgres.ts';
 import { s3Store } from './s3.ts';
 import { snowflakeStore } from './snowflake.ts';
@@ -8,6 +9,7 @@ import type { Store } from './store.ts';
 export const allStores = (): Store[] => [
   postgresStore(),
   sqlServerStore(),
+  mysqlStore(),
   snowflakeStore(),
   s3Store('DelimitedText'),
 ];

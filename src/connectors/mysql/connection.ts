@@ -1,0 +1,198 @@
+// One connection to MySQL through mysql2, ended on the server too when the activity is cancelled.
+import type { Readable } from 'node:stream';
+import mysql from 'mysql2';
+import type { Row } from '../../core/types/column.ts';
+import { BatchQueue } from '../common/batch-queue.ts';
+import type { SqlRow } from '../common/sql-store.ts';
+import type { MysqlConfig } from './config.ts';
+import { type DriverError, mysqlError } from './errors.ts';
+
+/** A reader waits for its sink and a loader for its source: the server must not take that for a dead client. */
+const PATIENT = 'net_write_timeout = 3600, net_read_timeout = 3600, lock_wait_timeout = 120';
+
+/** Literals are escaped with backslashes; the rest of the server's mode is the query's own business. */
+const READER = `sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), time_zone = '+00:00', ${PATIENT}`;
+
+/** Nothing is clipped, padded, numbered anew or stored in another engine in silence. */
+const WRITER =
+  "sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO," +
+  `NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', ${PATIENT}`;
+
+/** What a loader's parts of the driver are that its typings leave out. */
+interface Internals {
+  readonly stream: { destroy(): void };
+  pause(): void;
+  resume(): void;
+}
+
+export interface LoadResult {
+  readonly rows: number;
+  readonly warnings: number;
+}
+
+export class MysqlConnection {
+  readonly config: MysqlConfig;
+  readonly #connection: mysql.Connection;
+  #streaming = false;
+  #killed: Promise<void> | undefined;
+
+  private constructor(config: MysqlConfig, connection: mysql.Connection) {
+    this.config = config;
+    this.#connection = connection;
+  }
+
+  static async open(
+    config: MysqlConfig,
+    role: 'source' | 'sink',
+    signal: AbortSignal,
+  ): Promise<MysqlConnection> {
+    const connection = new MysqlConnection(config, await connect(config));
+    // Both ends of a transaction, and only sinks have one, see what others committed before each statement.
+    if (role === 'sink')
+      await connection.execute('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', 'preparing');
+    await connection.execute(`SET SESSION ${role === 'sink' ? WRITER : READER}`, 'preparing');
+    signal.addEventListener('abort', () => void connection.#kill(), { once: true });
+    return connection;
+  }
+
+  get database(): string {
+    return this.config.connection.database;
+  }
+
+  /** Rows with keys in lower case. */
+  async query(sql: string, doing: string): Promise<SqlRow[]> {
+    const rows = (await this.#run(sql, doing)).result as Record<string, unknown>[];
+    return rows.map((row) =>
+      Object.fromEntries(Object.entries(row).map(([key, value]) => [key.toLowerCase(), value])),
+    );
+  }
+
+  /** Rows that a statement found to change; changed or not, they count (CLIENT_FOUND_ROWS, the driver's default). */
+  async execute(sql: string, doing: string): Promise<number> {
+    return ((await this.#run(sql, doing)).result as { affectedRows?: number }).affectedRows ?? 0;
+  }
+
+  /** A result's columns; the statement should give no rows. */
+  async describe(sql: string, doing: string): Promise<mysql.FieldPacket[]> {
+    return (await this.#run(sql, doing)).fields;
+  }
+
+  /**
+   * Streams a query's rows in batches, decoded one by one, with back-pressure on the socket. Ended early, it ends the
+   * query on the server as well and the connection with it.
+   */
+  async *rows(sql: string, decode: (values: unknown[]) => Row, doing: string): AsyncGenerator<Row[]> {
+    const steered = this.#connection as unknown as Internals;
+    const queue = new BatchQueue({ pause: () => steered.pause(), resume: () => steered.resume() });
+    let broken = false;
+    const fail = (error: unknown): void => {
+      if (broken) return;
+      broken = true;
+      queue.fail(mysqlError(error, doing));
+    };
+    this.#streaming = true;
+    const command = this.#connection.query({ sql, rowsAsArray: true });
+    command.on('error', fail);
+    command.on('result', (row: unknown) => {
+      if (broken) return;
+      try {
+        queue.push(decode(row as unknown[]));
+      } catch (error) {
+        fail(error);
+      }
+    });
+    command.on('end', () => {
+      this.#streaming = false;
+      queue.end();
+    });
+    try {
+      yield* queue.batches();
+    } finally {
+      if (this.#streaming) await this.#kill();
+    }
+  }
+
+  /** Runs LOAD DATA LOCAL with `data` as the file. A `data` that fails does not end as if it were complete. */
+  async load(sql: string, data: Readable, doing: string): Promise<LoadResult> {
+    try {
+      const { result } = await this.#run({ sql, infileStreamFactory: () => data }, doing);
+      const { affectedRows, warningStatus } = result as mysql.ResultSetHeader;
+      return { rows: affectedRows, warnings: warningStatus };
+    } finally {
+      data.destroy();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#streaming) await this.#kill();
+    if (this.#killed !== undefined) return this.#killed;
+    await new Promise<void>((resolve) => this.#connection.end(() => resolve()));
+  }
+
+  async #run(
+    query: string | mysql.QueryOptions,
+    doing: string,
+  ): Promise<{ result: unknown; fields: mysql.FieldPacket[] }> {
+    const options = typeof query === 'string' ? { sql: query } : query;
+    return new Promise((resolve, reject) => {
+      this.#connection.query(options, (error, result: mysql.QueryResult, fields) => {
+        if (error !== null) reject(mysqlError(error, doing));
+        else resolve({ result, fields: fields ?? [] });
+      });
+    });
+  }
+
+  /**
+   * Ends the connection at both ends. A server that works on a statement does not look at the socket: told through
+   * another connection, it stops at once and rolls back.
+   */
+  #kill(): Promise<void> {
+    this.#killed ??= (async () => {
+      const { threadId } = this.#connection;
+      (this.#connection as unknown as Internals).stream.destroy();
+      const other = await connect(this.config).catch(() => undefined);
+      // It may have ended by itself meanwhile; numbers are not used twice while a server runs.
+      await new Promise<void>((resolve) => {
+        if (other === undefined || !Number.isInteger(threadId)) return resolve();
+        other.query(`KILL ${threadId}`, () => other.end(() => resolve()));
+      });
+    })();
+    return this.#killed;
+  }
+}
+
+const connect = async (config: MysqlConfig): Promise<mysql.Connection> => {
+  const doing = `connecting to ${config.connection.host}:${config.connection.port}`;
+  try {
+    return await connectOnce(config.connection);
+  } catch (error) {
+    if (!config.plainAllowed || (error as DriverError).code !== 'HANDSHAKE_NO_SSL_SUPPORT') {
+      throw mysqlError(error, doing);
+    }
+  }
+  const { ssl: _none, ...plain } = config.connection;
+  return connectOnce(plain).catch((error: unknown) => {
+    throw mysqlError(error, doing);
+  });
+};
+
+const connectOnce = (options: mysql.ConnectionOptions): Promise<mysql.Connection> =>
+  new Promise((resolve, reject) => {
+    const connection = mysql.createConnection({
+      ...options,
+      charset: 'utf8mb4',
+      // Values as the texts the server sends: nothing is rounded, shifted or parsed on the way.
+      supportBigNumbers: true,
+      bigNumberStrings: true,
+      dateStrings: true,
+      jsonStrings: true,
+      enableKeepAlive: true,
+    });
+    // A connection that breaks while idle must not end the process; the next statement reports it.
+    connection.on('error', () => undefined);
+    connection.connect((error: unknown) => {
+      if (error === null || error === undefined) return resolve(connection);
+      (connection as unknown as Internals).stream.destroy();
+      reject(error);
+    });
+  });
