@@ -91,8 +91,8 @@ export interface CopySource {
     range: KeyRange,
     sourceState: JsonObject,
   ): AsyncIterable<FrameBatch>;
-  /** The file that a chunk of this range reads, as `$$FILEPATH` shows it. Sources of files have it. */
-  filePath?(range: KeyRange): string | undefined;
+  /** The file that the batch last read comes from, as `$$FILEPATH` shows it. Sources of files have it. */
+  filePath?(): string | undefined;
   /** Removes what reading left behind, such as unloaded files of an attempt that was killed. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;

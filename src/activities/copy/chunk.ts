@@ -73,7 +73,6 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
             };
           }
           const read = plan.columns.filter(({ given }) => given === undefined);
-          const path = source.filePath?.(range);
           const keyColumn = plan.sourceState['partitionColumn'];
           const skipping = incompatibleRows(copy.options).skip;
           const rows = measureRows(
@@ -91,7 +90,7 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
                 beat = { chunk, rows: count, bytes };
               },
               place: { chunk, ...(typeof keyColumn === 'string' ? { keyColumn } : {}) },
-              ...(path === undefined ? {} : { filePath: path }),
+              filePath: () => source.filePath?.(),
               ...(skipping ? { skip: new SkippedRows(dependencies, copy, `chunk ${chunk}`) } : {}),
             },
           );

@@ -21,8 +21,8 @@ export interface MeasureOptions {
   /** Told after every batch: rows and characters since the beginning. */
   readonly progress: (rows: number, bytes: number) => void;
   readonly settings?: TypeSettings;
-  /** The value of `$$FILEPATH` columns. */
-  readonly filePath?: string;
+  /** The value of `$$FILEPATH` columns: asked for each batch, whose rows come from one file. */
+  readonly filePath?: () => string | undefined;
   /** Chunk and key column, so that an error can say which row it means. */
   readonly place?: { readonly chunk: number; readonly keyColumn?: string };
   /** Takes rows that do not fit; without it the first one fails the copy. */
@@ -146,16 +146,15 @@ export const measureRows = (
 /** Puts the given values between those that were read. */
 const fillGiven = (
   columns: readonly MappedColumn[],
-  filePath: string | undefined,
+  filePath: MeasureOptions['filePath'],
 ): ((row: Row) => void) | undefined => {
   const given = columns.flatMap((column, at) =>
-    column.given === undefined
-      ? []
-      : [{ at, value: column.given === 'filePath' ? (filePath ?? null) : column.given.value }],
+    column.given === undefined ? [] : [{ at, value: column.given }],
   );
   if (given.length === 0) return undefined;
   return (row) => {
-    for (const { at, value } of given) row.splice(at, 0, value);
+    for (const { at, value } of given)
+      row.splice(at, 0, value === 'filePath' ? (filePath?.() ?? null) : value.value);
   };
 };
 
