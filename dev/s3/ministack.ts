@@ -24,6 +24,8 @@ export interface S3Options {
   stateDirectory: string;
   /** Port on 127.0.0.1; a free one when left out or 0. */
   port?: number;
+  /** Other services to offer beside S3, by ministack's names: "secretsmanager". */
+  services?: readonly string[];
   /** Buckets that exist when `startS3` returns. */
   buckets?: readonly string[];
   /** Ministack accepts any; another backend needs its own. Default: AWS_ACCESS_KEY_ID and so on. */
@@ -86,7 +88,12 @@ export async function startS3(options: S3Options): Promise<RunningS3> {
   }
   const port = options.port || (await freePort());
   const endpoint = `http://127.0.0.1:${port}`;
-  const { command, args, environment } = ministackProgram(options.python, port, options.stateDirectory);
+  const program = ministackProgram(options.python, port, options.stateDirectory);
+  const { command, args } = program;
+  const environment = {
+    ...program.environment,
+    SERVICES: ['s3', ...(options.services ?? [])].join(','),
+  };
   await mkdir(options.stateDirectory, { recursive: true });
   const child = spawn(command, args, {
     cwd: options.stateDirectory,
