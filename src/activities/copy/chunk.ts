@@ -9,6 +9,7 @@ import { WaybillError } from '../../core/errors.ts';
 import { typeSettings } from '../../core/types/type-settings.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
+import { partOfChunk } from './incremental.ts';
 import { SkippedRows } from './session-log.ts';
 
 /** More attempts of one chunk within one planning than any retry policy allows. */
@@ -53,36 +54,38 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
         const claim = await sink.claimChunk(chunk, generation);
         if (claim.state === 'committed') return { chunk, ...claim.figures, resumed: true };
         const { plan, range } = claim;
-        return withSource(dependencies, copy, async (source) => {
-          if (plan.wire !== undefined) {
-            const columns = plan.columns.map((column) => column.source);
-            const { readFrames } = source;
-            const { writeFrames } = sink;
-            if (readFrames === undefined || writeFrames === undefined) throw planOfAnother(plan.wire);
-            const frames = readFrames.call(source, plan.wire, columns, range, plan.sourceState);
-            const counted = countFrames(frames, (rows, bytes) => {
-              firstRowsAfter ??= Date.now() - started;
-              beat = { chunk, rows, bytes };
-            });
-            const figures = await writeFrames.call(sink, chunk, generation, plan, counted);
-            return {
-              chunk,
-              ...figures,
-              ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
-              resumed: false,
-            };
-          }
-          const read = plan.columns.filter(({ given }) => given === undefined);
-          const keyColumn = plan.sourceState['partitionColumn'];
-          const skipping = incompatibleRows(copy.options).skip;
-          const rows = measureRows(
-            source.read(
+        const { filter, memory } = await partOfChunk(sink, plan, range);
+        return withSource(
+          dependencies,
+          copy,
+          async (source) => {
+            if (plan.wire !== undefined) {
+              const columns = plan.columns.map((column) => column.source);
+              const { readFrames } = source;
+              const { writeFrames } = sink;
+              if (readFrames === undefined || writeFrames === undefined) throw planOfAnother(plan.wire);
+              const frames = readFrames.call(source, plan.wire, columns, range, plan.sourceState);
+              const counted = countFrames(frames, (rows, bytes) => {
+                firstRowsAfter ??= Date.now() - started;
+                beat = { chunk, rows, bytes };
+              });
+              const figures = await writeFrames.call(sink, chunk, generation, plan, counted);
+              return {
+                chunk,
+                ...figures,
+                ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
+                resumed: false,
+              };
+            }
+            const read = plan.columns.filter(({ given }) => given === undefined);
+            const keyColumn = plan.sourceState['partitionColumn'];
+            const skipping = incompatibleRows(copy.options).skip;
+            const batches = source.read(
               read.map((column) => column.source),
               range,
               plan.sourceState,
-            ),
-            plan.columns,
-            {
+            );
+            const rows = measureRows(memory?.watch(batches) ?? batches, plan.columns, {
               verify: plan.verify,
               settings: typeSettings(copy.options['translator']),
               progress: (count, bytes) => {
@@ -92,18 +95,20 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
               place: { chunk, ...(typeof keyColumn === 'string' ? { keyColumn } : {}) },
               filePath: () => source.filePath?.(),
               ...(skipping ? { skip: new SkippedRows(dependencies, copy, `chunk ${chunk}`) } : {}),
-            },
-          );
-          const figures = await sink.writeChunk(chunk, generation, plan, rows);
-          const { skipped } = rows.figures();
-          return {
-            chunk,
-            ...figures,
-            ...(skipped === undefined ? {} : { skipped }),
-            ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
-            resumed: false,
-          };
-        });
+            });
+            const kept = memory === undefined ? rows : { ...rows, remembered: () => memory.counts() };
+            const figures = await sink.writeChunk(chunk, generation, plan, kept);
+            const { skipped } = rows.figures();
+            return {
+              chunk,
+              ...figures,
+              ...(skipped === undefined ? {} : { skipped }),
+              ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
+              resumed: false,
+            };
+          },
+          filter,
+        );
       }),
   );
 };

@@ -1,6 +1,14 @@
 // Opens the two ends of a copy for one activity attempt.
 import { Context } from '@temporalio/activity';
-import type { CopySink, CopySource, EndpointContext } from '../../connectors/connector.ts';
+import { booleanSetting, objectSetting, textSetting } from '../../connectors/common/settings.ts';
+import type {
+  CopySink,
+  CopySource,
+  EndpointContext,
+  RowFilter,
+  StagingPlace,
+} from '../../connectors/connector.ts';
+import { openFileStore } from '../../connectors/file-stores.ts';
 import { connectorFor } from '../../connectors/registry.ts';
 import type { CopyEndpoint, CopyInput } from '../../core/copy.ts';
 import type { LinkedServiceResolver } from '../../core/linked-service.ts';
@@ -12,6 +20,19 @@ export interface CopyDependencies {
   /** Directory for files that pass through this machine. */
   readonly workDirectory: string;
 }
+
+/** The copy's stagingSettings, where it enables staging. */
+const stagingOf = (dependencies: CopyDependencies, { options }: CopyInput): { staging?: StagingPlace } => {
+  const settings = objectSetting(options, 'stagingSettings');
+  const reference = objectSetting(settings, 'linkedServiceName');
+  const name = textSetting(reference, 'referenceName') ?? textSetting(settings, 'linkedServiceName');
+  if (booleanSetting(options, 'enableStaging') !== true || name === undefined) return {};
+  const path = textSetting(settings, 'path') ?? '';
+  const linkedService = () => dependencies.resolveLinkedService(name, objectSetting(reference, 'parameters'));
+  const { cancellationSignal } = Context.current();
+  const openFolder = async () => openFileStore(await linkedService(), path, cancellationSignal);
+  return { staging: { path, linkedService, openFolder } };
+};
 
 const contextFor = async (
   dependencies: CopyDependencies,
@@ -26,15 +47,18 @@ const contextFor = async (
   copyId: input.copyId,
   workDirectory: dependencies.workDirectory,
   signal: Context.current().cancellationSignal,
+  ...stagingOf(dependencies, input),
 });
 
-/** Runs `work` with the source open, and closes it whatever happens. */
+/** Runs `work` with the source open (narrowed to the rows of `filter`), and closes it whatever happens. */
 export const withSource = async <T>(
   dependencies: CopyDependencies,
   input: CopyInput,
   work: (source: CopySource) => Promise<T>,
+  filter?: RowFilter,
 ): Promise<T> => {
-  const context = await contextFor(dependencies, input, input.source);
+  const whole = await contextFor(dependencies, input, input.source);
+  const context = filter === undefined ? whole : { ...whole, filter };
   const source = await (await connectorFor(context.linkedService.type)).openSource(context);
   return closing(source, context.signal, work);
 };

@@ -1,6 +1,12 @@
 // Plans a copy once: columns, types, ranges. A copy that was planned before goes on with that plan.
 import { createHash } from 'node:crypto';
-import type { CopySink, CopySource, LedgerState, StoredPlan } from '../../connectors/connector.ts';
+import type {
+  CopySink,
+  CopySource,
+  LedgerState,
+  PlannedRanges,
+  StoredPlan,
+} from '../../connectors/connector.ts';
 import type { CopyPlan } from '../../core/copy/activities.ts';
 import { checkMapping } from '../../core/copy/mapping.ts';
 import { parallelCopies, verifiesContent } from '../../core/copy/options.ts';
@@ -8,6 +14,7 @@ import type { CopyInput } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
+import { planIncremental, planParts } from './incremental.ts';
 import { commonWire, notesFor, pairUp, refuseImpossible, type Target } from './prepare.ts';
 import { logFolder } from './session-log.ts';
 
@@ -31,6 +38,7 @@ const refuseOtherDefinition = (input: CopyInput, { inputHash }: StoredPlan): voi
 };
 
 const makePlan = async (
+  dependencies: CopyDependencies,
   input: CopyInput,
   source: CopySource,
   sink: CopySink,
@@ -40,13 +48,20 @@ const makePlan = async (
   const { mapped, sinkColumns } = await pairUp(input, columns, sink, target, (own) => sink.createTarget(own));
   checkMapping(mapped, sinkColumns, input.options['translator']);
   refuseImpossible(input, source, mapped);
-  const verify = verifiesContent(input.options);
-  const wire = commonWire(input, source, sink, mapped);
+  const verify = verifiesContent(input.options) && sink.verifies !== false;
+  const incremental = await planIncremental(input, source, sink, columns, mapped);
+  // Rows at a bound are told apart one by one: they must come as rows.
+  const wire = incremental?.plan.remembers ? undefined : commonWire(input, source, sink, mapped);
   const parallel = parallelCopies(input.options, input.source.settings);
-  const { ranges, rows, sourceState } = await source.plan(parallel, wire);
+  const planPart = (part: CopySource): Promise<PlannedRanges> => part.plan(parallel, wire);
+  const { ranges, rows, sourceState } =
+    incremental === undefined
+      ? await planPart(source)
+      : await planParts(dependencies, input, incremental, planPart);
   const plan: StoredPlan = {
     columns: mapped,
     ...(wire === undefined ? {} : { wire }),
+    ...(incremental === undefined ? {} : { incremental: incremental.plan }),
     sourceState,
     rows,
     from: source.label,
@@ -66,7 +81,9 @@ export const planCopy = (dependencies: CopyDependencies, input: CopyInput): Prom
         const target = await sink.columns();
         const state =
           (await sink.resumePlan()) ??
-          (await withSource(dependencies, input, (source) => makePlan(input, source, sink, target)));
+          (await withSource(dependencies, input, (source) =>
+            makePlan(dependencies, input, source, sink, target),
+          ));
         const { plan } = state;
         refuseOtherDefinition(input, plan);
         const partitionColumn = plan.sourceState['partitionColumn'];

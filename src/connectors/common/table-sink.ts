@@ -97,16 +97,12 @@ export class TableSink implements CopySink {
   }
 
   previewTarget(columns: readonly Column[]): Column[] {
-    return columns.map((column) => this.#store.dialect.columnFor(column));
+    return this.#staged(this.#ownColumns(columns));
   }
 
   async createTarget(columns: readonly Column[]): Promise<Column[]> {
     const { dialect } = this.#store;
-    const { writeBehavior } = this.#options;
-    const operation =
-      writeBehavior.kind === 'changes' ? findColumn(columns, writeBehavior.operationColumn) : undefined;
-    const own = columns.filter((column) => column !== operation).map((column) => dialect.columnFor(column));
-    await this.#store.execute(dialect.createTable(this.#target, own));
+    await this.#store.execute(dialect.createTable(this.#target, this.#ownColumns(columns)));
     const found = await this.#store.findTable(this.#target);
     if (found === undefined) throw new WaybillError('OBJECT_MISSING', `${this.label} was not created.`);
     this.#target = found.table;
@@ -125,7 +121,14 @@ export class TableSink implements CopySink {
 
   async storePlan(plan: StoredPlan, ranges: readonly KeyRange[]): Promise<LedgerState> {
     await this.#resolveTarget();
-    const { direct } = this.#options;
+    const { direct, writeBehavior } = this.#options;
+    if (plan.incremental !== undefined && writeBehavior.kind === 'replace') {
+      throw new WaybillError(
+        'DEFINITION_INVALID',
+        `What is new would take the place of all rows of ${this.label}: use insert or upsert with "incremental".`,
+        { key: 'writeBehavior' },
+      );
+    }
     if (direct === undefined) await this.#publisher().plan(plan.columns.map(({ sink }) => sink));
     const stored = await this.#ledger.storePlan(plan, ranges, async () => {
       if (direct !== undefined) await this.#runPreCopyScript();
@@ -250,6 +253,16 @@ export class TableSink implements CopySink {
     await this.#store.close();
   }
 
+  /** The target's columns for those that come from another store. */
+  #ownColumns(columns: readonly Column[]): Column[] {
+    const { writeBehavior } = this.#options;
+    const operation =
+      writeBehavior.kind === 'changes' ? findColumn(columns, writeBehavior.operationColumn) : undefined;
+    return columns
+      .filter((column) => column !== operation)
+      .map((column) => this.#store.dialect.columnFor(column));
+  }
+
   /** What is staged for these columns of the target: changes carry their operation, and a deleted row only its key. */
   #staged(target: readonly Column[]): Column[] {
     const { writeBehavior } = this.#options;
@@ -330,10 +343,11 @@ export class TableSink implements CopySink {
     source: { readonly rows: number; readonly checksum: string },
   ): Promise<string> {
     const columns = request.columns.map(({ sink }) => sink);
-    const [found] = await this.#store.query(
-      this.#store.chunkChecksum?.(request) ??
-        this.#store.dialect.checksum(request.staging, columns, request.chunkColumn, request.chunk),
-    );
+    const { staging, chunkColumn, chunk } = request;
+    const [found] =
+      this.#store.chunkChecksum === undefined
+        ? await this.#store.query(this.#store.dialect.checksum(staging, columns, chunkColumn, chunk))
+        : [await this.#store.chunkChecksum(request, source.rows)];
     const rows = Number(found?.['n'] ?? 0);
     const checksum = String(found?.['c'] ?? '0');
     if (rows !== source.rows) throw this.#mismatch(request.chunk, 'rows', source.rows, rows);

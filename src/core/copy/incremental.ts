@@ -36,6 +36,8 @@ export interface IncrementalPlan {
   readonly upper: string | null;
   /** Version of the watermark the plan was made from: another one at publishing means another copy was faster. */
   readonly version: number;
+  /** Whether an earlier copy read everything up to `lower`. */
+  readonly resumed: boolean;
   /** Whether rows at a bound are remembered by their hash. */
   readonly remembers: boolean;
   /** Whether everything is read again and takes the place of the target's rows. */
@@ -86,10 +88,11 @@ export const lagged = (column: Column, value: string, lag: number): string => {
   if (lag === 0) return value;
   if (/^-?\d+$/.test(value) && column.type !== 'Byte[]') return (BigInt(value) - BigInt(lag)).toString();
   if (column.type === 'Decimal') {
-    const scale = column.scale ?? 0;
-    const units = BigInt(value.replace('.', '')) - BigInt(lag) * 10n ** BigInt(scale);
-    const digits = (units < 0n ? -units : units).toString().padStart(scale + 1, '0');
-    return `${units < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
+    const [whole = '0', fraction = ''] = value.split('.');
+    const units = BigInt(whole + fraction) - BigInt(lag) * 10n ** BigInt(fraction.length);
+    const digits = (units < 0n ? -units : units).toString().padStart(fraction.length + 1, '0');
+    const cut = digits.length - fraction.length;
+    return `${units < 0n ? '-' : ''}${digits.slice(0, cut)}.${digits.slice(cut)}`;
   }
   const [, day, clock, fraction = '', zone = ''] = INSTANT.exec(value) ?? [];
   if (day === undefined || column.type === 'Byte[]') {
@@ -110,27 +113,27 @@ export const lagged = (column: Column, value: string, lag: number): string => {
   return clock === undefined ? text.slice(0, 10) : `${text}${fraction}${zone}`;
 };
 
+const fractionOf = (text: string): string => text.split('.')[1] ?? '';
+
 /** Whether `a` is below `b`, both canonical texts of the same column. */
 export const isBelow = (column: Column, a: string, b: string): boolean => {
   if (column.type === 'Decimal' || column.type.startsWith('Int')) {
-    const scaled = (text: string): bigint => {
-      const [whole = '0', fraction = ''] = text.split('.');
-      return BigInt(whole + fraction.padEnd(column.scale ?? 0, '0'));
-    };
+    const places = Math.max(fractionOf(a).length, fractionOf(b).length);
+    const scaled = (text: string): bigint =>
+      BigInt((text.split('.')[0] ?? '0') + fractionOf(text).padEnd(places, '0'));
     return scaled(a) < scaled(b);
   }
-  // Dates, date-times and binaries of one length sort as their texts do; fractions may differ in length.
+  // Dates, date-times and binaries of one length sort as their texts do.
   const padded = (text: string): string => text.replace('Z', '');
   return padded(a) < padded(b);
 };
 
 /** The parts that a plan reads, in the order of its chunks. `nulls` says whether rows without a value are read. */
 export const partsOf = (
-  plan: Pick<IncrementalPlan, 'lower' | 'upper' | 'remembers' | 'column' | 'reload'>,
-  resumed: boolean,
+  plan: Pick<IncrementalPlan, 'lower' | 'upper' | 'remembers' | 'column' | 'resumed'>,
   nulls: boolean,
 ): WatermarkPart[] => {
-  const { lower, upper, remembers, column } = plan;
+  const { lower, upper, remembers, column, resumed } = plan;
   const last: WatermarkPart[] = nulls ? ['nulls'] : [];
   if (upper === null) return last;
   if (!remembers) return ['window', ...last];
