@@ -7,6 +7,7 @@ import type { CopyEndpoint } from '../core/copy.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ConnectedLinkedService } from '../core/linked-service.ts';
 import type { Column, MappedColumn, Row } from '../core/types/column.ts';
+import type { OpenFolder } from './common/files/file-opener.ts';
 
 /** What opening one end of a copy needs. */
 export interface EndpointContext {
@@ -17,8 +18,19 @@ export interface EndpointContext {
   readonly workDirectory: string;
   /** Aborted when the activity is cancelled: connections break and running statements end. */
   readonly signal: AbortSignal;
+  /** What the definition's stagingSettings name, where it enables staging; looked up when it is used. */
+  readonly staging?: StagingPlace;
   /** Sources: reads and counts only these rows; absent for all. */
   readonly filter?: RowFilter;
+}
+
+/** A folder that both ends of a copy can reach. */
+export interface StagingPlace {
+  /** "container/folder". */
+  readonly path: string;
+  linkedService(): Promise<ConnectedLinkedService>;
+  /** Whoever opens it closes its store. */
+  openFolder(): Promise<OpenFolder>;
 }
 
 /** Which rows of a source are read, by the value of one column. */

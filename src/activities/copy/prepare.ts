@@ -76,6 +76,7 @@ export const notesFor = (
   }
   if (
     String(input.options['enableStaging'] ?? 'false').toLowerCase() === 'true' &&
+    input.options['stagingSettings'] === undefined &&
     sink.label.startsWith('Snowflake')
   ) {
     notes.push("Staged through waybill's internal Snowflake stage.");

@@ -12,7 +12,8 @@ export interface ScriptRule {
   readonly words: readonly string[];
 }
 
-const statementsOf = (script: string, tokens: RegExp): string[] => {
+/** Statements without comments, in order; semicolons within literals and names end none. */
+export const statementsOf = (script: string, tokens: RegExp): string[] => {
   const statements = [''];
   for (const match of script.matchAll(tokens)) {
     const groups = match.groups ?? {};

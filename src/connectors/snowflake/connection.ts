@@ -1,6 +1,7 @@
 // One Snowflake session through snowflake-sdk, as promises.
 import type snowflake from 'snowflake-sdk';
 import type { SqlRow } from '../common/sql-store.ts';
+import { signInOptions } from './authentication.ts';
 import type { SnowflakeConfig } from './config.ts';
 import { snowflakeError } from './errors.ts';
 
@@ -27,6 +28,7 @@ export class SnowflakeConnection {
   readonly #connection: snowflake.Connection;
   readonly #signal: AbortSignal;
   readonly #running = new Set<snowflake.RowStatement>();
+  #secrets: readonly string[] = [];
 
   private constructor(connection: snowflake.Connection, signal: AbortSignal) {
     this.#connection = connection;
@@ -38,20 +40,11 @@ export class SnowflakeConnection {
     queryTag: string,
     signal: AbortSignal,
   ): Promise<SnowflakeConnection> {
-    const sdk = await loadDriver();
+    const [sdk, signIn] = await Promise.all([loadDriver(), signInOptions(config.authentication)]);
     const connection = sdk.createConnection({
       account: config.account,
       ...(config.accessUrl === undefined ? {} : { accessUrl: config.accessUrl }),
-      username: config.user,
-      ...(config.privateKey === undefined
-        ? { password: config.password ?? '' }
-        : {
-            authenticator: 'SNOWFLAKE_JWT',
-            privateKey: config.privateKey,
-            ...(config.privateKeyPassphrase === undefined
-              ? {}
-              : { privateKeyPass: config.privateKeyPassphrase }),
-          }),
+      ...signIn,
       database: config.database,
       schema: config.schema,
       ...(config.warehouse === undefined ? {} : { warehouse: config.warehouse }),
@@ -73,6 +66,11 @@ export class SnowflakeConnection {
     const session = new SnowflakeConnection(connection, signal);
     signal.addEventListener('abort', () => session.#cancel(), { once: true });
     return session;
+  }
+
+  /** Texts that statements hold and no error may repeat. */
+  conceal(secrets: readonly string[]): void {
+    this.#secrets = secrets;
   }
 
   /** Rows with keys in lower case; numbers as text, so that none is rounded. */
@@ -111,7 +109,7 @@ export class SnowflakeConnection {
         ...options,
         complete: (error, statement, rows) => {
           this.#running.delete(running);
-          if (error) reject(snowflakeError(error, doing));
+          if (error) reject(snowflakeError(error, doing, this.#secrets));
           else resolve({ rows: (rows ?? []) as Record<string, unknown>[], statement });
         },
       } as snowflake.StatementOption) as snowflake.RowStatement;

@@ -2,12 +2,13 @@
 import { type ErrorCode, WaybillError } from '../../core/errors.ts';
 
 const CODES: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
-  // Sign-in.
-  ...['390100', '390144', '390101', '394304', '390189', '390201', '390186'].map(
-    (code) => [code, 'AUTHENTICATION_FAILED'] as const,
-  ),
-  // The session is gone; a new attempt makes a new one.
-  ...['390112', '390111', '390114', '390195', '407002', '407001'].map(
+  // Sign-in: password, key pair, role, and what is wrong with an OAuth token (390303: invalid, 390304, 390317: user and role).
+  ...[
+    ...['390100', '390144', '390101', '390102', '394304', '390189', '390201', '390186'],
+    ...['390303', '390304', '390305', '390306', '390307', '390308', '390309', '390317'],
+  ].map((code) => [code, 'AUTHENTICATION_FAILED'] as const),
+  // The session or the OAuth token (390318) has expired; a new attempt reads the secrets again and makes a new session.
+  ...['390112', '390111', '390114', '390195', '390318', '407002', '407001'].map(
     (code) => [code, 'CONNECTION_FAILED'] as const,
   ),
   // The driver's network and request errors.
@@ -30,6 +31,11 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['100132', 'SINK_TYPE_OVERFLOW'],
   ['100071', 'SINK_TYPE_OVERFLOW'],
   ['100040', 'SINK_TYPE_OVERFLOW'],
+  ['100035', 'SINK_TYPE_OVERFLOW'],
+  ['100090', 'CONSTRAINT_VIOLATED'],
+  // A file that COPY or GET wants is not on the stage (any more).
+  ['091016', 'STAGING_FAILED'],
+  ['253006', 'STAGING_FAILED'],
 ]);
 
 /** Snowflake quotes the value it could not convert; the value goes, the rest (line, column) stays. */
@@ -41,7 +47,15 @@ const withoutValues = (message: string): string =>
     .join(' ')
     .slice(0, 400);
 
-export const snowflakeError = (error: unknown, doing: string): WaybillError => {
+const concealed = (message: string, secrets: readonly string[]): string =>
+  secrets.reduce((text, secret) => (secret === '' ? text : text.replaceAll(secret, '***')), message);
+
+/** waybill's error; `secrets` are taken out of the message wherever Snowflake repeats a piece of the statement. */
+export const snowflakeError = (
+  error: unknown,
+  doing: string,
+  secrets: readonly string[] = [],
+): WaybillError => {
   if (error instanceof WaybillError) return error;
   const raw = error as { code?: string | number; sqlState?: string; message?: string; name?: string };
   const number = raw.code === undefined ? '' : String(raw.code).padStart(6, '0');
@@ -51,8 +65,12 @@ export const snowflakeError = (error: unknown, doing: string): WaybillError => {
   const code =
     CODES.get(number) ??
     (network ? 'CONNECTION_FAILED' : raw.sqlState === undefined ? 'STAGING_FAILED' : 'QUERY_FAILED');
-  return new WaybillError(code, `Snowflake, ${doing}: ${number} ${withoutValues(raw.message ?? '')}`.trim(), {
-    store: 'Snowflake',
-    ...(number === '' ? {} : { number }),
-  });
+  return new WaybillError(
+    code,
+    `Snowflake, ${doing}: ${number} ${withoutValues(concealed(raw.message ?? '', secrets))}`.trim(),
+    {
+      store: 'Snowflake',
+      ...(number === '' ? {} : { number }),
+    },
+  );
 };

@@ -6,31 +6,57 @@ import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts'
 import type { Connector, EndpointContext } from '../connector.ts';
 import { snowflakeConfig } from './config.ts';
 import { SnowflakeConnection } from './connection.ts';
+import { loadOptions, unloadOptions } from './copy-options.ts';
+import { ExternalStage, externalPlace } from './external-stage.ts';
 import { SnowflakeSource } from './reader.ts';
-import { Stage } from './stage.ts';
+import { InternalStage } from './stage.ts';
+import type { Staging } from './staging.ts';
 import { SnowflakeStore } from './writer.ts';
 
-const open = async (context: EndpointContext) => {
+/** The staging place: the folder that stagingSettings name, else waybill's internal stage. */
+const stagingOf = async (
+  context: EndpointContext,
+  connection: SnowflakeConnection,
+  schema: string,
+  integration: string | undefined,
+): Promise<Staging> => {
+  const given = context.staging;
+  if (given === undefined) {
+    return new InternalStage(connection, schema, context.copyId, context.workDirectory);
+  }
+  const place = externalPlace(await given.linkedService(), given.path, integration);
+  connection.conceal(place.secrets);
+  return new ExternalStage(place, await given.openFolder(), context.copyId);
+};
+
+const open = async (context: EndpointContext, integration: string | undefined) => {
   const config = snowflakeConfig(context.linkedService);
   const connection = await SnowflakeConnection.open(config, `waybill:${context.copyId}`, context.signal);
-  const stage = new Stage(connection, config.schema, context.copyId, context.workDirectory);
-  return { config, connection, stage };
+  try {
+    const staging = await stagingOf(context, connection, config.schema, integration);
+    return { config, connection, staging };
+  } catch (error) {
+    await connection.close().catch(() => undefined);
+    throw error;
+  }
 };
 
 export const snowflake: Connector = {
   readingLeavesFiles: true,
   async openSource(context) {
-    const { config, connection, stage } = await open(context);
-    return new SnowflakeSource(connection, stage, context, config.schema);
+    const options = unloadOptions(context.endpoint.settings);
+    const { config, connection, staging } = await open(context, options.storageIntegration);
+    return new SnowflakeSource(connection, staging, context, config.schema, options);
   },
   async openSink(context) {
     const { dataset, settings } = context.endpoint;
     const options = tableSinkSettings(settings);
     refuseProcedure(options, 'Snowflake');
-    const { config, connection, stage } = await open(context);
+    const load = loadOptions(settings);
+    const { config, connection, staging } = await open(context, load.storageIntegration);
     return new TableSink({
       context,
-      store: new SnowflakeStore(connection, stage),
+      store: new SnowflakeStore(connection, staging),
       target: requiredTable(dataset, config.schema),
       ...options,
     });

@@ -1,12 +1,12 @@
 // How a Snowflake preCopyScript is read: every DDL statement there commits, so none may be in it.
 import { type ScriptRule, transactionalStatements } from '../common/pre-copy-script.ts';
+import { TOKENS } from './statements.ts';
 
 const PART = '(?:"(?:[^"]|"")+"|[A-Za-z_][\\w$]*)';
 
 const RULE: ScriptRule = {
   product: 'Snowflake',
-  tokens:
-    /(?<kept>'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|\$\$.*?\$\$)|(?<comment>--[^\n]*|\/\/[^\n]*|\/\*.*?\*\/)|(?<end>;)|./gs,
+  tokens: TOKENS,
   truncate: new RegExp(
     `^TRUNCATE\\s+(?:TABLE\\s+)?(?:IF\\s+EXISTS\\s+)?(?<table>${PART}(?:\\s*\\.\\s*${PART}){0,2})$`,
     'i',

@@ -1,23 +1,23 @@
 // Reads a Snowflake table or query: unloaded to the stage as gzip CSV of canonical texts, fetched, parsed.
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { CsvReader, PLAIN_CSV } from '../../core/copy/csv.ts';
+import { CsvError, CsvReader, PLAIN_CSV } from '../../core/copy/csv.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Column, Row } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
-import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { planSqlRanges, rangeClause } from '../common/range-plan.ts';
 import { filteredFrom } from '../common/row-filter.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
 import type { CopySource, EndpointContext, PlannedRanges, RowFilter } from '../connector.ts';
 import { findTable } from './catalog.ts';
 import type { SnowflakeConnection } from './connection.ts';
+import type { UnloadOptions } from './copy-options.ts';
 import { quote, quoteTable, snowflakeDialect } from './dialect.ts';
-import type { Stage } from './stage.ts';
+import type { StagedFile, Staging } from './staging.ts';
+import { singleQuery } from './statements.ts';
 import { canonicalText, columnFromFacts } from './types.ts';
 
 /** NULL is left empty and unquoted; every string is quoted, the empty one too. */
@@ -27,19 +27,28 @@ const FILE_FORMAT =
 
 export class SnowflakeSource implements CopySource {
   readonly #connection: SnowflakeConnection;
-  readonly #stage: Stage;
+  readonly #staging: Staging;
+  readonly #options: UnloadOptions;
   readonly #settings: JsonObject;
   readonly #filter: RowFilter | undefined;
   readonly #query: string | undefined;
   readonly #given: TableName | undefined;
   #table: TableName | undefined;
 
-  constructor(connection: SnowflakeConnection, stage: Stage, context: EndpointContext, schema: string) {
+  constructor(
+    connection: SnowflakeConnection,
+    staging: Staging,
+    context: EndpointContext,
+    schema: string,
+    options: UnloadOptions,
+  ) {
     this.#connection = connection;
-    this.#stage = stage;
+    this.#staging = staging;
+    this.#options = options;
     this.#settings = context.endpoint.settings;
     this.#filter = context.filter;
-    this.#query = textSetting(this.#settings, 'query', 'sqlReaderQuery')?.replace(/;\s*$/, '');
+    const query = textSetting(this.#settings, 'query', 'sqlReaderQuery');
+    this.#query = query === undefined ? undefined : singleQuery(query);
     this.#given = datasetTable(context.endpoint.dataset, schema);
     if (this.#query === undefined && this.#given === undefined) {
       throw new WaybillError('DEFINITION_INVALID', 'The copy source names neither a table nor a query.');
@@ -79,53 +88,39 @@ export class SnowflakeSource implements CopySource {
     );
   }
 
-  async plan(parallelCopies: number): Promise<PlannedRanges> {
-    const columns = await this.columns();
-    // Snowflake's primary keys are not enforced and say nothing of order: only a named column splits a table.
-    const column = partitionColumn(this.#settings, columns, undefined);
-    const bounds =
-      column === undefined
-        ? ''
-        : `, MIN(${quote(column.name)}) AS LOWEST, MAX(${quote(column.name)}) AS HIGHEST`;
-    const [found] = await this.#connection.query(
-      `SELECT COUNT(*) AS N${bounds} FROM ${await this.#from()}`,
-      `counting ${this.label}`,
-    );
-    const text = (value: unknown): string | null =>
-      value === null || value === undefined ? null : String(value);
-    const statistics = {
-      rows: Number(found?.['n'] ?? 0),
-      min: text(found?.['lowest']),
-      max: text(found?.['highest']),
-    };
-    return planRanges(this.#settings, column, statistics, parallelCopies);
+  async plan(parallelCopies: number, wire?: WireFormat): Promise<PlannedRanges> {
+    return planSqlRanges({
+      settings: this.#settings,
+      columns: await this.columns(),
+      // Snowflake's primary keys are not enforced and say nothing of order: only a named column splits a table.
+      key: [],
+      parallelCopies,
+      wire,
+      from: await this.#from(),
+      dialect: snowflakeDialect,
+      text: canonicalText,
+      query: (sql) => this.#connection.query(sql, `planning chunks of ${this.label}`),
+    });
   }
 
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
-    const partition = textSetting(sourceState, 'partitionColumn');
-    const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
     const fields = columns.map((column, i) => `${nullSafe(column)} AS C${i}`);
     // Parallel chunks of a copy share its place on the stage and on this machine.
-    const place = `out-${randomUUID()}/`;
-    await this.#stage.prepare();
-    const directory = this.#stage.local(place);
+    const folder = `out-${randomUUID()}/`;
+    await this.#staging.prepare();
     try {
       const unloaded = await this.#connection.query(
-        `COPY INTO ${this.#stage.path(place)} FROM (SELECT ${fields.join(', ')} FROM ${await this.#from()}` +
-          `${condition === '' ? '' : ` WHERE ${condition}`}) FILE_FORMAT = ${FILE_FORMAT} OVERWRITE = TRUE MAX_FILE_SIZE = 67108864`,
+        `COPY INTO ${this.#staging.location(folder)} FROM (SELECT ${fields.join(', ')} FROM ${await this.#from()}` +
+          `${rangeClause(range, sourceState, snowflakeDialect)})${this.#staging.access} FILE_FORMAT = ${FILE_FORMAT} ` +
+          `OVERWRITE = TRUE MAX_FILE_SIZE = ${this.#options.maxFileSize}`,
         `unloading ${this.label}`,
       );
-      const files = await this.#stage.get(place, directory);
-      await this.#stage.remove(place);
-      let read = 0;
-      for (const file of files) {
-        for await (const rows of readCsv(file)) {
-          read += rows.length;
-          yield rows;
-        }
-        await rm(file, { force: true });
-      }
       const expected = unloaded.reduce((sum, row) => sum + Number(row['rows_unloaded'] ?? 0), 0);
+      let read = 0;
+      for await (const rows of this.#rowsOf(expected === 0 ? [] : await this.#staging.list(folder))) {
+        read += rows.length;
+        yield rows;
+      }
       if (read !== expected) {
         throw new WaybillError(
           'STAGING_FAILED',
@@ -134,16 +129,32 @@ export class SnowflakeSource implements CopySource {
         );
       }
     } finally {
-      await rm(directory, { recursive: true, force: true });
+      // What is left after a lost connection goes with the copy's own clean-up.
+      await this.#staging.remove(folder).catch(() => undefined);
+    }
+  }
+
+  /** File after file; while one is parsed, the next one is on its way. */
+  async *#rowsOf(files: readonly StagedFile[]): AsyncGenerator<Row[]> {
+    const fetch = (file: StagedFile | undefined) => {
+      const opening = file === undefined ? undefined : this.#staging.open(file);
+      opening?.catch(() => undefined);
+      return opening;
+    };
+    let next = fetch(files[0]);
+    for (let i = 1; next !== undefined; i++) {
+      const bytes = await next;
+      next = fetch(files[i]);
+      yield* readCsv(bytes);
     }
   }
 
   async cleanUp(): Promise<void> {
-    await this.#stage.removeAll();
+    await this.#staging.removeAll();
   }
 
   async close(): Promise<void> {
-    await this.#connection.close();
+    await Promise.all([this.#staging.close(), this.#connection.close()]);
   }
 
   async highest(column: Column): Promise<{ value: string | null; nulls: number }> {
@@ -178,15 +189,25 @@ const nullSafe = (column: Column): string => {
   return canonicalText(column, name);
 };
 
-async function* readCsv(file: string): AsyncGenerator<Row[]> {
+async function* readCsv(bytes: AsyncIterable<Buffer>): AsyncGenerator<Row[]> {
   const reader = new CsvReader(PLAIN_CSV);
-  const text = createGunzip().setEncoding('utf8');
+  const text = createGunzip({ chunkSize: 262_144 }).setEncoding('utf8');
   // The loop below is told of a failure of either stream: pipeline destroys the last one with it.
-  pipeline(createReadStream(file), text, () => undefined);
-  for await (const piece of text) {
-    const rows = reader.push(piece as string);
-    if (rows.length > 0) yield rows;
+  pipeline(Readable.from(bytes, { objectMode: false }), text, () => undefined);
+  try {
+    for await (const piece of text) {
+      const rows = reader.push(piece as string);
+      if (rows.length > 0) yield rows;
+    }
+    const rest = reader.end();
+    if (rest.length > 0) yield rest;
+  } catch (error) {
+    throw fileError(error);
   }
-  const rest = reader.end();
-  if (rest.length > 0) yield rest;
 }
+
+/** A file that was cut short or damaged on its way is fetched anew by the next attempt. */
+const fileError = (error: unknown): unknown =>
+  error instanceof CsvError || /^Z_/.test((error as { code?: string }).code ?? '')
+    ? new WaybillError('STAGING_FAILED', 'A file that Snowflake unloaded is damaged.')
+    : error;

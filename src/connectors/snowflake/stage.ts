@@ -1,16 +1,20 @@
-// waybill's internal stage: where files pass between this machine and Snowflake.
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+// waybill's internal stage: files go there by PUT and come back by GET.
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { WaybillError } from '../../core/errors.ts';
 import { copyKey } from '../common/identifier.ts';
 import type { SnowflakeConnection } from './connection.ts';
 import { literal, quote } from './dialect.ts';
+import type { StagedFile, Staging, StoredFile } from './staging.ts';
 
 const STAGE = '_WAYBILL_STAGE';
 /** Staged files hold the data itself. */
 const OWNER_ONLY = { recursive: true, mode: 0o700 } as const;
 
-export class Stage {
+export class InternalStage implements Staging {
+  readonly access = '';
   readonly #connection: SnowflakeConnection;
   readonly #reference: string;
   readonly #directory: string;
@@ -32,51 +36,60 @@ export class Stage {
     );
   }
 
-  /** A path of this machine for a file or directory of the copy. */
-  local(name: string): string {
-    return join(this.#directory, name);
+  /** `@"S"."_WAYBILL_STAGE"/<key>/<folder>`. */
+  location(folder: string): string {
+    return `@${this.#reference}/${this.#key}/${folder}`;
   }
 
-  /** The copy's place on the stage: `@"S"."_WAYBILL_STAGE"/<key>/<name>`. */
-  path(name: string): string {
-    return `@${this.#reference}/${this.#key}/${name}`;
-  }
-
-  /** Uploads a gzip file under its own name, replacing what an earlier attempt left. */
-  async put(file: string): Promise<void> {
-    const rows = await this.#connection.query(
-      `PUT ${literal(`file://${file}`)} ${this.path('')} OVERWRITE = TRUE AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = GZIP`,
-      'uploading a file',
-    );
-    const bad = rows.find((row) => row['status'] !== 'UPLOADED');
-    if (rows.length === 0 || bad !== undefined) {
-      throw new WaybillError(
-        'STAGING_FAILED',
-        `Snowflake did not take a file: ${String(bad?.['status'] ?? 'no answer')}.`,
-      );
+  /** The file is on this machine only until its PUT has ended, which others need not wait for. */
+  async write(name: string, bytes: AsyncIterable<Buffer>): Promise<StoredFile> {
+    const file = join(this.#directory, name);
+    try {
+      await pipeline(bytes, createWriteStream(file, { mode: 0o600 }));
+      const { size } = await stat(file);
+      const stored = this.#put(file).finally(() => rm(file, { force: true }));
+      // Whoever wrote the file looks at `stored` later; until then a failure is nobody's.
+      stored.catch(() => undefined);
+      return { name, bytes: size, stored };
+    } catch (error) {
+      await rm(file, { force: true });
+      throw localError(error);
     }
   }
 
-  /** Downloads everything under `name` into the local `directory`. GET reports failures only in its rows. */
-  async get(name: string, directory: string): Promise<string[]> {
-    await rm(directory, { recursive: true, force: true });
+  async list(folder: string): Promise<StagedFile[]> {
+    const rows = await this.#connection.query(`LIST ${this.location(folder)}`, 'listing staged files');
+    const mark = `/${this.#key}/`;
+    return rows.map((row) => {
+      const name = String(row['name']);
+      return { name: name.slice(name.indexOf(mark) + mark.length) };
+    });
+  }
+
+  /** GET reports failures only in its rows: one file at a time, so that each is answered for. */
+  async open({ name }: StagedFile): Promise<AsyncIterable<Buffer>> {
+    const file = join(this.#directory, name);
+    const directory = dirname(file);
     await mkdir(directory, OWNER_ONLY);
     const rows = await this.#connection.query(
-      `GET ${this.path(name)} ${literal(`file://${directory}/`)}`,
-      'downloading files',
+      `GET ${this.location(name)} ${literal(`file://${directory}/`)}`,
+      'downloading a file',
     );
-    const bad = rows.find((row) => row['status'] !== 'DOWNLOADED');
-    if (bad !== undefined) {
+    const [only] = rows;
+    if (rows.length !== 1 || only?.['status'] !== 'DOWNLOADED') {
+      await rm(file, { force: true });
       throw new WaybillError(
         'STAGING_FAILED',
-        `Snowflake did not hand over a file: ${String(bad['status'])}.`,
+        `Snowflake did not hand over a staged file: ${rows.length === 0 ? 'it is not there' : rows.map((row) => String(row['status'])).join(', ')}.`,
+        { file: name },
       );
     }
-    return rows.map((row) => join(directory, String(row['file']).split('/').at(-1) ?? ''));
+    return localFile(file);
   }
 
-  async remove(name: string): Promise<void> {
-    await this.#connection.execute(`REMOVE ${this.path(name)}`, 'removing staged files');
+  async remove(folder: string): Promise<void> {
+    await rm(join(this.#directory, folder), { recursive: true, force: true });
+    await this.#connection.execute(`REMOVE ${this.location(folder)}`, 'removing staged files');
   }
 
   /** Removes the copy's files here and, where the stage exists, there. */
@@ -88,4 +101,37 @@ export class Stage {
       if (!(error instanceof WaybillError) || error.code !== 'OBJECT_MISSING') throw error;
     }
   }
+
+  async close(): Promise<void> {}
+
+  async #put(file: string): Promise<void> {
+    const rows = await this.#connection.query(
+      `PUT ${literal(`file://${file}`)} ${this.location('')} OVERWRITE = TRUE AUTO_COMPRESS = FALSE SOURCE_COMPRESSION = GZIP`,
+      'uploading a file',
+    );
+    const bad = rows.find((row) => row['status'] !== 'UPLOADED');
+    if (rows.length === 1 && bad === undefined) return;
+    throw new WaybillError(
+      'STAGING_FAILED',
+      `Snowflake did not take a file: ${String(bad?.['status'] ?? 'no answer')}.`,
+    );
+  }
 }
+
+async function* localFile(file: string): AsyncGenerator<Buffer> {
+  try {
+    for await (const piece of createReadStream(file, { highWaterMark: 262_144 })) yield piece as Buffer;
+  } catch (error) {
+    throw localError(error);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+const localError = (error: unknown): unknown => {
+  const code = (error as { code?: string }).code;
+  if (error instanceof WaybillError || code === undefined || !/^E[A-Z]+$/.test(code)) return error;
+  return new WaybillError('STAGING_FAILED', `A staging file of this machine failed: ${code}.`, {
+    driverCode: code,
+  });
+};

@@ -1,10 +1,4 @@
-// Snowflake as a sink: gzip CSV files by PUT, then COPY INTO the staging table.
-import { createWriteStream } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
-import { formatCsv, isQuoted, PLAIN_CSV } from '../../core/copy/csv.ts';
+// Snowflake as a sink: gzip CSV files to the staging place, then COPY INTO the staging table.
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
@@ -14,26 +8,27 @@ import type { MeasuredRows } from '../connector.ts';
 import { findTable } from './catalog.ts';
 import type { SnowflakeConnection } from './connection.ts';
 import { literal, quote, quoteTable, snowflakeDialect } from './dialect.ts';
-import type { Stage } from './stage.ts';
+import { type LoadedFile, type SizedFilesOptions, writeSizedFiles } from './sized-files.ts';
+import type { Staging } from './staging.ts';
 
 /** Every string is quoted and NULL is an empty field without quotes, so '' and NULL stay apart. */
 const FILE_FORMAT =
   `(TYPE = CSV COMPRESSION = GZIP FIELD_DELIMITER = ',' RECORD_DELIMITER = '\\n' FIELD_OPTIONALLY_ENCLOSED_BY = '"' ` +
   'ESCAPE_UNENCLOSED_FIELD = NONE EMPTY_FIELD_AS_NULL = TRUE NULL_IF = () BINARY_FORMAT = HEX)';
 
-interface StagedFile {
-  readonly name: string;
-  readonly bytes: number;
-}
+/** Names that FILES takes in one statement. */
+const FILES_PER_COPY = 1_000;
 
 export class SnowflakeStore implements SqlStore {
   readonly dialect = snowflakeDialect;
   readonly #connection: SnowflakeConnection;
-  readonly #stage: Stage;
+  readonly #staging: Staging;
+  readonly #sizes: SizedFilesOptions;
 
-  constructor(connection: SnowflakeConnection, stage: Stage) {
+  constructor(connection: SnowflakeConnection, staging: Staging, sizes: SizedFilesOptions = {}) {
     this.#connection = connection;
-    this.#stage = stage;
+    this.#staging = staging;
+    this.#sizes = sizes;
   }
 
   query(sql: string): Promise<SqlRow[]> {
@@ -70,63 +65,57 @@ export class SnowflakeStore implements SqlStore {
     return groupedKeys(ordered.map((row) => ({ id: 'primary', name: row['column_name'] })));
   }
 
-  /** Writes the chunk as one file and uploads it. Its name depends on copy, chunk and attempt only. */
-  async stage(request: LoadRequest, rows: MeasuredRows): Promise<StagedFile> {
-    await this.#stage.prepare();
-    const name = `${request.chunk}-${request.generation}.csv.gz`;
-    const file = this.#stage.local(name);
-    const quoted = request.columns.map(({ sink }) => isQuoted(sink.type));
-    async function* text(): AsyncGenerator<string> {
-      for await (const batch of rows.batches) yield formatCsv(batch, quoted, PLAIN_CSV);
-    }
-    try {
-      await pipeline(
-        Readable.from(text()),
-        createGzip({ level: 1 }),
-        createWriteStream(file, { mode: 0o600 }),
-      );
-      const { size } = await stat(file);
-      if (rows.figures().rows > 0) await this.#stage.put(file);
-      return { name, bytes: size };
-    } catch (error) {
-      throw fileError(error);
-    } finally {
-      await rm(file, { force: true });
-    }
+  /** Writes the chunk's files. Their names depend on copy, chunk and attempt only. */
+  async stage(request: LoadRequest, rows: MeasuredRows): Promise<LoadedFile[]> {
+    await this.#staging.prepare();
+    return writeSizedFiles(this.#staging, request, rows, this.#sizes);
   }
 
   /**
-   * FORCE loads the file whatever the load history says: what may be loaded is decided by the ledger entry in this very
-   * transaction, and a history that remembers a load which was rolled back would silently skip it.
+   * Names every file, so that nothing else on the stage is loaded, and lets Snowflake's load history refuse one that was
+   * loaded before: each attempt's files have names of their own.
    */
-  async load(request: LoadRequest, rows: MeasuredRows, staged: unknown): Promise<Loaded> {
-    const file = staged as StagedFile;
-    if (rows.figures().rows === 0) return { rows: 0, bytes: 0 };
-    const columns = request.columns.map(({ sink }) => quote(sink.name));
-    const fields = request.columns.map((_, i) => `$${i + 1}`);
-    const loaded = await this.#connection.query(
-      `COPY INTO ${quoteTable(request.staging)} (${[...columns, quote(request.chunkColumn)].join(', ')}) ` +
-        `FROM (SELECT ${[...fields, String(request.chunk)].join(', ')} FROM ${this.#stage.path('')}) ` +
-        `FILES = (${literal(file.name)}) FILE_FORMAT = ${FILE_FORMAT} ON_ERROR = ABORT_STATEMENT FORCE = TRUE`,
-      `loading chunk ${request.chunk}`,
-    );
-    const total = loaded.reduce((sum, row) => sum + Number(row['rows_loaded'] ?? 0), 0);
-    return { rows: total, bytes: file.bytes };
+  async load(request: LoadRequest, _rows: MeasuredRows, staged: unknown): Promise<Loaded> {
+    const files = staged as LoadedFile[];
+    const columns = [...request.columns.map(({ sink }) => quote(sink.name)), quote(request.chunkColumn)];
+    let rows = 0;
+    for (let i = 0; i < files.length; i += FILES_PER_COPY) {
+      const some = files.slice(i, i + FILES_PER_COPY);
+      const loaded = await this.#connection.query(
+        `COPY INTO ${quoteTable(request.staging)} (${columns.join(', ')}) ` +
+          `FROM ${this.#staging.location('')}${this.#staging.access} ` +
+          `FILES = (${some.map(({ name }) => literal(name)).join(', ')}) FILE_FORMAT = ${FILE_FORMAT} ` +
+          'ON_ERROR = ABORT_STATEMENT PURGE = FALSE',
+        `loading chunk ${request.chunk}`,
+      );
+      rows += loadedRows(request.chunk, some, loaded);
+    }
+    return { rows, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 
   async removeStaged(): Promise<void> {
-    await this.#stage.removeAll();
+    await this.#staging.removeAll();
   }
 
   async close(): Promise<void> {
-    await this.#connection.close();
+    await Promise.all([this.#staging.close(), this.#connection.close()]);
   }
 }
 
-const fileError = (error: unknown): unknown => {
-  const code = (error as { code?: string }).code;
-  if (error instanceof WaybillError || code === undefined || !/^E[A-Z]+$/.test(code)) return error;
-  return new WaybillError('STAGING_FAILED', `A staging file could not be written: ${code}.`, {
-    driverCode: code,
-  });
+/** Compares COPY's answer with what each file was written with. Throws STAGING_FAILED naming the file. */
+const loadedRows = (chunk: number, files: readonly LoadedFile[], answer: readonly SqlRow[]): number => {
+  const byName = new Map(answer.map((row) => [String(row['file']).split('/').at(-1), row]));
+  for (const { name, rows } of files) {
+    const found = byName.get(name);
+    const status = String(found?.['status'] ?? 'not loaded');
+    const loaded = Number(found?.['rows_loaded'] ?? 0);
+    const errors = Number(found?.['errors_seen'] ?? 0);
+    if (status === 'LOADED' && loaded === rows && errors === 0) continue;
+    throw new WaybillError(
+      'STAGING_FAILED',
+      `Snowflake loaded ${loaded} of ${rows} rows of a staged file of chunk ${chunk} (${status}, ${errors} errors).`,
+      { file: name, chunk, rows, loaded, errors },
+    );
+  }
+  return files.reduce((sum, { rows }) => sum + rows, 0);
 };
