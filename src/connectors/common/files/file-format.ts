@@ -46,12 +46,22 @@ export interface FileFormat {
   /** Ending of names given to new files: ".csv.gz", ".parquet". */
   readonly extension: string;
   readonly contentType: string;
+  /** True where every value is read as text, which the source then takes for what its columns say it is. */
+  readonly givesText?: boolean;
   /** Columns of a file. Throws FILE_INVALID where it is not of this format. */
   columns(file: ReadableFile): Promise<Column[]>;
   /** Parts that can be read alone, each a sensible chunk. */
   split(file: ReadableFile): Promise<readonly FileSplit[]>;
-  /** Rows of one part in the interim form, in the order of `columns`. */
-  read(file: ReadableFile, columns: readonly Column[], split: FileSplit): AsyncIterable<Row[]>;
+  /**
+   * Rows of one part in the interim form, in the order of `columns`; text formats give every value as text. `planned` are
+   * all columns of the file that the copy was planned with, for formats that do not say it in every file.
+   */
+  read(
+    file: ReadableFile,
+    columns: readonly Column[],
+    split: FileSplit,
+    planned?: readonly Column[],
+  ): AsyncIterable<Row[]>;
   /** Columns as the format will hold them; throws TYPE_UNSUPPORTED naming a column it has no type for. */
   columnsFor(columns: readonly Column[]): Column[];
   encode(columns: readonly Column[], rows: AsyncIterable<Row[]>): EncodedFile;

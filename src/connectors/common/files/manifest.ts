@@ -1,7 +1,7 @@
 // manifest.json of a folder: which files belong to it, how many rows each has, and the columns' types.
-import type { Column, InterimType } from '../../core/types/column.ts';
-import type { ObjectBucket } from './bucket.ts';
-import { type FileLocation, keyIn } from './config.ts';
+import type { Column, InterimType } from '../../../core/types/column.ts';
+import type { FileStore } from './file-store.ts';
+import { keyIn } from './keys.ts';
 
 export interface ManifestFile {
   /** Relative to the folder, or a whole s3:// address. */
@@ -34,18 +34,18 @@ const isManifest = (value: unknown): value is WrittenManifest =>
   Array.isArray((value as WrittenManifest).files) &&
   (value as WrittenManifest).files.every((file) => typeof (file?.path ?? file?.name) === 'string');
 
-export const readManifest = async (bucket: ObjectBucket, key: string): Promise<Manifest | undefined> => {
-  const value = await bucket.readJson(key);
+export const readManifest = async (store: FileStore, key: string): Promise<Manifest | undefined> => {
+  const value = await store.readJson(key);
   if (!isManifest(value)) return undefined;
   return { ...value, files: value.files.map((file) => ({ ...file, path: file.path ?? file.name ?? '' })) };
 };
 
 /** The key of a manifest's file: it may be relative, a key, or an s3:// or s3a:// address. */
-export const manifestKey = (location: FileLocation, path: string): string => {
+export const manifestKey = (folder: string, path: string): string => {
   const address = /^s3[an]?:\/\/[^/]+\/(.*)$/.exec(path);
   if (address?.[1] !== undefined) return address[1];
   const plain = path.replace(/^\/+/, '');
-  return location.folder !== '' && plain.startsWith(`${location.folder}/`) ? plain : keyIn(location, plain);
+  return folder !== '' && plain.startsWith(`${folder}/`) ? plain : keyIn(folder, plain);
 };
 
 /** Spark's type names and our own. */
@@ -73,8 +73,8 @@ const TYPES: Readonly<Record<string, InterimType>> = {
   guid: 'Guid',
 };
 
-/** A column of a manifest, as text where its type is not known. */
-export const manifestColumn = (column: { readonly name: string; readonly type: string }): Column => {
+/** A column as a manifest or a dataset's schema names it, as text where its type is not known. */
+export const namedColumn = (column: { readonly name: string; readonly type: string }): Column => {
   const base = { name: column.name, nullable: true, native: column.type };
   const decimal = /^decimal\((\d+),\s*(\d+)\)$/i.exec(column.type);
   if (decimal !== null)

@@ -1,0 +1,215 @@
+// ADF's DelimitedText: rows of delimited text to and from files, with or without a line of column names.
+import { CsvError, type CsvFormat, CsvReader, formatCsv, isQuoted } from '../../../core/copy/csv.ts';
+import { WaybillError } from '../../../core/errors.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import type { Column, Row } from '../../../core/types/column.ts';
+import { booleanSetting, textSetting } from '../settings.ts';
+import { compressedExtension, compressionOf } from './compression.ts';
+import type { EncodedFile, FileFormat, ReadableFile } from './file-format.ts';
+import { encodingOf } from './text-encoding.ts';
+import { encodedText, type TextSettings, textOf } from './text-file.ts';
+
+/** Characters of one record. A quote that is never closed is found here, not when memory is used up. */
+const LONGEST_RECORD = 16 * 1_048_576;
+
+interface DelimitedSettings extends TextSettings {
+  readonly csv: CsvFormat;
+  readonly header: boolean;
+  /** Lines before the header, or before the first row, that are none. */
+  readonly skipLines: number;
+  readonly quoteAll: boolean;
+  readonly extension: string;
+}
+
+/** Settings of a dataset, and of the source's or sink's formatSettings, with ADF's defaults. */
+export const delimitedText = (dataset: JsonObject, formatSettings: JsonObject): FileFormat => {
+  const compression = compressionOf(dataset);
+  const given = textSetting(formatSettings, 'fileExtension') ?? '.csv';
+  const extension = given.startsWith('.') ? given : `.${given}`;
+  const ending = compressedExtension(compression);
+  const skipLines = Number(textSetting(formatSettings, 'skipLineCount') ?? 0);
+  if (!Number.isInteger(skipLines) || skipLines < 0)
+    throw new WaybillError('DEFINITION_INVALID', 'skipLineCount is not a whole number.');
+  return delimited({
+    csv: csvFormat(dataset),
+    header: booleanSetting(dataset, 'firstRowAsHeader') ?? false,
+    compression,
+    encoding: encodingOf(textSetting(dataset, 'encodingName')),
+    skipLines,
+    quoteAll: booleanSetting(formatSettings, 'quoteAllText') ?? true,
+    extension: extension.endsWith(ending) ? extension : extension + ending,
+  });
+};
+
+const csvFormat = (dataset: JsonObject): CsvFormat => {
+  const character = (name: string, otherwise: string): string => {
+    const value = dataset[name];
+    return typeof value === 'string' ? value : otherwise;
+  };
+  const quote = character('quoteChar', '"');
+  const rowDelimiter = character('rowDelimiter', '');
+  const format: CsvFormat = {
+    delimiter: character('columnDelimiter', ',') || ',',
+    quote,
+    escapeMark: character('escapeChar', '\\') || quote,
+    nullText: character('nullValue', ''),
+    ...(rowDelimiter === '' ? {} : { rowDelimiter }),
+  };
+  if (quote !== '' && (quote === format.delimiter || quote === rowDelimiter))
+    throw new WaybillError(
+      'DEFINITION_INVALID',
+      'quoteChar and columnDelimiter or rowDelimiter are the same.',
+    );
+  if (rowDelimiter !== '' && rowDelimiter === format.delimiter)
+    throw new WaybillError('DEFINITION_INVALID', 'columnDelimiter and rowDelimiter are the same.');
+  return format;
+};
+
+const delimited = (settings: DelimitedSettings): FileFormat => ({
+  name: 'DelimitedText',
+  extension: settings.extension,
+  contentType: 'text/csv',
+  givesText: true,
+  wireFormats: [],
+  acceptsFrames: () => false,
+  columns: (file) => columnsOf(file, settings),
+  split: async () => [{ part: null }],
+  columnsFor: (columns) => [...columns],
+  read: (file, columns, _split, planned) => rowsOf(file, columns, planned ?? columns, settings),
+  encode: (columns, rows) => encode(columns, rows, settings),
+});
+
+async function columnsOf(file: ReadableFile, settings: DelimitedSettings): Promise<Column[]> {
+  for await (const { rows } of records(file, settings)) {
+    const [first = []] = rows;
+    const names = first.map((name, i) => (settings.header && name ? name : `Prop_${i}`));
+    const twice = names.find((name, i) => names.indexOf(name) !== i);
+    if (twice !== undefined)
+      throw new WaybillError('FILE_INVALID', `${file.name} has two columns named ${twice}.`, {
+        file: file.name,
+      });
+    return names.map((name) => ({ name, type: 'String', nullable: true, native: 'text' }));
+  }
+  throw new WaybillError('FILE_INVALID', `${file.name} is empty: it has not even a header.`, {
+    file: file.name,
+  });
+}
+
+async function* rowsOf(
+  file: ReadableFile,
+  columns: readonly Column[],
+  planned: readonly Column[],
+  settings: DelimitedSettings,
+): AsyncGenerator<Row[]> {
+  let names: readonly string[] | undefined = settings.header ? undefined : planned.map(({ name }) => name);
+  let picks: number[] | undefined;
+  let count = 0;
+  for await (const { rows } of records(file, settings)) {
+    if (names === undefined) {
+      names = (rows.shift() ?? []).map((name, i) => name || `Prop_${i}`);
+      refuseOtherColumns(file, names, planned);
+    }
+    const width = names.length;
+    picks ??= columns.map(({ name }) => (names ?? []).indexOf(name));
+    // Most often a file's columns are just those asked for.
+    const asIs = picks.length === width && picks.every((pick, i) => pick === i);
+    const batch: Row[] = [];
+    for (const row of rows) {
+      count++;
+      if (row.length !== width) {
+        // A blank line is a row in a file of one column only.
+        if (row.length === 1 && (row[0] === null || row[0] === '')) {
+          count--;
+          continue;
+        }
+        throw new WaybillError(
+          'FILE_INVALID',
+          `Row ${count} of ${file.name} has ${row.length} fields, not ${width}.`,
+          { file: file.name, row: count, fields: row.length, expected: width },
+        );
+      }
+      batch.push(asIs ? row : picks.map((at) => row[at] ?? null));
+    }
+    if (batch.length > 0) yield batch;
+  }
+}
+
+/** Columns may come in another order; a new, renamed or missing one is not passed over. */
+const refuseOtherColumns = (
+  file: ReadableFile,
+  names: readonly string[],
+  planned: readonly Column[],
+): void => {
+  const wanted = new Set(planned.map(({ name }) => name));
+  const missing = [...wanted].find((name) => !names.includes(name));
+  const more = names.find((name) => !wanted.has(name));
+  if (missing === undefined && more === undefined && names.length === wanted.size) return;
+  const why = missing !== undefined ? `has no column ${missing}` : `has a column ${more} more`;
+  throw new WaybillError('SOURCE_CHANGED', `${file.name} ${why} than the file this copy was planned with.`, {
+    file: file.name,
+  });
+};
+
+/** Rows of the file, the header among them. */
+async function* records(
+  file: ReadableFile,
+  settings: DelimitedSettings,
+): AsyncGenerator<{ readonly rows: Row[] }> {
+  const reader = new CsvReader(settings.csv, LONGEST_RECORD);
+  try {
+    for await (const text of withoutLines(textOf(file, settings), settings.skipLines)) {
+      const rows = reader.push(text);
+      if (rows.length > 0) yield { rows };
+    }
+    const rows = reader.end();
+    if (rows.length > 0) yield { rows };
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const line = error.line + settings.skipLines;
+    throw new WaybillError('FILE_INVALID', `${file.name}, line ${line}: ${error.message}.`, {
+      file: file.name,
+      line,
+    });
+  }
+}
+
+/** Leaves out the first lines, whatever they hold. */
+async function* withoutLines(pieces: AsyncIterable<string>, count: number): AsyncGenerator<string> {
+  let left = count;
+  for await (const piece of pieces) {
+    let text = piece;
+    while (left > 0 && text !== '') {
+      const end = text.indexOf('\n');
+      text = end < 0 ? '' : text.slice(end + 1);
+      if (end >= 0) left--;
+    }
+    if (text !== '') yield text;
+  }
+}
+
+const encode = (
+  columns: readonly Column[],
+  rows: AsyncIterable<Row[]>,
+  settings: DelimitedSettings,
+): EncodedFile => {
+  const { csv, header } = settings;
+  // Numbers and times are bare, unless the delimiter is one of their characters.
+  const bare = !/[\d.:+\-TZa-f]/i.test(csv.delimiter);
+  const rule = settings.quoteAll ? true : 'needed';
+  const quoted = columns.map(({ type }) => (!bare || isQuoted(type) ? rule : false));
+  async function* text(): AsyncGenerator<{ text: string; rows: number }> {
+    if (header) {
+      const names: Row = columns.map(({ name }) => name);
+      yield {
+        text: formatCsv(
+          [names],
+          names.map(() => rule),
+          csv,
+        ),
+        rows: 0,
+      };
+    }
+    for await (const batch of rows) yield { text: formatCsv(batch, quoted, csv), rows: batch.length };
+  }
+  return encodedText(text(), settings);
+};
