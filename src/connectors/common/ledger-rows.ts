@@ -76,13 +76,9 @@ export class LedgerRows {
     );
   }
 
-  /** Removes all entries of this copy unless its entry `whole` says that it was published. */
-  async removeUnpublished(whole: number): Promise<void> {
-    const key = `${this.c('copy_key')} = ${this.#store.dialect.literal(this.key)}`;
-    await this.#store.execute(
-      `DELETE FROM ${this.#quoted} WHERE ${key} AND NOT EXISTS (SELECT 1 FROM ${this.#quoted} AS p ` +
-        `WHERE p.${key} AND p.${this.c('chunk')} = ${whole} AND p.${this.c('state')} = 'published')`,
-    );
+  /** Removes all entries of this copy. */
+  async remove(): Promise<void> {
+    await this.#store.execute(`DELETE FROM ${this.#quoted} WHERE ${this.isCopy}`);
   }
 
   get #quoted(): string {

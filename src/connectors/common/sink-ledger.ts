@@ -223,10 +223,15 @@ export class SinkLedger {
     };
   }
 
-  /** Forgets a copy that was not published. */
+  /** Forgets a copy that was not published, and fences whoever is about to publish it. */
   async forgetUnpublished(): Promise<void> {
     await inTransaction(this.#store, async () => {
-      await this.#rows.removeUnpublished(WHOLE);
+      const planned = await this.#rows.update({ generation: { sql: `${this.#rows.c('generation')} + 1` } }, [
+        this.#rows.is(WHOLE),
+        this.#rows.equals('state', 'planned'),
+      ]);
+      if (planned === 0) return undefined;
+      await this.#rows.remove();
       return true;
     });
   }
