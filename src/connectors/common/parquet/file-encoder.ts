@@ -23,8 +23,9 @@ const PAGE_BYTES = { min: 65_536, max: 1 << 20 } as const;
 const COMPRESSING_BYTES = 12 << 20;
 /** Finished row groups at which encoding waits for the consumer. */
 const GROUPS_AHEAD = 2;
-/** Rows between two looks at whether pages are full. */
-export const RUN_ROWS = 1_024;
+/** Rows, or bytes of rows, between two looks at whether pages are full. */
+const RUN_ROWS = 1_024;
+const RUN_BYTES = 131_072;
 
 export const MAGIC = Buffer.from('PAR1');
 /** Key of our own entry in the footer's metadata. */
@@ -60,7 +61,10 @@ interface ChunkPlace {
 const wider = (a: Bounds | undefined, b: Bounds): Bounds =>
   a === undefined ? b : { min: b.min < a.min ? b.min : a.min, max: b.max > a.max ? b.max : a.max };
 
-/** Encoders append values to `builders` and say after every run of at most RUN_ROWS rows where they are. */
+/**
+ * Appenders write values to `builders`, at most `runRows` rows and about `runBytes` bytes of them, then call `advance`.
+ * Where pages end depends on the rows alone, not on the batches they came in: the same rows are the same file.
+ */
 export class FileEncoder {
   readonly columns: readonly FileColumn[];
   readonly builders: readonly PageBuilder[];
@@ -69,6 +73,8 @@ export class FileEncoder {
   #rows = 0;
   #bytes = 0;
   #groupBytes = 0;
+  #runRows = 0;
+  #runBytes = 0;
   #compressing = 0;
   #chunks: ChunkInMaking[];
   readonly #ready: GroupInMaking[] = [];
@@ -91,15 +97,25 @@ export class FileEncoder {
     return { rows: this.#rows, bytes: this.#bytes, checksum: this.#checksum.total() };
   }
 
-  /** Rows that may be appended before `endRun`. */
+  /** Rows that may be appended before `advance`. */
   get runRows(): number {
-    return Math.min(RUN_ROWS, GROUP_ROWS - this.row);
+    return Math.min(RUN_ROWS - this.#runRows, GROUP_ROWS - this.row);
   }
 
-  /** After a run of `rows` appended rows: seals full pages, and the row group where it is full. */
-  endRun(rows: number): void {
+  /** Size of rows, in whatever form they come, at which `advance` should be called before more rows are appended. */
+  get runBytes(): number {
+    return RUN_BYTES - this.#runBytes;
+  }
+
+  /** Counts `rows` appended rows of `bytes` in all; at the end of a run seals full pages, and a full row group. */
+  advance(rows: number, bytes: number): void {
     this.row += rows;
     this.#rows += rows;
+    this.#runRows += rows;
+    this.#runBytes += bytes;
+    if (this.#runRows < RUN_ROWS && this.#runBytes < RUN_BYTES && this.row < GROUP_ROWS) return;
+    this.#runRows = 0;
+    this.#runBytes = 0;
     let open = 0;
     for (const builder of this.builders) {
       if (builder.isFull(this.row, RUN_ROWS)) this.#seal(builder);

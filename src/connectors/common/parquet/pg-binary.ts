@@ -72,8 +72,6 @@ const DAY_MICROS = 86_400_000_000;
 
 const NUMERIC_NEGATIVE = 0x4000;
 
-/** Runs end early after this many bytes, so that pages of long texts are sealed in time. */
-const RUN_BYTES = 131_072;
 /** From here on a native copy is quicker than moving words. */
 const LONG_TEXT = 160;
 
@@ -96,8 +94,9 @@ export class PgBinaryAppender {
     const view = new DataView(data.buffer, data.byteOffset, data.length);
     let at = 0;
     while (at < data.length) {
-      const { row, runRows } = this.#encoder;
-      const stop = Math.min(at + RUN_BYTES, data.length);
+      const { row, runRows, runBytes } = this.#encoder;
+      const from = at;
+      const stop = Math.min(from + runBytes, data.length);
       let last = row;
       try {
         while (at < stop && last < row + runRows) at = this.#tuple(data, view, at, last++);
@@ -106,7 +105,7 @@ export class PgBinaryAppender {
         throw error;
       }
       if (at > data.length) throw notOurs('ends inside a row');
-      this.#encoder.endRun(last - row);
+      this.#encoder.advance(last - row, at - from);
     }
   }
 

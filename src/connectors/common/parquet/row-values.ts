@@ -186,9 +186,6 @@ const appendFor = (builder: PageBuilder): Append => {
   }
 };
 
-/** Characters of text after which a run ends early, so that pages of long texts are sealed in time. */
-const RUN_CHARACTERS = 131_072;
-
 /** Appends batches of rows to an encoder. */
 export class RowAppender {
   readonly #encoder: FileEncoder;
@@ -201,13 +198,13 @@ export class RowAppender {
 
   append(rows: readonly Row[]): void {
     for (let next = 0; next < rows.length; ) {
-      const { row, runRows } = this.#encoder;
+      const { row, runRows, runBytes } = this.#encoder;
       let last = row;
       let characters = 0;
-      while (next < rows.length && last < row + runRows && characters < RUN_CHARACTERS) {
+      while (next < rows.length && last < row + runRows && characters < runBytes) {
         characters += this.#row(rows[next++] as Row, last++);
       }
-      this.#encoder.endRun(last - row);
+      this.#encoder.advance(last - row, characters);
     }
   }
 

@@ -95,7 +95,8 @@ const doubleText = (value: number): string => (Object.is(value, -0) ? '-0' : Str
 
 /** The fewest digits that read back to the same single-precision number. */
 const singleText = (value: number): string => {
-  for (let digits = 6; digits < 9; digits++) {
+  // Six digits always tell normal numbers apart; the smallest ones have fewer bits.
+  for (let digits = Math.abs(value) < 2 ** -126 ? 1 : 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return doubleText(short);
   }

@@ -1,17 +1,20 @@
 // Proves a stored file against what its encoder said: every page is read back and hashed again.
 import type { EncodedFigures, ReadableFile } from '../files/file-format.ts';
 import { chunkRange, readRanges } from './chunk-bytes.ts';
+import { MAGIC } from './file-encoder.ts';
 import { fileInvalid, readFooter } from './file-footer.ts';
 import { walkPages } from './page-walk.ts';
 import { PartChecksum } from './part-checksum.ts';
 
 /**
- * Rows, size and checksum of the file as it is stored. Equal to the encoder's, they mean that the store holds, byte for
- * byte but for the four at its beginning and the eight at its end, what was encoded; that the encoder put the right
- * values into its pages, they do not show. Throws FILE_INVALID for a page that differs from its own CRC.
+ * Rows, size and checksum of the file as it is stored. Equal to the encoder's, they mean that the store holds what was
+ * encoded, byte for byte as far as CRC-32 tells; that the encoder put the right values into its pages, they do not
+ * show. Throws FILE_INVALID for a page that differs from its own CRC.
  */
 export const verifyFile = async (file: ReadableFile): Promise<EncodedFigures> => {
   const { metadata, bytes } = await readFooter(file);
+  const start = await file.read(0, MAGIC.length);
+  if (!start.equals(MAGIC)) throw fileInvalid(file, 'it does not begin with PAR1');
   const checksum = new PartChecksum();
   const parts = metadata.row_groups.flatMap((group, index) =>
     group.columns.map(({ meta_data: chunk }, column) => {
