@@ -51,6 +51,7 @@ export const mysqlStore = (): Store => {
       dataset: { tableName: place },
       settings: { type: 'MySqlSource', ...settings },
     }),
+    sql: async (statement) => [...(await sql(statement))],
     async count(place) {
       const [row] = await sql(`SELECT COUNT(*) AS n FROM ${place}`);
       return Number(row?.['n']);

@@ -54,6 +54,7 @@ export const postgresStore = (): Store => {
       dataset: { schema, table: place },
       settings: { type: 'PostgreSqlV2Source', ...settings },
     }),
+    sql: async (statement) => [...(await sql(statement))],
     async count(place) {
       const [row] = await sql(`SELECT count(*) AS n FROM ${schema}.${place}`);
       return Number(row?.['n']);

@@ -62,6 +62,7 @@ export const snowflakeStore = (): Store => {
       dataset: { schema: String(properties['schema']), table: place.toUpperCase() },
       settings: { type: 'SnowflakeV2Source', ...settings },
     }),
+    sql: async (statement) => [...(await sql(statement))],
     async count(place) {
       const [row] = await sql(`SELECT COUNT(*) AS n FROM ${place.toUpperCase()}`);
       return Number(row?.['n']);

@@ -60,6 +60,7 @@ export const sqlServerStore = (): Store => {
       dataset: { schema: 'dbo', table: place },
       settings: { type: 'SqlServerSource', ...settings },
     }),
+    sql: async (statement) => [...(await sql(statement))],
     async count(place) {
       const [row] = await sql(`SELECT COUNT(*) AS n FROM ${place}`);
       return Number(row?.['n']);

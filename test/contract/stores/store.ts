@@ -27,6 +27,8 @@ export interface Store {
   refusedService(secret: string): ConnectedLinkedService | undefined;
   /** A table (or folder) called `place` as one end of a copy. */
   endpoint(place: string, settings?: JsonObject): CopyEndpoint;
+  /** Runs a statement in the store's own SQL. Stores of files leave it out. */
+  sql?(statement: string): Promise<Record<string, unknown>[]>;
   /** Rows of a table, by the store's own count. Stores of files leave it out. */
   count?(place: string): Promise<number>;
   /** Whatever unpublished copies left: staging tables, staged files, open uploads. */
