@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from waybill_jobs.bronze import bronze
 from waybill_jobs.checks import check
+from waybill_jobs.delta_copy import MODES, load, unload
 from waybill_jobs.errors import JobError
 from waybill_jobs.gold import gold
 from waybill_jobs.io import read_text
@@ -22,7 +23,7 @@ from waybill_jobs.schemas import TABLES
 from waybill_jobs.session import build_session
 from waybill_jobs.silver import silver
 
-JOBS = ("bronze", "silver", "gold", "optimize", "versions", "restore", "check")
+JOBS = ("bronze", "silver", "gold", "optimize", "versions", "restore", "check", "load", "unload")
 
 # A run id becomes part of paths, transaction ids and predicates, so it may hold nothing that any of them reads.
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -45,6 +46,16 @@ def _moment(text: str) -> str:
 
 def _folder(text: str) -> str:
     return text.rstrip("/")
+
+
+def _table(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]*", text) or ".." in text or text.endswith("/"):
+        raise argparse.ArgumentTypeError("a table is a path of letters, digits and _ . - below the lake")
+    return text
+
+
+def _list(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _names(known: tuple[str, ...]) -> Any:
@@ -89,6 +100,15 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--versions", required=True, help='JSON {"layer/table": version}, or the path of such a file')
     sub = job("check", "Count and check what the tables hold.")
     sub.add_argument("--tables", type=_names(ALL_TABLES), default=list(ALL_TABLES), help="comma list of layer/table")
+    sub = job("load", "Bring files that a copy staged into a Delta table, once.")
+    sub.add_argument("--table", required=True, type=_table, help="folder of the table below --lake")
+    sub.add_argument("--source", required=True, type=_folder, help="folder of the staged files and their manifest.json")
+    sub.add_argument("--mode", choices=MODES, default="append")
+    sub.add_argument("--keys", type=_list, default=[], help="comma list of columns, for merge")
+    sub = job("unload", "Write one version of a Delta table as Parquet files for a copy to read.")
+    sub.add_argument("--table", required=True, type=_table, help="folder of the table below --lake")
+    sub.add_argument("--target", required=True, type=_folder, help="folder for the files and their manifest.json")
+    sub.add_argument("--version", type=int, help="default: the newest")
     return parser
 
 
@@ -110,6 +130,12 @@ def run_job(spark: SparkSession, options: argparse.Namespace) -> tuple[list[Tabl
             return [], {"restored": restore(spark, lake, options.run, _versions_argument(spark, options.versions))}
         case "check":
             return check(spark, lake, options.tables)
+        case "load":
+            path = f"{options.lake}/{options.table}"
+            return load(spark, path, options.table, options.source, options.run, options.mode, options.keys), {}
+        case "unload":
+            path = f"{options.lake}/{options.table}"
+            return unload(spark, path, options.table, options.target, options.run, options.version), {}
     raise AssertionError(options.job)
 
 
