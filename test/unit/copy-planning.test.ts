@@ -4,10 +4,8 @@ import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { ChecksumSum } from '../../src/connectors/common/checksum.ts';
 import { quoteIdentifier, stagingName } from '../../src/connectors/common/identifier.ts';
-import { partitionColumn, planRanges, rangeCondition } from '../../src/connectors/common/integer-plan.ts';
 import { datasetTable } from '../../src/connectors/common/settings.ts';
-import { mapColumns } from '../../src/core/copy/mapping.ts';
-import { splitIntegerRange } from '../../src/core/copy/ranges.ts';
+import { mapColumns, wantedColumns } from '../../src/core/copy/mapping.ts';
 import { fieldText, rowText } from '../../src/core/copy/row-text.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { Column, Row } from '../../src/core/types/column.ts';
@@ -20,40 +18,6 @@ const column = (name: string, type: Column['type'] = 'String'): Column => ({
   native: type,
 });
 
-test('ranges cover every integer exactly once and stay open outside', () => {
-  for (const [min, max, count] of [
-    [1n, 10n, 3],
-    [-5n, 5n, 4],
-    [7n, 7n, 5],
-    [0n, 9_223_372_036_854_775_807n, 7],
-    [1n, 336_776n, 5],
-  ] as const) {
-    const ranges = splitIntegerRange(min, max, count);
-    assert.equal(ranges[0]?.lower, null);
-    assert.equal(ranges.at(-1)?.upper, null);
-    assert.ok(ranges.length <= count);
-    for (let i = 1; i < ranges.length; i++) {
-      assert.equal(ranges[i]?.lower, ranges[i - 1]?.upper);
-      if (i > 1) assert.ok(BigInt(ranges[i]?.lower ?? 0) > BigInt(ranges[i - 1]?.lower ?? 0));
-    }
-  }
-});
-
-test("ADF's bounds set the stride and filter nothing", () => {
-  const settings = {
-    partitionOption: 'DynamicRange',
-    partitionSettings: { partitionColumnName: 'ID', partitionLowerBound: '20', partitionUpperBound: '80' },
-  };
-  const id = partitionColumn(settings, [column('id', 'Int32')], undefined);
-  const plan = planRanges(settings, id, { rows: 300_000, min: '1', max: '1000' }, 4);
-  assert.deepEqual(
-    plan.ranges.map((range) => rangeCondition('[id]', range)),
-    ['([id] < 35 OR [id] IS NULL)', '[id] >= 35 AND [id] < 50', '[id] >= 50 AND [id] < 65', '[id] >= 65'],
-  );
-  assert.throws(() => partitionColumn(settings, [column('id')], undefined), coded('DEFINITION_UNSUPPORTED'));
-  assert.throws(() => rangeCondition('[id]', { lower: '1; DROP TABLE x', upper: null }), coded('INTERNAL'));
-});
-
 test('columns are mapped by name without case, or by the translator, and nothing is dropped in silence', () => {
   const source = [column('Id', 'Int32'), column('Name')];
   const sink = [column('NAME'), column('ID', 'Int64'), column('Extra')];
@@ -61,16 +25,71 @@ test('columns are mapped by name without case, or by the translator, and nothing
     mapColumns(source, sink).map((pair) => `${pair.source.name}>${pair.sink.name}`),
     ['Id>ID', 'Name>NAME'],
   );
-  assert.throws(() => mapColumns([...source, column('Other')], sink), coded('OBJECT_MISSING'));
+  assert.throws(
+    () => mapColumns([...source, column('Extre')], sink),
+    (error) => coded('OBJECT_MISSING')(error) && /nearest name is Extra/.test(String(error)),
+  );
   const mappings = [{ source: { name: 'Name' }, sink: { name: 'Extra' } }];
   assert.deepEqual(
     mapColumns(source, sink, { type: 'TabularTranslator', mappings }).map((pair) => pair.sink.name),
     ['Extra'],
   );
+  const ordinals = [
+    { source: { ordinal: 2 }, sink: { ordinal: 3 } },
+    { source: { path: "$['Id']" }, sink: { name: 'ID' } },
+  ];
+  assert.deepEqual(
+    mapColumns(source, sink, { mappings: ordinals }).map((pair) => `${pair.source.name}>${pair.sink.name}`),
+    ['Name>Extra', 'Id>ID'],
+  );
+  assert.deepEqual(
+    mapColumns(source, sink, { columnMappings: 'id: extra, Name: NAME' }).map((pair) => pair.sink.name),
+    ['Extra', 'NAME'],
+  );
   assert.throws(
     () => mapColumns([column('x', 'Double')], [column('x', 'Decimal')]),
     coded('TYPE_UNSUPPORTED'),
   );
+  assert.equal(
+    mapColumns([column('x', 'Double')], [column('x', 'Decimal')], {
+      typeConversionSettings: { allowDataTruncation: true },
+    }).length,
+    1,
+    'a loss that the definition allows',
+  );
+  const strict = [...sink, { ...column('Needed', 'Int32'), nullable: false, required: true }];
+  assert.throws(() => mapColumns(source, strict), coded('DEFINITION_INVALID'));
+  const twice = [
+    { source: { name: 'Id' }, sink: { name: 'Extra' } },
+    { source: { name: 'Name' }, sink: { name: 'extra' } },
+  ];
+  assert.throws(() => mapColumns(source, sink, { mappings: twice }), coded('DEFINITION_INVALID'));
+});
+
+test('additional columns are constants, copies of a column or the file of the row', () => {
+  const source = [column('id', 'Int32')];
+  const wanted = wantedColumns(source, {
+    additionalColumns: [
+      { name: 'region', value: 'eu' },
+      { name: 'again', value: '$$COLUMN:ID' },
+      { name: 'file', value: '$$FILEPATH' },
+      { name: 'run', value: 7 },
+    ],
+  });
+  assert.deepEqual(
+    wanted.map(({ field, sink }) => [sink, field.column.name, field.given]),
+    [
+      ['id', 'id', undefined],
+      ['region', 'region', { value: 'eu' }],
+      ['again', 'id', undefined],
+      ['file', 'file', 'filePath'],
+      ['run', 'run', { value: '7' }],
+    ],
+  );
+  const unknown = { additionalColumns: [{ name: 'x', value: '$$COLUMN:nothing' }] };
+  assert.throws(() => wantedColumns(source, unknown), coded('OBJECT_MISSING'));
+  const taken = { additionalColumns: [{ name: 'ID', value: 'x' }] };
+  assert.throws(() => wantedColumns(source, taken), coded('DEFINITION_INVALID'));
 });
 
 test('identifiers are quoted or refused', () => {

@@ -4,14 +4,15 @@ import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Column, Row } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
-import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { planSqlRanges, rangeClause } from '../common/range-plan.ts';
+import { filteredFrom } from '../common/row-filter.ts';
 import { textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, PlannedRanges } from '../connector.ts';
+import type { CopySource, EndpointContext, PlannedRanges, RowFilter, WireFormat } from '../connector.ts';
 import { findSource, queryColumns, uniqueKeys } from './catalog.ts';
 import type { MysqlConnection } from './connection.ts';
 import { rowDecoder } from './decoders.ts';
-import { quote, quoteTable } from './dialect.ts';
-import { isOpaque, plainValue } from './types.ts';
+import { mysqlDialect, quote, quoteTable } from './dialect.ts';
+import { canonicalText, isOpaque, plainValue } from './types.ts';
 
 /** What is selected of a column: values that the driver would round come as text. */
 const selected = (column: Column): string => {
@@ -25,12 +26,14 @@ const selected = (column: Column): string => {
 export class MysqlSource implements CopySource {
   readonly #connection: MysqlConnection;
   readonly #settings: JsonObject;
+  readonly #filter: RowFilter | undefined;
   readonly #query: string | undefined;
   #table: TableName | undefined;
 
   constructor(connection: MysqlConnection, context: EndpointContext, table: TableName | undefined) {
     this.#connection = connection;
     this.#settings = context.endpoint.settings;
+    this.#filter = context.filter;
     this.#query = textSetting(this.#settings, 'query', 'sqlReaderQuery')?.replace(/[;\s]+$/, '');
     this.#table = table;
     if (this.#query === undefined && this.#table === undefined) {
@@ -55,34 +58,30 @@ export class MysqlSource implements CopySource {
     );
   }
 
-  async plan(parallelCopies: number): Promise<PlannedRanges> {
+  async plan(parallelCopies: number, wire?: WireFormat): Promise<PlannedRanges> {
     const columns = await this.columns();
-    const column = partitionColumn(this.#settings, columns, await this.#primaryKey());
-    const name = column === undefined ? '' : quote(column.name);
-    const bounds =
-      column === undefined
-        ? ''
-        : `, CAST(MIN(${name}) AS CHAR) AS lowest, CAST(MAX(${name}) AS CHAR) AS highest`;
-    const [found] = await this.#connection.query(
-      `SELECT COUNT(*) AS n${bounds} FROM ${this.#from()}`,
-      `counting ${this.label}`,
-    );
-    const text = (value: unknown): string | null =>
-      value === null || value === undefined ? null : String(value);
-    const statistics = {
-      rows: Number(found?.['n'] ?? 0),
-      min: text(found?.['lowest']),
-      max: text(found?.['highest']),
-    };
-    return planRanges(this.#settings, column, statistics, parallelCopies);
+    const [key = []] =
+      this.#query === undefined && this.#table !== undefined
+        ? await uniqueKeys(this.#connection, this.#table)
+        : [];
+    return planSqlRanges({
+      settings: this.#settings,
+      columns,
+      key,
+      parallelCopies,
+      wire,
+      from: this.#from(),
+      dialect: mysqlDialect,
+      text: canonicalText,
+      query: (sql) => this.#connection.query(sql, `planning chunks of ${this.label}`),
+    });
   }
 
   read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
     const partition = textSetting(sourceState, 'partitionColumn');
-    const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
     const sql =
       `SELECT ${columns.map((column, i) => `${selected(column)} AS c${i}`).join(', ')} FROM ${this.#from()}` +
-      (condition === '' ? '' : ` WHERE ${condition}`);
+      rangeClause(range, sourceState, mysqlDialect);
     const { zeroDates } = this.#connection.config.values;
     return this.#connection.rows(sql, rowDecoder(columns, zeroDates, partition), `reading ${this.label}`);
   }
@@ -95,9 +94,19 @@ export class MysqlSource implements CopySource {
     await this.#connection.close();
   }
 
+  async highest(column: Column): Promise<{ value: string | null; nulls: number }> {
+    const name = quote(column.name);
+    const [found] = await this.#connection.query(
+      `SELECT ${canonicalText(column, `MAX(${name})`)} AS highest, COUNT(*) - COUNT(${name}) AS nulls FROM ${this.#from()}`,
+      `looking for the highest ${column.name} of ${this.label}`,
+    );
+    const value = found?.['highest'];
+    return { value: typeof value === 'string' ? value : null, nulls: Number(found?.['nulls'] ?? 0) };
+  }
+
   async #columns(): Promise<Column[]> {
     if (this.#query !== undefined || this.#table === undefined) {
-      return queryColumns(this.#connection, this.#from());
+      return queryColumns(this.#connection, this.#relation());
     }
     const found = await findSource(this.#connection, this.#table);
     if (found === undefined) {
@@ -109,14 +118,11 @@ export class MysqlSource implements CopySource {
     return found.columns;
   }
 
-  /** The single column of the table's primary key, if it has just one. */
-  async #primaryKey(): Promise<string | undefined> {
-    if (this.#query !== undefined || this.#table === undefined) return undefined;
-    const [primary] = await uniqueKeys(this.#connection, this.#table);
-    return primary?.length === 1 ? primary[0] : undefined;
+  #from(): string {
+    return filteredFrom(this.#relation(), this.#filter, mysqlDialect);
   }
 
-  #from(): string {
+  #relation(): string {
     if (this.#query !== undefined) return `(${this.#query}) AS q`;
     if (this.#table === undefined)
       throw new WaybillError('DEFINITION_INVALID', 'The copy source names no table.');

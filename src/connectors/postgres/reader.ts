@@ -6,7 +6,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { type Column, isFloat, type Row } from '../../core/types/column.ts';
 import { conversionBetween } from '../../core/types/conversion.ts';
 import type { TableName } from '../common/identifier.ts';
-import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { planSqlRanges, rangeClause } from '../common/range-plan.ts';
 import { filteredFrom } from '../common/row-filter.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
 import type {
@@ -17,7 +17,7 @@ import type {
   RowFilter,
   WireFormat,
 } from '../connector.ts';
-import { findTable, primaryKey, queryColumns } from './catalog.ts';
+import { findTable, queryColumns, uniqueKeys } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
 import { postgresDialect, quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
@@ -58,35 +58,30 @@ export class PostgresSource implements CopySource {
     });
   }
 
-  async plan(parallelCopies: number): Promise<PlannedRanges> {
+  async plan(parallelCopies: number, wire?: WireFormat): Promise<PlannedRanges> {
     const columns = await this.columns();
-    const key =
+    const [key = []] =
       this.#query === undefined && this.#table !== undefined
-        ? await primaryKey(this.#connection, this.#table)
-        : undefined;
-    const column = partitionColumn(this.#settings, columns, key);
-    const name = column === undefined ? '' : quote(column.name);
-    const bounds =
-      column === undefined ? '' : `, min(${name})::text AS lowest, max(${name})::text AS highest`;
-    const [found] = await this.#connection.query(
-      `SELECT count(*)::text AS n${bounds} FROM ${this.#from()}`,
-      `counting ${this.label}`,
-    );
-    const text = (value: unknown): string | null =>
-      value === null || value === undefined ? null : String(value);
-    const statistics = {
-      rows: Number(found?.['n'] ?? 0),
-      min: text(found?.['lowest']),
-      max: text(found?.['highest']),
-    };
-    return planRanges(this.#settings, column, statistics, parallelCopies);
+        ? await uniqueKeys(this.#connection, this.#table)
+        : [];
+    return planSqlRanges({
+      settings: this.#settings,
+      columns,
+      key,
+      parallelCopies,
+      wire,
+      from: this.#from(),
+      dialect: postgresDialect,
+      text: canonicalText,
+      query: (sql) => this.#connection.query(sql, `planning chunks of ${this.label}`),
+    });
   }
 
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
     const fields = columns.map((column, i) => `${nullSafe(column)} AS c${i}`);
     const strings = columns.flatMap((column, i) => (column.type === 'String' ? [`c${i}`] : []));
     const stream = this.#connection.copyOut(
-      `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${where(range, sourceState)}) ` +
+      `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${rangeClause(range, sourceState, postgresDialect)}) ` +
         `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`,
     );
     const texts = columns.flatMap((column, i) => {
@@ -118,7 +113,7 @@ export class PostgresSource implements CopySource {
     sourceState: JsonObject,
   ): AsyncGenerator<FrameBatch> {
     const fields = columns.map((column) => quote(column.name)).join(', ');
-    const statement = `SELECT ${fields} FROM ${this.#from()}${where(range, sourceState)}`;
+    const statement = `SELECT ${fields} FROM ${this.#from()}${rangeClause(range, sourceState, postgresDialect)}`;
     try {
       yield* this.#connection.binaryCopyOut(`COPY (${statement}) TO STDOUT (FORMAT binary)`);
     } catch (error) {
@@ -156,13 +151,6 @@ export class PostgresSource implements CopySource {
     return quoteTable(this.#table);
   }
 }
-
-/** The WHERE clause of a chunk, "" for the only one. */
-const where = (range: KeyRange, sourceState: JsonObject): string => {
-  const partition = textSetting(sourceState, 'partitionColumn');
-  const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
-  return condition === '' ? '' : ` WHERE ${condition}`;
-};
 
 /** CASE turns a NULL boolean into '0'; everything else keeps NULL by itself. */
 const nullSafe = (column: Column): string => {
