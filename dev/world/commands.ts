@@ -109,6 +109,7 @@ function addresses(world: World): string[] {
     sqlserver: `SQL Server   ${world.sqlServer.server},${world.sqlServer.port}   user ${world.sqlServer.user}, CA ${world.sqlServer.caFile}`,
     snowflake: `Snowflake    ${world.snowflake.url}   account ${world.snowflake.account}, user ${world.snowflake.user}`,
     s3: `S3           ${world.s3.endpoint}   region ${world.s3.region}`,
+    'azure-blob': `Azure Blob   ${world.azureBlob.endpoint}   container ${world.azureBlob.container}`,
     emr: `EMR          ${world.emr.endpoint}`,
   };
   const lines = engineNames.filter((name) => world.engines.includes(name)).map((name) => `  ${all[name]}`);

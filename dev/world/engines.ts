@@ -232,6 +232,8 @@ const snowflake: Engine = {
       ...['--data-dir', join(config.directory, 'snowflake')],
       ...['--user', 'WAYBILL', '--password-env', 'WAYBILL_LOCAL_SNOWFLAKE_PASSWORD'],
       ...['--public-key', config.setup.keys.snowflakePublicKey],
+      // For staging in S3; the store's keys come with each statement.
+      ...(ports['s3'] === undefined ? [] : ['--s3-endpoint', `http://127.0.0.1:${ports['s3']}`]),
     ],
     env: { WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword },
   }),
@@ -260,6 +262,32 @@ const s3: Engine = {
   version: async ({ config }) => config.s3Endpoint ?? pinned('ministack'),
 };
 
+const azureBlob: Engine = {
+  name: 'azure-blob',
+  needs: [],
+  ports: ['azure-blob'],
+  launch: async ({ config, ports, secrets }) => {
+    const directory = join(config.directory, 'azure-blob');
+    await makePrivate(directory);
+    const { azuriteProgram } = await import('../azurite/azurite.ts');
+    const program = azuriteProgram(ports['azure-blob'] ?? 0, directory, secrets.azureAccountKey);
+    return { command: program.command, args: program.args, env: program.environment, cwd: directory };
+  },
+  ready: async ({ ports, secrets }) => {
+    const port = ports['azure-blob'] ?? 0;
+    if (!(await isListening(port))) return false;
+    const { azuriteEndpoint, ensureContainer } = await import('../azurite/azurite.ts');
+    return ensureContainer(azuriteEndpoint(port), secrets.azureAccountKey, landingContainer).then(
+      () => true,
+      () => false,
+    );
+  },
+  version: async () => {
+    const { default: manifest } = await import('azurite/package.json', { with: { type: 'json' } });
+    return `azurite ${(manifest as { version: string }).version}`;
+  },
+};
+
 const emr: Engine = {
   name: 'emr',
   needs: ['s3'],
@@ -282,7 +310,16 @@ const emr: Engine = {
 };
 
 /** All engines, each after those it needs. */
-export const engines: readonly Engine[] = [temporal, postgres, mysqlEngine, s3, snowflake, sqlserver, emr];
+export const engines: readonly Engine[] = [
+  temporal,
+  postgres,
+  mysqlEngine,
+  s3,
+  azureBlob,
+  snowflake,
+  sqlserver,
+  emr,
+];
 
 /** The named engines and all that they need, in starting order. */
 export function askedFor(names: readonly EngineName[]): Engine[] {
@@ -298,6 +335,9 @@ export const servingDatabase = 'serving';
 
 /** The user of the local MySQL, with all rights; root has the same password. */
 export const mysqlUser = 'waybill';
+
+/** The container that the local Azure Blob Storage begins with. */
+export const landingContainer = 'landing';
 
 /** Where S3 answers: the local one, or the one that is used in its place. */
 export function s3Address({ s3Endpoint }: WorldConfig, ports: EngineContext['ports']): string {

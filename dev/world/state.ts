@@ -9,7 +9,16 @@ import { SetupError } from '../setup/report.ts';
 import type { ProcessId } from './processes.ts';
 
 /** The engines a world may run. */
-export const engineNames = ['temporal', 'postgres', 'mysql', 'sqlserver', 'snowflake', 's3', 'emr'] as const;
+export const engineNames = [
+  'temporal',
+  'postgres',
+  'mysql',
+  'sqlserver',
+  'snowflake',
+  's3',
+  'azure-blob',
+  'emr',
+] as const;
 export type EngineName = (typeof engineNames)[number];
 
 /** starting → running → stopped (asked to) or failed (died, and dying again after one restart). */
@@ -58,6 +67,7 @@ export interface Secrets {
   readonly sqlServerPassword: string;
   readonly snowflakePassword: string;
   readonly mysqlPassword: string;
+  readonly azureAccountKey: string;
   readonly awsAccessKeyId: string;
   readonly awsSecretAccessKey: string;
 }
@@ -98,6 +108,8 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     sqlServerPassword: `Wb1!${randomBytes(18).toString('base64url')}`,
     snowflakePassword: randomBytes(18).toString('base64url'),
     mysqlPassword: randomBytes(18).toString('base64url'),
+    // As long as Azure's own.
+    azureAccountKey: randomBytes(64).toString('base64'),
     awsAccessKeyId: `LOCAL${randomBytes(10).toString('hex').toUpperCase().slice(0, 15)}`,
     awsSecretAccessKey: randomBytes(30).toString('base64url'),
   };

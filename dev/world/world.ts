@@ -1,7 +1,7 @@
 // A running world as its users see it: where each engine answers, and the environment that points a process at it.
 import { join } from 'node:path';
 import { projectPath } from '../cache.ts';
-import { awsEnvironment, mysqlUser, region, s3Address, servingDatabase } from './engines.ts';
+import { awsEnvironment, landingContainer, mysqlUser, region, s3Address, servingDatabase } from './engines.ts';
 import {
   type EngineName,
   ensureSecrets,
@@ -48,6 +48,12 @@ export interface World {
     readonly privateKeyFile: string;
   };
   readonly s3: { readonly endpoint: string; readonly region: string };
+  readonly azureBlob: {
+    /** The account's blob endpoint. */
+    readonly endpoint: string;
+    readonly container: string;
+    readonly accountKeyEnv: string;
+  };
   readonly emr: { readonly endpoint: string; readonly requestLog: string };
   /** The settings file that points linked services at this world; also WAYBILL_CONFIG in `env`. */
   readonly configFile: string;
@@ -117,6 +123,11 @@ function assemble(
       privateKeyFile: keys.snowflakePrivateKey,
     },
     s3: { endpoint: s3Address(config, ports), region },
+    azureBlob: {
+      endpoint: `http://${at('azure-blob')}/waybill`,
+      container: landingContainer,
+      accountKeyEnv: 'WAYBILL_LOCAL_AZURE_ACCOUNT_KEY',
+    },
     emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'emr', 'requests.jsonl') },
     configFile,
     python: python.python,
@@ -130,11 +141,12 @@ function assemble(
       WAYBILL_LOCAL_SQLSERVER_PASSWORD: secrets.sqlServerPassword,
       WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword,
       WAYBILL_LOCAL_MYSQL_PASSWORD: secrets.mysqlPassword,
+      WAYBILL_LOCAL_AZURE_ACCOUNT_KEY: secrets.azureAccountKey,
     },
   };
 }
 
-function settingsFile({ name, sqlServer, snowflake, postgres, mysql, s3 }: World): string {
+function settingsFile({ name, sqlServer, snowflake, postgres, mysql, s3, azureBlob }: World): string {
   const linkedServices: Record<string, Record<string, string | number | { env: string }>> = {
     ls_sqlserver: {
       server: `${sqlServer.server},${sqlServer.port}`,
@@ -168,6 +180,7 @@ function settingsFile({ name, sqlServer, snowflake, postgres, mysql, s3 }: World
       caFile: mysql.caFile,
     },
     ls_s3: { region: s3.region, serviceUrl: s3.endpoint },
+    ls_azure_blob: { serviceEndpoint: azureBlob.endpoint, accountKey: { env: azureBlob.accountKeyEnv } },
   };
   const lines = [`# Written by waybill for the local world "${name}" at every start: changes here are lost.`];
   // Below the cache directory there is no factory: the one of this repository, unless WAYBILL_FACTORY_DIRECTORY says so.

@@ -7,6 +7,8 @@ const snowflake = async (): Promise<Connector> => (await import('./snowflake/ind
 const postgres = async (): Promise<Connector> => (await import('./postgres/index.ts')).postgres;
 const mysql = async (): Promise<Connector> => (await import('./mysql/index.ts')).mysql;
 const s3 = async (): Promise<Connector> => (await import('./s3/index.ts')).s3;
+const azureBlob = async (): Promise<Connector> => (await import('./azure-blob/index.ts')).azureBlob;
+const fileSystem = async (): Promise<Connector> => (await import('./file-system/index.ts')).fileSystem;
 
 /** Linked-service type (as ADF spells it) to connector. The contract suite has a harness for each. */
 export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
@@ -20,6 +22,10 @@ export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
   MySql: mysql,
   AzureMySql: mysql,
   AmazonS3: s3,
+  AmazonS3Compatible: s3,
+  AzureBlobStorage: azureBlob,
+  AzureBlobFS: azureBlob,
+  FileServer: fileSystem,
 };
 
 /** The connector of a linked service's type. Throws DEFINITION_UNSUPPORTED for a type there is none for. */

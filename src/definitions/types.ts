@@ -70,6 +70,10 @@ export const SUPPORTED = {
     'MySql',
     'AzureMySql',
     'AmazonS3',
+    'AmazonS3Compatible',
+    'AzureBlobStorage',
+    'AzureBlobFS',
+    'FileServer',
   ],
   dataset: [
     'SqlServerTable',
@@ -83,6 +87,8 @@ export const SUPPORTED = {
     'MySqlTable',
     'AzureMySqlTable',
     'DelimitedText',
+    'Json',
+    'Parquet',
   ],
   source: [
     'SqlServerSource',
@@ -97,6 +103,8 @@ export const SUPPORTED = {
     'MySqlSource',
     'AzureMySqlSource',
     'DelimitedTextSource',
+    'JsonSource',
+    'ParquetSource',
   ],
   sink: [
     'SqlServerSink',
@@ -110,6 +118,8 @@ export const SUPPORTED = {
     'MySqlSink',
     'AzureMySqlSink',
     'DelimitedTextSink',
+    'JsonSink',
+    'ParquetSink',
   ],
 } as const;
 

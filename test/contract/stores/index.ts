@@ -1,4 +1,6 @@
 // Every store the contract suite knows. A connector of the registry without one fails the suite.
+import { azureBlobStore } from './azure-blob.ts';
+import { fileServerStore } from './file-server.ts';
 import { mysqlStore } from './mysql.ts';
 import { postgresStore } from './postgres.ts';
 import { s3Store } from './s3.ts';
@@ -12,4 +14,8 @@ export const allStores = (): Store[] => [
   mysqlStore(),
   snowflakeStore(),
   s3Store('DelimitedText'),
+  s3Store('Parquet'),
+  azureBlobStore('DelimitedText'),
+  azureBlobStore('Parquet'),
+  fileServerStore('DelimitedText'),
 ];
