@@ -128,8 +128,8 @@ export interface SqlStore {
     frames: AsyncIterable<FrameBatch>,
     verify: boolean,
   ): Promise<LoadedFrames>;
-  /** As `dialect.checksum`, where the store finds the chunk's rows by other means than the chunk column. */
-  chunkChecksum?(request: LoadRequest): string;
+  /** The row of `dialect.checksum`, where the store finds a chunk's `rows` rows by other means than the chunk column. */
+  chunkChecksum?(request: LoadRequest, rows: number): Promise<SqlRow | undefined>;
   /** Brings rows near the store before the transaction begins; `load` is given what it returns. */
   stage(request: LoadRequest, rows: MeasuredRows): Promise<unknown>;
   /** Loads the chunk into the staging table, inside the transaction. */

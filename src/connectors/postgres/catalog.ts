@@ -7,23 +7,30 @@ import type { PostgresConnection } from './connection.ts';
 import { literal } from './dialect.ts';
 import { columnFromFacts } from './types.ts';
 
-const toColumn = (row: SqlRow): Column =>
-  columnFromFacts({
+const toColumn = (row: SqlRow): Column => ({
+  ...columnFromFacts({
     name: String(row['name']),
     native: String(row['native']),
+    declared: String(row['declared']),
     modifier: Number(row['modifier']),
     nullable: row['nullable'] === true,
-  });
+  }),
+  ...(row['required'] === true ? { required: true } : {}),
+});
 
 export const findTable = async (
   connection: PostgresConnection,
   table: TableName,
 ): Promise<{ table: TableName; columns: Column[] } | undefined> => {
   const rows = await connection.query(
-    'SELECT a.attname AS name, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), NULL) AS native, ' +
-      'a.atttypmod AS modifier, NOT a.attnotnull AS nullable FROM pg_attribute a ' +
+    'SELECT a.attname AS name, format_type(b.id, NULL) AS native, format_type(b.id, b.modifier) AS declared, ' +
+      'b.modifier, NOT (a.attnotnull OR t.typnotnull) AS nullable, ' +
+      "a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required FROM pg_attribute a " +
       'JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace ' +
       'JOIN pg_type t ON t.oid = a.atttypid ' +
+      // A domain is carried as the type it is made of.
+      "CROSS JOIN LATERAL (SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE a.atttypid END AS id, " +
+      "CASE t.typtype WHEN 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier) AS b " +
       `WHERE n.nspname = ${literal(table.schema)} AND c.relname = ${literal(table.name)} ` +
       "AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
     `reading the columns of ${table.schema}.${table.name}`,
@@ -37,15 +44,17 @@ export const queryColumns = async (connection: PostgresConnection, query: string
     `SELECT * FROM ${query} LIMIT 0`,
     'reading the columns of the query',
   );
-  const values = fields.map((field, i) => `(${i}, ${field.dataTypeID})`).join(', ');
+  const values = fields.map((field, i) => `(${i}, ${field.dataTypeID}::oid, ${field.dataTypeModifier})`);
   const types = await connection.query(
-    `SELECT format_type(v.id, NULL) AS native FROM (VALUES ${values}) AS v (i, id) ORDER BY v.i`,
+    'SELECT format_type(v.id, NULL) AS native, format_type(v.id, v.modifier) AS declared ' +
+      `FROM (VALUES ${values.join(', ')}) AS v (i, id, modifier) ORDER BY v.i`,
     'reading the types of the query',
   );
   return fields.map((field, i) =>
     columnFromFacts({
       name: field.name,
       native: String(types[i]?.['native']),
+      declared: String(types[i]?.['declared']),
       modifier: field.dataTypeModifier,
       nullable: true,
     }),

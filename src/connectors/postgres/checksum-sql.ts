@@ -2,6 +2,7 @@
 import type { Column } from '../../core/types/column.ts';
 import { quote } from './dialect.ts';
 import { type HashKind, nullHash, seedOf } from './frame-checksum.ts';
+import { baseType } from './wire.ts';
 
 /** What of a server decides which functions it has and what its bytes are. */
 export interface ServerFacts {
@@ -65,7 +66,7 @@ const hashOf = (column: Column, seed: number, server: ServerFacts): string => {
   const name = quote(column.name);
   // A function for any type that has a hash, though slower: the row's hash of one column is the column's.
   const anyHash = (expression: string): string => `hash_record_extended(ROW(${expression}), ${seed})`;
-  const send = SEND[column.native];
+  const send = SEND[baseType(column.native)];
   if (send !== undefined) return anyHash(`${send}(${name})`);
   const text = TEXTS.has(column.native) || column.native === 'character';
   // The wire is UTF-8; a server that keeps text otherwise is asked for what it would send.

@@ -4,27 +4,46 @@ import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import type { SqlRow } from '../common/sql-store.ts';
 import type { FrameBatch } from '../connector.ts';
+import { HASH_PROBE, type ServerFacts } from './checksum-sql.ts';
+import { BinaryCopyIn } from './copy-in.ts';
 import { BinaryCopyOut } from './copy-out.ts';
 import { postgresError } from './errors.ts';
 
+/** Texts of values depend on all but the last; compiling an expression costs more than a chunk's rows give back. */
+const SESSION =
+  "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex'; " +
+  'SET extra_float_digits = 1; SET jit = off';
+const FACTS =
+  "SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding, " +
+  `${HASH_PROBE.sql} AS probe`;
+
 export class PostgresConnection {
   readonly #client: pg.Client;
+  readonly server: ServerFacts;
 
-  private constructor(client: pg.Client) {
+  private constructor(client: pg.Client, server: ServerFacts) {
     this.#client = client;
+    this.server = server;
   }
 
   static async open(config: pg.ClientConfig, signal: AbortSignal): Promise<PostgresConnection> {
     const client = new pg.Client(config);
     // A connection that breaks while idle must not end the process; the next statement reports it.
     client.on('error', () => undefined);
+    let facts: SqlRow;
     try {
       await client.connect();
-      await client.query("SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1");
+      // Several statements in one text give several results, which pg's types do not know.
+      const results = (await client.query(`${SESSION}; ${FACTS}`)) as unknown as pg.QueryResult<SqlRow>[];
+      facts = results.at(-1)?.rows[0] ?? {};
     } catch (error) {
       throw postgresError(error, `connecting to ${config.host}:${config.port}`);
     }
-    const connection = new PostgresConnection(client);
+    const connection = new PostgresConnection(client, {
+      version: Number(facts['version']),
+      encoding: String(facts['encoding']),
+      hashesAlike: facts['probe'] === HASH_PROBE.expected,
+    });
     // Closing the socket is what makes the server roll back and stop.
     signal.addEventListener('abort', () => connection.#destroy(), { once: true });
     return connection;
@@ -49,6 +68,11 @@ export class PostgresConnection {
 
   copyOut(sql: string): Readable {
     return this.#client.query(copyTo(sql));
+  }
+
+  /** Loads runs of tuples by a `COPY ... FROM STDIN (FORMAT binary)`. */
+  binaryCopyIn(sql: string, frames: AsyncIterable<FrameBatch>): Promise<{ rows: number; bytes: number }> {
+    return this.#client.query(new BinaryCopyIn(sql)).load(frames);
   }
 
   /** Runs of tuples of a `COPY ... TO STDOUT (FORMAT binary)`. The connection does nothing else meanwhile. */

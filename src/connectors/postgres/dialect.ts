@@ -4,7 +4,8 @@ import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
-import { canonicalText, declaration } from './types.ts';
+import { canonicalText, declaration, keptNative } from './types.ts';
+import { isExact } from './wire.ts';
 
 export const quote = (name: string): string =>
   quoteIdentifier(name, { open: '"', close: '"', limit: 63, unit: 'bytes' });
@@ -38,6 +39,18 @@ const definition = (columns: readonly Column[], nullability: boolean): string =>
     )
     .join(', ');
 
+/** Pages are found by number and rows by transaction, which only the heap has; its statistics are of no use yet. */
+export const STAGING_STORAGE = 'USING heap WITH (autovacuum_enabled = false)';
+
+/** A text staged for a type of PostgreSQL's own is read by that type; bits by the one that does not cut them. */
+const stagedValue = (column: Column): string => {
+  const name = quote(column.name);
+  if (column.type !== 'String' || column.native === '' || isExact(column) || column.native === 'character') {
+    return name;
+  }
+  return `${name}::${/^bit\b/.test(column.native) ? 'bit varying' : column.native}`;
+};
+
 const rowText = (columns: readonly Column[]): string => `concat(${columns.map(field).join(", '|', ")})`;
 
 const list = (columns: readonly Column[]): string => columns.map(({ name }) => quote(name)).join(', ');
@@ -65,8 +78,13 @@ const upsert = ({ target, staging, columns, keys, keysUnique, where }: UpsertReq
   ];
 };
 
-/** An unsigned 32-bit half of the hash as numeric. */
-const half = (from: number): string => `('x' || substr(h, ${from}, 8))::bit(32)::bigint::numeric`;
+/** The sum over rows of an unsigned 32-bit half of the hash; sums of bigint are exact, and cheaper than of numeric. */
+const half = (from: number): string => `sum(('x' || substr(h, ${from}, 8))::bit(32)::bigint)`;
+
+/** The checksum of core/copy/row-text.ts over the rows of `from`, a table and its WHERE. */
+export const textChecksum = (columns: readonly Column[], from: string): string =>
+  `SELECT count(*)::text AS n, coalesce(${half(1)} * 4294967296 + ${half(9)}, 0)::text AS c FROM (` +
+  `SELECT md5(convert_to(${rowText(columns)}, 'UTF8')) AS h FROM ${from}) AS x`;
 
 export const postgresDialect: Dialect = {
   product: 'PostgreSQL',
@@ -80,15 +98,13 @@ export const postgresDialect: Dialect = {
     'state text NOT NULL, generation bigint NOT NULL, lower_bound text, upper_bound text, row_count bigint, ' +
     'bytes_read bigint, bytes_written bigint, checksum text, committed_at timestamp, detail text, PRIMARY KEY (copy_key, chunk))',
   createTable: (table, columns) => `CREATE TABLE ${quoteTable(table)} (${definition(columns, true)})`,
-  // Unlogged: it is written once, read once, and after a crash of the server the chunks' count and checksum tell.
-  createStaging: (staging, columns, chunkColumn) =>
-    `CREATE UNLOGGED TABLE IF NOT EXISTS ${quoteTable(staging)} (${definition(columns, false)}, ${quote(chunkColumn)} int NOT NULL)`,
+  // Only what staging.ts leaves to it: rows some of whose types have texts that are staged as they are.
+  createStaging: (staging, columns) =>
+    `CREATE UNLOGGED TABLE IF NOT EXISTS ${quoteTable(staging)} (${definition(columns, false)}) ${STAGING_STORAGE}`,
   dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
-  fromStaging: (column) => quote(column.name),
+  fromStaging: stagedValue,
   checksum: (staging, columns, chunkColumn, chunk) =>
-    `SELECT count(*)::text AS n, coalesce(sum(${half(1)} * 4294967296 + ${half(9)}), 0)::text AS c FROM (` +
-    `SELECT md5(convert_to(${rowText(columns)}, 'UTF8')) AS h ` +
-    `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
+    textChecksum(columns, `${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}`),
   transactional: (script) => [script],
   keysEnforced: true,
   rowText,
@@ -100,7 +116,7 @@ export const postgresDialect: Dialect = {
   upsert,
   columnFor: (column) => ({
     ...column,
-    native: '',
+    native: keptNative(column.native),
     // PostgreSQL folds names without quotes to lower case.
     name: /^[A-Z_][A-Z0-9_]*$/.test(column.name) ? column.name.toLowerCase() : column.name,
     ...(column.type === 'DateTime' || column.type === 'DateTimeOffset' || column.type === 'TimeSpan'

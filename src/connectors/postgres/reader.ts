@@ -21,6 +21,7 @@ import { findTable, queryColumns, uniqueKeys } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
 import { postgresDialect, quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
+import { bareQuery } from './query-text.ts';
 import { canonicalText, isUnbounded } from './types.ts';
 import { isBinary } from './wire.ts';
 
@@ -35,7 +36,8 @@ export class PostgresSource implements CopySource {
     this.#connection = connection;
     this.#settings = context.endpoint.settings;
     this.#filter = context.filter;
-    this.#query = textSetting(this.#settings, 'query', 'sqlReaderQuery')?.replace(/;\s*$/, '');
+    const query = textSetting(this.#settings, 'query', 'sqlReaderQuery');
+    this.#query = query === undefined ? undefined : bareQuery(query);
     this.#table = datasetTable(context.endpoint.dataset, 'public');
     if (this.#query === undefined && this.#table === undefined) {
       throw new WaybillError('DEFINITION_INVALID', 'The copy source names neither a table nor a query.');

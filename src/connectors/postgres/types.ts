@@ -1,10 +1,13 @@
 // PostgreSQL's types: to and from the interim types, and each type's canonical text in its SQL.
 import type { Column } from '../../core/types/column.ts';
+import { baseType } from './wire.ts';
 
 export interface TypeFacts {
   readonly name: string;
   /** format_type without modifiers, such as "numeric" or "timestamp without time zone". */
   readonly native: string;
+  /** format_type with modifiers, such as "bit(3)". */
+  readonly declared: string;
   /** atttypmod, -1 where there is none. */
   readonly modifier: number;
   readonly nullable: boolean;
@@ -18,7 +21,7 @@ const UNBOUNDED_NATIVE = 'numeric without precision';
 export const isUnbounded = (column: Column): boolean => column.native === UNBOUNDED_NATIVE;
 
 export const columnFromFacts = (facts: TypeFacts): Column => {
-  const { name, native, modifier, nullable } = facts;
+  const { name, native, declared, modifier, nullable } = facts;
   const base = { name, nullable, native };
   const fraction = modifier >= 0 ? modifier : 6;
   switch (native) {
@@ -59,11 +62,34 @@ export const columnFromFacts = (facts: TypeFacts): Column => {
     case 'character':
       return { ...base, type: 'String', ...(modifier > 4 ? { length: modifier - 4 } : {}) };
     default:
-      return { ...base, type: 'String' };
+      return { ...base, native: declared, type: 'String' };
   }
 };
 
+/** Types of PostgreSQL's own that a table made for another PostgreSQL's columns keeps, besides those told by their interim type. */
+const KEPT_TYPES = new Set([
+  UNBOUNDED_NATIVE,
+  'character',
+  'json',
+  'jsonb',
+  'inet',
+  'cidr',
+  'macaddr',
+  'macaddr8',
+  'interval',
+  'time with time zone',
+  'bit',
+  'bit varying',
+  'xml',
+]);
+
+/** The native type that a column made here keeps from where it comes from, "" where its interim type decides. */
+export const keptNative = (native: string): string => (KEPT_TYPES.has(baseType(native)) ? native : '');
+
 export const declaration = (column: Column): string => {
+  if (isUnbounded(column)) return 'numeric';
+  if (column.native === 'character') return `character(${column.length ?? 1})`;
+  if (KEPT_TYPES.has(baseType(column.native))) return column.native;
   const fraction = Math.min(column.scale ?? 6, 6);
   switch (column.type) {
     case 'Int16':
@@ -93,7 +119,6 @@ export const declaration = (column: Column): string => {
     case 'Byte[]':
       return 'bytea';
     case 'String':
-      if (column.native === 'json') return 'json';
       return column.length === undefined || column.length > 10_485_760 ? 'text' : `varchar(${column.length})`;
   }
 };

@@ -2,18 +2,37 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { formatCsv, isQuoted, PLAIN_CSV } from '../../core/copy/csv.ts';
-import type { Column } from '../../core/types/column.ts';
+import type { Column, MappedColumn } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
-import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
-import type { MeasuredRows } from '../connector.ts';
+import type {
+  Loaded,
+  LoadedFrames,
+  LoadRequest,
+  SqlRow,
+  SqlStore,
+  StagingRequest,
+  TakeOverRequest,
+} from '../common/sql-store.ts';
+import type { FrameBatch, MeasuredRows, WireFormat } from '../connector.ts';
 import { findTable, uniqueKeys } from './catalog.ts';
+import { frameChecksumSql, hashKind } from './checksum-sql.ts';
 import type { PostgresConnection } from './connection.ts';
-import { postgresDialect, quote, quoteTable } from './dialect.ts';
+import { literal, postgresDialect, quote, quoteTable, textChecksum } from './dialect.ts';
 import { postgresError } from './errors.ts';
+import { FrameChecksum } from './frame-checksum.ts';
+import { createStaging, takeOver } from './staging.ts';
+import { sameOnTheWire } from './wire.ts';
+
+/** Where the rows of this transaction are: from this page on, under this transaction's number. */
+interface OwnRows {
+  readonly page: number;
+  readonly transaction: string;
+}
 
 export class PostgresStore implements SqlStore {
   readonly dialect = postgresDialect;
   readonly #connection: PostgresConnection;
+  #own: OwnRows | undefined;
 
   constructor(connection: PostgresConnection) {
     this.#connection = connection;
@@ -53,22 +72,21 @@ export class PostgresStore implements SqlStore {
 
   async load(request: LoadRequest, rows: MeasuredRows): Promise<Loaded> {
     const columns = request.columns.map(({ sink }) => sink);
-    const quoted = [...columns.map((column) => isQuoted(column.type)), false];
+    const quoted = columns.map((column) => isQuoted(column.type));
     const binary = columns.flatMap((column, i) => (column.type === 'Byte[]' ? [i] : []));
-    const chunk = String(request.chunk);
+    await this.#findOwn(request.staging);
     let bytes = 0;
     async function* text(): AsyncGenerator<string> {
       for await (const batch of rows.batches) {
         for (const row of batch) {
           for (const i of binary) if (typeof row[i] === 'string') row[i] = `\\x${row[i]}`;
-          row.push(chunk);
         }
         const piece = formatCsv(batch, quoted, PLAIN_CSV);
         bytes += piece.length;
         yield piece;
       }
     }
-    const names = [...columns.map((column) => quote(column.name)), quote(request.chunkColumn)].join(', ');
+    const names = columns.map((column) => quote(column.name)).join(', ');
     const copy = this.#connection.copyIn(
       `COPY ${quoteTable(request.staging)} (${names}) FROM STDIN (FORMAT csv)`,
     );
@@ -80,8 +98,89 @@ export class PostgresStore implements SqlStore {
     return { rows: copy.rowCount, bytes };
   }
 
+  createStaging(request: StagingRequest): Promise<void> {
+    return createStaging(this.#connection, request);
+  }
+
+  takeOver(request: TakeOverRequest): Promise<number | undefined> {
+    return takeOver(this.#connection, request);
+  }
+
+  acceptsFrames(_format: WireFormat, columns: readonly MappedColumn[]): boolean {
+    return this.#connection.server.hashesAlike && columns.every(sameOnTheWire);
+  }
+
+  async loadFrames(
+    request: LoadRequest,
+    frames: AsyncIterable<FrameBatch>,
+    verify: boolean,
+  ): Promise<LoadedFrames> {
+    const { server } = this.#connection;
+    const columns = request.columns.map(({ sink }) => sink);
+    const sum = new FrameChecksum(columns.map((column) => hashKind(column, server.encoding)));
+    async function* summed(): AsyncGenerator<FrameBatch> {
+      for await (const batch of frames) {
+        sum.add(batch.data);
+        yield batch;
+      }
+    }
+    await this.#findOwn(request.staging);
+    const names = columns.map((column) => quote(column.name)).join(', ');
+    const statement = `COPY ${quoteTable(request.staging)} (${names}) FROM STDIN (FORMAT binary)`;
+    let loaded: Loaded;
+    try {
+      loaded = await this.#connection.binaryCopyIn(statement, verify ? summed() : frames);
+    } catch (error) {
+      throw postgresError(error, `loading chunk ${request.chunk}`);
+    }
+    const bytesRead = loaded.bytes;
+    if (!verify) return { ...loaded, bytesRead, sourceChecksum: '', sinkChecksum: '' };
+    const found = await this.#ownChecksum(loaded.rows, request.staging, (from) =>
+      frameChecksumSql(columns, server, from),
+    );
+    return {
+      ...loaded,
+      rows: Number(found?.['n'] ?? 0),
+      bytesRead,
+      sourceChecksum: sum.total(),
+      sinkChecksum: String(found?.['c'] ?? ''),
+    };
+  }
+
+  chunkChecksum({ staging, columns }: LoadRequest, rows: number): Promise<SqlRow | undefined> {
+    const sinks = columns.map(({ sink }) => sink);
+    return this.#ownChecksum(rows, staging, (from) => textChecksum(sinks, from));
+  }
+
   async removeStaged(): Promise<void> {
     // COPY leaves nothing beside the staging table.
+  }
+
+  /**
+   * The staging table has no chunk column, so that it can become the target: a chunk's rows are those of the one
+   * transaction that loads it, and lie at the table's end as it was before, or behind it.
+   */
+  async #findOwn(staging: TableName): Promise<void> {
+    const [found] = await this.#connection.query(
+      `SELECT pg_relation_size(${literal(quoteTable(staging))}::regclass) / current_setting('block_size')::int AS pages, ` +
+        'pg_current_xact_id()::xid::text AS transaction',
+      'loading a chunk',
+    );
+    const pages = Number(found?.['pages'] ?? 0);
+    this.#own = { page: Math.max(0, pages - 1), transaction: String(found?.['transaction']) };
+  }
+
+  /** `checksum` over the transaction's own rows. Where not all of them lie behind the old end, everywhere. */
+  async #ownChecksum(
+    rows: number,
+    staging: TableName,
+    checksum: (from: string) => string,
+  ): Promise<SqlRow | undefined> {
+    const { page, transaction } = this.#own ?? { page: 0, transaction: '0' };
+    const own = `${quoteTable(staging)} WHERE xmin = ${literal(transaction)}::xid`;
+    const behind = (await this.query(checksum(`${own} AND ctid >= '(${page},0)'::tid`)))[0];
+    if (page === 0 || Number(behind?.['n']) === rows) return behind;
+    return (await this.query(checksum(own)))[0];
   }
 
   async close(): Promise<void> {
