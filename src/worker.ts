@@ -6,6 +6,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createCopyActivities } from './activities/copy.ts';
 import { createDefinitionActivities } from './activities/definitions.ts';
+import { createDeltaActivities } from './activities/delta.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServices } from './activities/linked-services.ts';
 import { createSparkActivities } from './activities/spark.ts';
@@ -45,6 +46,10 @@ async function run(): Promise<void> {
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,
           workDirectory: settings.workDirectory,
+        }),
+        ...createDeltaActivities({
+          resolveLinkedService: linkedServices.resolve,
+          factoryDirectory: settings.factoryDirectory,
         }),
         ...createSparkActivities({ ...compute, pollInterval: settings.sparkPollSeconds * 1000 }),
         ...createLakehouseActivities({

@@ -64,6 +64,8 @@ export interface CopyOutput {
     /** Human names: "SQL Server dbo.flights". */
     readonly from: string;
     readonly to: string;
+    /** Version of the Delta table that was written, or read. */
+    readonly deltaVersion?: number;
   };
 }
 

@@ -74,6 +74,7 @@ export const SUPPORTED = {
     'AzureBlobStorage',
     'AzureBlobFS',
     'FileServer',
+    'DeltaLake',
   ],
   dataset: [
     'SqlServerTable',
@@ -89,6 +90,7 @@ export const SUPPORTED = {
     'DelimitedText',
     'Json',
     'Parquet',
+    'DeltaTable',
   ],
   source: [
     'SqlServerSource',
@@ -105,6 +107,7 @@ export const SUPPORTED = {
     'DelimitedTextSource',
     'JsonSource',
     'ParquetSource',
+    'DeltaSource',
   ],
   sink: [
     'SqlServerSink',
@@ -120,6 +123,7 @@ export const SUPPORTED = {
     'DelimitedTextSink',
     'JsonSink',
     'ParquetSink',
+    'DeltaSink',
   ],
 } as const;
 

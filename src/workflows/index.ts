@@ -1,5 +1,6 @@
 // Every workflow, by name: the one entry of the workflow bundle.
 export { copyData } from './copy-data.ts';
+export { copyDelta } from './copy-delta.ts';
 export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';

@@ -21,8 +21,11 @@ import { closeClusterSignal } from './spark-messages.ts';
 /** How long an ended run's cluster workflow may take to clear away before this run gives up on its id. */
 const ID_PATIENCE_ROUNDS = 60;
 
+/** What of a plan says which cluster, and where its jobs leave their results. */
+type ClusterPlan = Pick<LakehousePlan, 'engine' | 'storage' | 'window'>;
+
 export class LakehouseCluster {
-  readonly #plan: LakehousePlan;
+  readonly #plan: ClusterPlan;
   /** Tells this run's jobs from those of an earlier run of the same id, whose cluster may still be there. */
   readonly #runKey: string;
   #generation = 0;
@@ -34,7 +37,7 @@ export class LakehouseCluster {
   /** Clusters that have ended, and how. */
   readonly outcomes: SparkClusterOutput[] = [];
 
-  constructor(plan: LakehousePlan) {
+  constructor(plan: ClusterPlan) {
     this.#plan = plan;
     this.#runKey = workflowInfo().firstExecutionRunId.slice(0, 8);
   }

@@ -12,6 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { CopyInput, CopyOutput } from '../core/copy.ts';
+import { copyWorkflowType } from '../core/delta.ts';
 import { locationUri } from '../core/lakehouse/location.ts';
 import { copyChecks, jobChecks, type Measures } from '../core/lakehouse/measures.ts';
 import type { OpenStageReport, RunProgress } from '../core/lakehouse/progress.ts';
@@ -201,7 +202,7 @@ async function runCopy(
     ...(context.windowStart === undefined ? {} : { windowStart: context.windowStart }),
   };
   return retrying(stage, () =>
-    executeChild<(input: CopyInput) => Promise<CopyOutput>>('copyData', {
+    executeChild<(input: CopyInput) => Promise<CopyOutput>>(copyWorkflowType(input), {
       workflowId,
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       staticSummary: `copy ${copy.name}`,

@@ -10,6 +10,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { CopyInput, CopyOutput } from '../core/copy.ts';
+import { copyWorkflowType } from '../core/delta.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { evaluateCopy } from '../core/pipeline/copy-input.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
@@ -57,7 +58,7 @@ export async function copyActivity(
   interpreter.log.setWorkflowId(entry, copyId);
   interpreter.show();
   const attempt = (): Promise<CopyOutput> =>
-    executeChild<(input: CopyInput) => Promise<CopyOutput>>('copyData', {
+    executeChild<(input: CopyInput) => Promise<CopyOutput>>(copyWorkflowType(input), {
       workflowId: copyId,
       args: [input],
       staticSummary: `${describe(evaluated.source.dataset)} → ${describe(evaluated.sink.dataset)}`,
