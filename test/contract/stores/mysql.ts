@@ -51,7 +51,16 @@ export const mysqlStore = (): Store => {
       dataset: { tableName: place },
       settings: { type: 'MySqlSource', ...settings },
     }),
-    sql: async (statement) => [...(await sql(statement))],
+    async sql(statement) {
+      if (/^\s*SELECT/i.test(statement)) return [...(await sql(statement))];
+      const connection = await MysqlConnection.open(mysqlConfig(service()), 'sink', never);
+      try {
+        await connection.execute(statement, 'preparing the contract suite');
+        return [];
+      } finally {
+        await connection.close();
+      }
+    },
     async count(place) {
       const [row] = await sql(`SELECT COUNT(*) AS n FROM ${place}`);
       return Number(row?.['n']);
