@@ -2,11 +2,12 @@
 import { BatchAnswer } from './batch-answer.ts';
 import { BulkLoad, insertBulk } from './bulk-load.ts';
 import { notSupported, SqlError } from './errors.ts';
-import { callProcedure } from './procedures.ts';
+import { callProcedure, type NestedOptions } from './procedures.ts';
 import { Token } from './response.ts';
 import type { SessionState, Variables } from './session-state.ts';
 import { sessionSetting } from './settings.ts';
 import { BatchEnd, type ResultSink, StatementRunner } from './statement-runner.ts';
+import { definesProcedure, procedureDefinition, saveProcedure } from './stored-procedures.ts';
 import { tokenize } from './translate/lexer.ts';
 import { message } from './translate/messages.ts';
 import { scalar, statement, test, translatorFor } from './translate/statement.ts';
@@ -27,6 +28,7 @@ export class Batch {
   readonly #options: BatchOptions;
   readonly #answer: BatchAnswer;
   readonly #runner: StatementRunner;
+  #text = '';
 
   constructor(state: SessionState, variables: Variables, options: BatchOptions) {
     this.#state = state;
@@ -38,11 +40,13 @@ export class Batch {
 
   /** Runs the text; errors are reported to the client. Returns whether all went well. */
   async run(sql: string): Promise<boolean> {
+    this.#text = sql;
     try {
       const t = translatorFor(tokenize(sql), {
         database: this.#state.database,
         tables: new Map(),
         variableType: (name) => this.#state.variableType(this.#variables, name),
+        tableVariable: (name) => this.#tableVariable(name),
       });
       await this.#check(t);
       t.tokens.position = 0;
@@ -62,6 +66,11 @@ export class Batch {
     for (const name of this.#variables.keys()) if (!declared.has(name)) this.#variables.delete(name);
   }
 
+  #tableVariable(name: string): string | undefined {
+    const variable = this.#variables.get(name);
+    return variable?.type.name === 'table' ? (variable.value ?? undefined) : undefined;
+  }
+
   // ---- control of flow ----
 
   /** One statement of the language. With `live` false it is read but not run. */
@@ -76,6 +85,7 @@ export class Batch {
     if (tokens.accept('declare')) return this.#declare(t, live);
     if (tokens.isWord('set')) return this.#set(t, live);
     if (tokens.accept('return')) {
+      if (['number', 'variable'].includes(tokens.peek().kind) || tokens.isSymbol('-')) t.expression();
       if (live) throw new BatchEnd();
       return;
     }
@@ -84,6 +94,7 @@ export class Batch {
     if (tokens.isWord('begin', 'commit', 'rollback', 'save')) return this.#transaction(t, live);
     if (tokens.isWord('exec', 'execute')) return this.#execute(t, live);
     if (tokens.accept('insert', 'bulk')) return this.#bulk(t, live);
+    if (definesProcedure(t)) return this.#procedure(t, live);
     if (live) await this.#runner.refresh(t);
     const translated = statement(t);
     if (live)
@@ -240,15 +251,19 @@ export class Batch {
     this.#runner.catalogChanged();
     await this.#runner.guard(
       'execute',
-      () => call.run(this.#state, this.#variables, (sql, variables) => this.#nested(sql, variables)),
+      () =>
+        call.run(this.#state, this.#variables, (sql, variables, options) =>
+          this.#nested(sql, variables, options),
+        ),
       false,
     );
   }
 
-  async #nested(sql: string, variables: Variables): Promise<void> {
+  async #nested(sql: string, variables: Variables, more: NestedOptions = {}): Promise<void> {
     this.#answer.flush(true);
     const options = {
       ...this.#options,
+      ...more,
       doneToken: Token.doneInProcedure,
       depth: (this.#options.depth ?? 0) + 1,
     };
@@ -256,6 +271,11 @@ export class Batch {
       this.#answer.failed = true;
       throw new BatchEnd();
     }
+  }
+
+  async #procedure(t: Translator, live: boolean): Promise<void> {
+    const definition = procedureDefinition(t, this.#text);
+    if (live) await this.#runner.guard('create', () => saveProcedure(this.#state.postgres, definition));
   }
 
   async #bulk(t: Translator, live: boolean): Promise<void> {

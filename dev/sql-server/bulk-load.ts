@@ -9,9 +9,8 @@ import { heldName, quoteName } from './translate/token-stream.ts';
 import type { Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 import { readTypeInfo, readValue, TdsType, type TypeInfo } from './type-info.ts';
-import { writeCopyField } from './values-from-client.ts';
+import { COPY_HEAD, writeCopyField } from './values-from-client.ts';
 
-const COPY_HEAD = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
 const SEND_BYTES = 1 << 18;
 
 /** Where a bulk load goes, as its INSERT BULK statement says. */
@@ -48,16 +47,20 @@ interface HeldColumn {
   readonly defaultValue: string | null;
 }
 
-/** The PostgreSQL types (domains opened) and defaults of the target's columns. */
-async function heldColumns(postgres: PostgresConnection, target: BulkTarget): Promise<HeldColumn[]> {
+/** The PostgreSQL types (domains opened) and defaults of the columns named. */
+export async function heldColumns(
+  postgres: PostgresConnection,
+  table: string,
+  columns: readonly string[],
+): Promise<HeldColumn[]> {
   const rows = await postgres.rows(
     `select a.attname::text, coalesce(nullif(t.typbasetype, 0), t.oid)::int8::text, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid)
      from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
      where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped`,
-    [{ type: Oid.text, value: target.table }],
+    [{ type: Oid.text, value: table }],
   );
   const byName = new Map(rows.map((row) => [row[0], row]));
-  return target.columns.map((name) => {
+  return columns.map((name) => {
     const row = byName.get(heldName(name));
     if (row === undefined) throw new SqlError(207, `Invalid column name '${name}'.`);
     return { oid: Number(row[1]), declared: row[2] ?? 'text', defaultValue: row[3] ?? null };
@@ -91,7 +94,7 @@ export class BulkLoad {
 
   /** Looks the target up; rejects with 207 or 208 before any row is sent. */
   static async prepare(postgres: PostgresConnection, target: BulkTarget): Promise<BulkLoad> {
-    return new BulkLoad(postgres, target, await heldColumns(postgres, target));
+    return new BulkLoad(postgres, target, await heldColumns(postgres, target.table, target.columns));
   }
 
   /** Starts COPY; resolves when PostgreSQL takes data, or when it refuses (which `finish` reports). */

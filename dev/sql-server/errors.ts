@@ -79,6 +79,9 @@ export function toSqlError(error: unknown, context: ErrorContext): SqlError {
     const message = error instanceof Error ? error.message : String(error);
     return new SqlError(50000, `The stand-in failed: ${message}`);
   }
+  // Our own functions raise SQL Server's numbers as P and four digits.
+  const own = /^P(\d{4})$/.exec(error.sqlState)?.[1];
+  if (own !== undefined && Number(own) > 1) return new SqlError(Number(own), error.message);
   const plain = PLAIN[error.sqlState];
   if (plain !== undefined) return new SqlError(plain[0], `${plain[1]} (${error.message})`);
   return fromPostgres(error, context);

@@ -1,13 +1,20 @@
 // EXEC: dynamic SQL and the few system procedures that make sense here; any other name is error 2812.
+import { type DescribedColumn, descriptionQuery, undone } from './describe.ts';
 import { notSupported, SqlError } from './errors.ts';
 import type { SessionState, Variable, Variables } from './session-state.ts';
+import type { SqlType } from './sql-types.ts';
+import type { ResultSink } from './statement-runner.ts';
+import { callStored, type ProcedureName } from './stored-procedures.ts';
 import { tokenize } from './translate/lexer.ts';
 import { translatorFor } from './translate/statement.ts';
 import { heldName, quoteName, quoteText } from './translate/token-stream.ts';
 import type { Expression, Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 
-export type RunNested = (sql: string, variables: Variables) => Promise<void>;
+/** What a nested batch is told about its results. */
+export type NestedOptions = Pick<ResultSink, 'resultColumns' | 'onDescribed'>;
+
+export type RunNested = (sql: string, variables: Variables, options?: NestedOptions) => Promise<void>;
 
 interface Argument {
   readonly name: string | undefined;
@@ -34,8 +41,10 @@ export function callProcedure(t: Translator): Call {
     };
   }
   if (tokens.peek().kind === 'variable') throw notSupported('EXEC @result = procedure');
-  const name = (tokens.dottedName().at(-1) as string).toLowerCase();
+  const parts = tokens.dottedName();
+  const called = { schema: parts.at(-2) || 'dbo', name: parts.at(-1) as string };
   const args = argumentList(t);
+  const options = executeOptions(t);
   const used = [...t.used];
   return {
     run: async (state, variables, nested) => {
@@ -45,9 +54,33 @@ export function callProcedure(t: Translator): Call {
         args.map((argument) => argument.value.sql),
         used,
       );
-      await perform(state, variables, name, args, values, nested);
+      const shaped: RunNested = (sql, inner, more) => nested(sql, inner, { ...options, ...more });
+      await perform(state, variables, called, args, values, shaped);
     },
   };
+}
+
+/** WITH RESULT SETS ((name type, ...)) and WITH RECOMPILE. */
+function executeOptions(t: Translator): NestedOptions {
+  const { tokens } = t;
+  if (!tokens.isWord('with') || !tokens.wordAt(1, 'result', 'recompile')) return {};
+  tokens.next();
+  if (tokens.accept('recompile')) return {};
+  tokens.expect('result', 'sets');
+  if (tokens.accept('undefined')) return {};
+  tokens.expectSymbol('(');
+  tokens.expectSymbol('(');
+  const resultColumns: { name: string; type: SqlType }[] = [];
+  do {
+    const name = tokens.name();
+    resultColumns.push({ name, type: dataType(t) });
+    if (tokens.accept('collate')) tokens.name();
+    if (!tokens.accept('not', 'null')) tokens.accept('null');
+  } while (tokens.acceptSymbol(','));
+  tokens.expectSymbol(')');
+  if (tokens.isSymbol(',')) throw notSupported('WITH RESULT SETS of more than one result');
+  tokens.expectSymbol(')');
+  return { resultColumns };
 }
 
 function argumentList(t: Translator): Argument[] {
@@ -94,21 +127,41 @@ async function evaluate(
 async function perform(
   state: SessionState,
   variables: Variables,
-  name: string,
+  called: ProcedureName,
   args: readonly Argument[],
   values: readonly (string | null)[],
   nested: RunNested,
 ): Promise<void> {
-  switch (name) {
+  switch (called.name.toLowerCase()) {
     case 'sp_executesql':
       return executeSql(state, variables, args, values, nested);
     case 'sp_rename':
       return rename(state, values);
     case 'sp_getapplock':
       return applicationLock(state, args, values);
-    default:
-      throw new SqlError(2812, `Could not find stored procedure '${name}'.`, 16, 62);
+    case 'sp_describe_first_result_set':
+      return describe(state, values, nested);
+    default: {
+      const given = args.map((argument, index) => ({ ...argument, value: values[index] ?? null }));
+      if (!(await callStored(state, called, given, variables, nested)))
+        throw new SqlError(2812, `Could not find stored procedure '${called.name}'.`, 16, 62);
+    }
   }
+}
+
+async function describe(
+  state: SessionState,
+  values: readonly (string | null)[],
+  nested: RunNested,
+): Promise<void> {
+  let columns: readonly DescribedColumn[] = [];
+  const onDescribed = (found: readonly DescribedColumn[]): void => {
+    columns = found;
+  };
+  const declared = values[1] ? declaredParameters(state, values[1]) : [];
+  const variables: Variables = new Map(declared.map(({ name, variable }) => [name, variable]));
+  await undone(state, () => nested(values[0] ?? '', variables, { onDescribed }));
+  await nested(descriptionQuery(columns), new Map());
 }
 
 /** The names and types of "@a int, @b nvarchar(10) OUTPUT". */

@@ -27,6 +27,8 @@ export interface ResultContext {
   readonly utf8: boolean;
   /** Resolves when the client has taken what was sent. */
   drained(): Promise<void>;
+  /** Takes the columns in place of the client, who is sent nothing. */
+  readonly onColumns?: (columns: readonly Column[]) => void;
 }
 
 export class ResultSet implements RowHandler {
@@ -67,7 +69,10 @@ export class ResultSet implements RowHandler {
         identity: source?.identity ?? false,
       };
     });
-    if (this.#columns.some(needsScale)) this.#held = [];
+    if (this.#context.onColumns) {
+      this.discarding = true;
+      this.#context.onColumns(this.#columns);
+    } else if (this.#columns.some(needsScale)) this.#held = [];
     else this.#describe();
   }
 

@@ -7,7 +7,7 @@ import { declaredParameters } from './procedures.ts';
 import { DoneStatus, Token } from './response.ts';
 import type { SessionState, Variable, Variables } from './session-state.ts';
 import { postgresType } from './sql-types.ts';
-import { quoteName } from './translate/token-stream.ts';
+import { dropTableValue, loadTableValue, readTableValue, type TableValue } from './table-types.ts';
 import { columnTypeInfo, declaredType, readTypeInfo, readValue, writeTypeInfo } from './type-info.ts';
 import { parameterText } from './values-from-client.ts';
 import { valueEncoder } from './values-to-client.ts';
@@ -20,11 +20,14 @@ const BY_NUMBER: Readonly<Record<number, string>> = {
   15: 'sp_unprepare',
 };
 const BY_REFERENCE = 0x01;
+const TABLE_TYPE = 0xf3;
 
 interface RpcParameter {
   readonly name: string;
   readonly output: boolean;
   readonly variable: Variable;
+  /** Set for a table-valued parameter. */
+  readonly table?: TableValue;
 }
 
 interface Prepared {
@@ -59,6 +62,13 @@ function readParameters(reader: ByteReader): RpcParameter[] {
   while (!reader.atEnd) {
     const name = reader.shortString();
     const status = reader.u8();
+    if (reader.buffer[reader.offset] === TABLE_TYPE) {
+      reader.u8();
+      const table = readTableValue(reader);
+      const variable = { type: { name: 'table' }, value: null };
+      parameters.push({ name: name.toLowerCase(), output: false, variable, table });
+      continue;
+    }
     const info = readTypeInfo(reader);
     const value = parameterText(info, readValue(reader, info));
     parameters.push({
@@ -198,15 +208,32 @@ class RemoteCall {
   }
 
   /** Another procedure: as EXEC would call it, so that there is one list of those known. */
-  #procedure(name: string): Promise<boolean> {
+  async #procedure(name: string): Promise<boolean> {
+    const { postgres } = this.#state;
+    const tables: string[] = [];
+    for (const { table, variable } of this.#parameters) {
+      if (table === undefined) continue;
+      variable.value = await loadTableValue(postgres, table);
+      tables.push(variable.value);
+    }
+    try {
+      return await this.#execute(name);
+    } finally {
+      for (const table of tables) await dropTableValue(postgres, table);
+    }
+  }
+
+  #execute(name: string): Promise<boolean> {
     const args = this.#parameters.map((parameter, index) => {
       const variable = `@p${index}`;
       this.#variables.set(variable, parameter.variable);
       if (parameter.output) this.#returned.push({ name: parameter.name, variable: parameter.variable });
       return `${parameter.name ? `${parameter.name} = ` : ''}${variable}${parameter.output ? ' OUTPUT' : ''}`;
     });
-    const quoted = quoteName(name).replaceAll('"', '');
-    return new Batch(this.#state, this.#variables, this.#options).run(`EXEC [${quoted}] ${args.join(', ')}`);
+    const quoted = name.split('.').map((part) => `[${part}]`);
+    return new Batch(this.#state, this.#variables, this.#options).run(
+      `EXEC ${quoted.join('.')} ${args.join(', ')}`,
+    );
   }
 
   /** RETURNVALUE tokens: handles and OUTPUT parameters. */

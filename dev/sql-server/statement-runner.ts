@@ -1,14 +1,17 @@
 // Runs translated statements of a batch in PostgreSQL: each fails alone, and its rows and counts go to the client.
 import type { BatchAnswer } from './batch-answer.ts';
 import { Catalog, catalogFor } from './catalog.ts';
+import type { DescribedColumn } from './describe.ts';
 import { isTransactionError, SqlError } from './errors.ts';
 import { DoneStatus } from './response.ts';
 import { LastRow, ResultSet } from './result-set.ts';
 import { declareInto } from './select-into.ts';
 import type { SessionState, Variables } from './session-state.ts';
+import { postgresType, type SqlType } from './sql-types.ts';
 import type { Message } from './translate/messages.ts';
 import type { SqlStatement, Statement } from './translate/statement.ts';
-import type { Translator } from './translate/translator.ts';
+import { quoteName } from './translate/token-stream.ts';
+import type { OutputColumn, Translator } from './translate/translator.ts';
 
 const COMMANDS: Readonly<Record<string, number>> = {
   select: 0xc1,
@@ -31,6 +34,10 @@ export interface ResultSink {
   drained(): Promise<void>;
   /** Tells who runs a result set, so that an attention can stop it. */
   onResult(result: ResultSet | undefined): void;
+  /** WITH RESULT SETS: the columns that the one result is to have. */
+  readonly resultColumns?: readonly { readonly name: string; readonly type: SqlType }[];
+  /** Takes the columns of the first result, which is then not sent, and ends the batch. */
+  readonly onDescribed?: (columns: readonly DescribedColumn[]) => void;
 }
 
 export class StatementRunner {
@@ -128,9 +135,12 @@ export class StatementRunner {
     if (translated.assigns.length > 0) return this.store(translated);
     const { identityInsert } = translated;
     const overriding = identityInsert && this.#state.identityInsert === identityInsert.table.sql;
+    const { onDescribed } = this.#sink;
+    if (onDescribed && translated.verb === 'select') return this.#describe(translated, onDescribed);
+    const shaped = this.#shaped(translated);
     const result = new ResultSet(postgres, response, {
       catalog: this.#catalog,
-      outputs: translated.outputs,
+      outputs: shaped.outputs,
       utf8: this.#state.utf8,
       drained: () => this.#sink.drained(),
     });
@@ -139,7 +149,7 @@ export class StatementRunner {
     let tag: string;
     try {
       tag = await postgres.run(
-        overriding ? identityInsert.sql : translated.sql,
+        overriding ? identityInsert.sql : shaped.sql,
         this.#state.parameters(this.#variables, translated.used),
         result,
       );
@@ -161,6 +171,39 @@ export class StatementRunner {
       COMMANDS[translated.verb] ?? 0xfd,
       rows,
     );
+  }
+
+  /** The query with the columns that WITH RESULT SETS asks for. */
+  #shaped({ verb, sql, outputs }: SqlStatement): { sql: string; outputs: readonly OutputColumn[] } {
+    const columns = this.#sink.resultColumns;
+    if (columns === undefined || verb !== 'select') return { sql, outputs };
+    if (!outputs.some(({ star }) => star) && outputs.length !== columns.length)
+      throw new SqlError(
+        11537,
+        `EXECUTE statement failed because its WITH RESULT SETS clause specified ${columns.length} column(s) for result set number 1, but the statement sent ${outputs.length} column(s) at run time.`,
+      );
+    const list = columns.map(
+      ({ name, type }, index) => `CAST(c${index} AS ${postgresType(type)}) AS ${quoteName(name)}`,
+    );
+    return {
+      sql: `SELECT ${list.join(', ')} FROM (${sql}) AS result (${columns.map((_, index) => `c${index}`).join(', ')})`,
+      outputs: columns.map(({ name, type }) => ({ name, type, star: false })),
+    };
+  }
+
+  async #describe(
+    { sql, outputs, used }: SqlStatement,
+    take: (columns: readonly DescribedColumn[]) => void,
+  ): Promise<void> {
+    const { postgres, response, utf8 } = this.#state;
+    const drained = (): Promise<void> => this.#sink.drained();
+    const result = new ResultSet(postgres, response, {
+      ...{ catalog: this.#catalog, outputs, utf8, drained },
+      onColumns: take,
+    });
+    const parameters = this.#state.parameters(this.#variables, used);
+    await postgres.run(`SELECT * FROM (${sql}) AS described LIMIT 0`, parameters, result);
+    throw new BatchEnd();
   }
 
   /** Runs a query whose columns go into variables; no row leaves them as they were. */

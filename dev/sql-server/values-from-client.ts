@@ -5,6 +5,9 @@ import { DAYS_TO_2000, type Moment, writeMoment } from './moments.ts';
 import { Oid } from './sql-types.ts';
 import { TdsType, type TypeInfo } from './type-info.ts';
 
+/** What COPY BINARY begins with. */
+export const COPY_HEAD = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)]);
+
 /** Days from 0001-01-01 (TDS day zero) to 1900-01-01 and 1970-01-01. */
 const DAYS_TO_1900 = 693595;
 const DAYS_TO_1970 = 719162;

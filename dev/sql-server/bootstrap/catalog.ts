@@ -29,7 +29,7 @@ create or replace view tsql_information_schema.tables as
 select current_database()::text as table_catalog, n.nspname::text collate tsql.ci as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as table_name,
   case c.relkind when 'v' then 'VIEW' else 'BASE TABLE' end as table_type
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'sys', 'public');
+where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_types', 'sys', 'public');
 create or replace view tsql_information_schema.columns as
 select current_database()::text as table_catalog, schema_name collate tsql.ci as table_schema, table_name collate tsql.ci as table_name, column_name collate tsql.ci as column_name, ordinal as ordinal_position, default_value as column_default,
   case when nullable then 'YES' else 'NO' end as is_nullable, type_name as data_type,
@@ -43,7 +43,7 @@ select current_database()::text as table_catalog, schema_name collate tsql.ci as
   case when type_name in ('datetime2', 'datetimeoffset', 'time') then scale when type_name = 'datetime' then 3 when type_name in ('date', 'smalldatetime') then 0 end::smallint as datetime_precision,
   case when type_name in ('char', 'varchar', 'text') then 'UTF-8' when type_name in ('nchar', 'nvarchar', 'ntext') then 'UNICODE' end as character_set_name,
   case when type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name
-from tsql.declared_columns where schema_name !~ '^pg_' and schema_name not in ('sys', 'tsql_information_schema');
+from tsql.declared_columns where schema_name !~ '^pg_' and schema_name not in ('sys', 'tsql_information_schema', 'tsql_types');
 create or replace view tsql_information_schema.table_constraints as
 select current_database()::text as constraint_catalog, n.nspname::text collate tsql.ci as constraint_schema, k.conname::text collate tsql.ci as constraint_name, current_database()::text as table_catalog,
   n.nspname::text collate tsql.ci as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as table_name,
@@ -58,7 +58,7 @@ cross join lateral unnest(k.conkey) with ordinality u(attnum, position) join tsq
 where k.contype in ('p', 'u', 'f') and n.nspname !~ '^(pg_|tsql)';
 create or replace view tsql_information_schema.schemata as
 select current_database()::text as catalog_name, nspname::text collate tsql.ci as schema_name, 'dbo' as schema_owner from pg_namespace
-where nspname !~ '^pg_' and nspname not in ('tsql', 'tsql_information_schema', 'tsql_tracking', 'public');
+where nspname !~ '^pg_' and nspname not in ('tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_types', 'public');
 `;
 
 const TYPES: readonly [name: string, id: number, bytes: number, precision: number, scale: number][] = [
@@ -111,14 +111,14 @@ create or replace view sys.objects as
 select tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as name, c.oid::int as object_id, tsql.schema_id(n.nspname::text) as schema_id,
   case c.relkind when 'r' then 'U ' else 'V ' end as type, case c.relkind when 'r' then 'USER_TABLE' else 'VIEW' end as type_desc, 0::tsql.bit as is_ms_shipped
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'sys', 'public');
+where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_types', 'sys', 'public');
 create or replace view sys.tables as select name, object_id, schema_id, type, type_desc, is_ms_shipped from sys.objects where type = 'U ';
 create or replace view sys.views as select name, object_id, schema_id, type, type_desc, is_ms_shipped from sys.objects where type = 'V ';
 create or replace view sys.types as select name, id::tsql.tinyint as system_type_id, id as user_type_id, 4 as schema_id, bytes::smallint as max_length, precision::tsql.tinyint as precision, scale::tsql.tinyint as scale, 1::tsql.bit as is_nullable from tsql.types;
 create or replace view sys.columns as
 select d.relation::int as object_id, d.column_name collate tsql.ci as name, d.ordinal as column_id, t.id::tsql.tinyint as system_type_id, t.id as user_type_id,
   tsql.stored_bytes(d.type_name, d.length, d.precision, d.scale) as max_length, coalesce(d.precision, t.precision)::tsql.tinyint as precision, coalesce(d.scale, case when d.type_name = 'decimal' then 0 else t.scale end)::tsql.tinyint as scale,
-  case when d.type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name, d.nullable::int::tsql.bit as is_nullable, d.is_identity::int::tsql.bit as is_identity, 0::tsql.bit as is_computed
+  case when d.type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name, d.nullable::int::tsql.bit as is_nullable, d.is_identity::int::tsql.bit as is_identity, 0::tsql.bit as is_computed, 0::tsql.tinyint as generated_always_type
 from tsql.declared_columns d join tsql.types t on t.name = d.type_name;
 create or replace view sys.indexes as
 select i.indrelid::int as object_id, case when obj_description(x.oid, 'pg_class') like '{%' then obj_description(x.oid, 'pg_class')::json ->> 'name' else x.relname::text end collate tsql.ci as name,
@@ -130,6 +130,11 @@ create or replace view sys.index_columns as
 select i.object_id, i.index_id, u.position::int as index_column_id, d.ordinal as column_id, u.position::tsql.tinyint as key_ordinal, 0::tsql.bit as is_descending_key, 0::tsql.bit as is_included_column
 from sys.indexes i join pg_index p on p.indexrelid = i.held_index::oid cross join lateral unnest(p.indkey::int2[]) with ordinality u(attnum, position)
 join tsql.declared_columns d on d.relation = p.indrelid and d.attnum = u.attnum;
+create or replace view sys.table_types as
+select substr(d.name, strpos(d.name, '.') + 1) collate tsql.ci as name, tsql.schema_id(split_part(d.name, '.', 1)) as schema_id, d.relation as type_table_object_id, 1::tsql.bit as is_user_defined, 1::tsql.bit as is_table_type
+from (select c.oid::int as relation, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tsql_types' and c.relkind = 'r') d;
+create or replace view sys.procedures as
+select shown collate tsql.ci as name, hashtext(schema || '.' || name) as object_id, tsql.schema_id(schema) as schema_id, 'P ' as type, 'SQL_STORED_PROCEDURE' as type_desc from tsql.procedures;
 create or replace view sys.change_tracking_tables as
 select c.oid::int as object_id, 0::tsql.bit as is_track_columns_updated_on, 0::bigint as min_valid_version from pg_class c where exists (select from pg_trigger where tgrelid = c.oid and tgname = 'tsql_tracking_insert');
 `;

@@ -113,4 +113,9 @@ create or replace function tsql.server_property(text) returns text language sql 
     when 'collation' then 'Latin1_General_100_BIN2_UTF8' end$$;
 `;
 
-export const FUNCTIONS = `${TEXT}${MOMENTS}${AGGREGATES}${OBJECTS}`;
+export const FUNCTIONS = `${TEXT}${MOMENTS}${AGGREGATES}${OBJECTS}create or replace function tsql.drop_procedure(s text, n text, if_exists boolean) returns void language plpgsql as $f$
+begin
+  delete from tsql.procedures where schema = s and name = n;
+  if not found and not if_exists then raise exception 'Cannot drop the procedure ''%'', because it does not exist or you do not have permission.', n using errcode = 'P3701'; end if;
+end $f$;
+`;

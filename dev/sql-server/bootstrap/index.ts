@@ -8,9 +8,10 @@ import { FUNCTIONS } from './functions.ts';
 const SCHEMAS = `
 drop schema if exists tsql_information_schema cascade; drop schema if exists sys cascade;
 create schema if not exists dbo; create schema if not exists tsql; create schema if not exists sys;
-create schema if not exists tsql_information_schema; create schema if not exists tsql_tracking;
+create schema if not exists tsql_information_schema; create schema if not exists tsql_tracking; create schema if not exists tsql_types;
 create collation if not exists tsql.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 create table if not exists tsql.version (hash text);
+create table if not exists tsql.procedures (schema text, name text, shown text not null, parameters text not null, body text not null, primary key (schema, name));
 create table if not exists tsql_tracking.started (yes bool);
 create table if not exists tsql_tracking.tables (relation oid primary key, from_version bigint not null);
 `;

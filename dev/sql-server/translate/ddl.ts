@@ -27,9 +27,11 @@ interface Definition {
   readonly comment: string;
 }
 
-export function createTable(t: Translator): Script {
+export const createTable = (t: Translator): Script => tableDefinition(t, t.tableName(t.tokens.dottedName()));
+
+/** The bracketed columns and constraints of a table, and how it is stored. */
+export function tableDefinition(t: Translator, table: TableName): Script {
   const { tokens } = t;
-  const table = t.tableName(tokens.dottedName());
   const temporary = table.name.startsWith('#');
   tokens.expectSymbol('(');
   const parts: string[] = [];

@@ -1,5 +1,7 @@
 // One T-SQL statement into what the server does for it: SQL for PostgreSQL, or something of the session's own.
 import { notSupported, SqlError } from '../errors.ts';
+import { dropProcedure } from '../stored-procedures.ts';
+import { createType, dropType } from '../table-types.ts';
 import { assign } from './conversions.ts';
 import { alterTable, createIndex, createSchema, createTable, createView, drop, type Script } from './ddl.ts';
 import { insert, merge, remove, truncate, update } from './dml.ts';
@@ -65,6 +67,8 @@ export function statement(t: Translator): Statement {
   if (tokens.accept('create')) return create(t);
   if (tokens.accept('alter')) return alter(t);
   if (tokens.accept('drop')) {
+    if (tokens.accept('type')) return script('drop', dropType(t));
+    if (tokens.accept('proc') || tokens.accept('procedure')) return script('drop', dropProcedure(t));
     if (!tokens.accept('database')) return script('drop', drop(t));
     const ifExists = tokens.accept('if', 'exists');
     return { kind: 'drop-database', name: tokens.name(), ifExists };
@@ -122,6 +126,7 @@ function create(t: Translator): Statement {
   const { tokens } = t;
   if (tokens.accept('table')) return script('create', createTable(t));
   if (tokens.accept('view')) return script('create', createView(t));
+  if (tokens.accept('type')) return script('create', createType(t));
   if (tokens.accept('schema')) return script('create', createSchema(t));
   if (tokens.accept('database')) {
     const name = tokens.name();

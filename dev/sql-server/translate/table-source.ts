@@ -104,12 +104,21 @@ function single(t: Translator, locking: Locking): string {
   const { tokens } = t;
   if (tokens.isSymbol('(')) return derived(t, locking);
   if (tokens.isWord('changetable')) return changeTable(t);
+  if (tokens.peek().kind === 'variable') return tableVariable(t);
   const parts = tokens.dottedName();
   if (tokens.isSymbol('(') && !tokens.wordAt(1, 'nolock')) return tableFunction(t, parts);
   const table = t.tableName(parts);
   const alias = aliasOf(t);
   tableHints(t, locking, alias?.alias ?? quoteName(table.name));
   return `${table.sql}${alias?.sql ?? ''}`;
+}
+
+/** A READONLY parameter of a procedure. */
+function tableVariable(t: Translator): string {
+  const name = t.tokens.next();
+  const table = t.context.tableVariable?.(name.lower);
+  if (table === undefined) throw new SqlError(1087, `Must declare the table variable "${name.text}".`, 15);
+  return `${table}${aliasOf(t)?.sql ?? ''}`;
 }
 
 function derived(t: Translator, locking: Locking): string {

@@ -53,6 +53,8 @@ export interface TranslationContext {
   readonly tables: Tables;
   /** Declared type of a variable, by lower-case name with its @; undefined when not declared. */
   variableType(name: string): SqlType | undefined;
+  /** The PostgreSQL table behind a variable that is a table. */
+  tableVariable?(name: string): string | undefined;
 }
 
 /** A translated query: its text and what is known of its columns. */

@@ -1,5 +1,6 @@
-// From tedious's JavaScript values to canonical text, and back for a bulk load.
-import type { Column, Row } from '../../core/types/column.ts';
+// From tedious's JavaScript values to canonical text.
+import { WaybillError } from '../../core/errors.ts';
+import { type Column, fractionDigits, type Row } from '../../core/types/column.ts';
 
 type Decode = (value: unknown) => string;
 
@@ -13,10 +14,55 @@ const decoder = (column: Column): Decode => {
       return (value) => text(value).toLowerCase();
     case 'Byte[]':
       return (value) => (value as Buffer).toString('hex').toUpperCase();
+    case 'Date':
+    case 'DateTime':
+    case 'DateTimeOffset':
+    case 'TimeSpan':
+      return momentDecoder(column);
+    case 'Decimal':
+      return column.native.endsWith('money') ? moneyDecoder(column) : text;
     default:
       return text;
   }
 };
+
+/** What tedious adds to a Date: the part of a second below its milliseconds. */
+interface PreciseDate extends Date {
+  readonly nanosecondsDelta?: number;
+}
+
+/** Moments arrive as text where the statement asked for it, else as dates in UTC. */
+const momentDecoder = (column: Column): Decode => {
+  const digits = Math.min(fractionDigits(column), 7);
+  const [from, to] = column.type === 'Date' ? [0, 10] : column.type === 'TimeSpan' ? [11, 23] : [0, 23];
+  const zone = column.type === 'DateTimeOffset' ? 'Z' : '';
+  return (value) => {
+    if (typeof value === 'string') return value;
+    const date = value as PreciseDate;
+    const whole = date.toISOString().slice(from, to);
+    if (column.type === 'Date') return whole;
+    const finer = Math.round((date.nanosecondsDelta ?? 0) * 10_000_000);
+    return `${whole}${String(finer)
+      .padStart(4, '0')
+      .slice(0, digits - 3)}${zone}`;
+  };
+};
+
+/** A double holds all digits of money up to this. */
+const LARGEST_EXACT_MONEY = 900_719_925_474;
+
+const moneyDecoder =
+  (column: Column): Decode =>
+  (value) => {
+    if (typeof value === 'string') return value;
+    const amount = Number(value);
+    if (Math.abs(amount) <= LARGEST_EXACT_MONEY) return amount.toFixed(4);
+    throw new WaybillError(
+      'TYPE_UNSUPPORTED',
+      `Column ${column.name} holds an amount of money that the driver cannot hand over exactly: cast it to decimal(19, 4) in the source.`,
+      { column: column.name },
+    );
+  };
 
 /** Makes the function that turns one result row into a Row, in place of the values it was given. */
 export const formatRowDecoders = (columns: readonly Column[]): ((row: unknown[]) => Row) => {
@@ -28,4 +74,13 @@ export const formatRowDecoders = (columns: readonly Column[]): ((row: unknown[])
     }
     return row as Row;
   };
+};
+
+/** As formatRowDecoders, for results with other columns besides: `places` says where each column stands. */
+export const pickRowDecoders = (
+  columns: readonly Column[],
+  places: readonly number[],
+): ((row: unknown[]) => Row) => {
+  const decode = formatRowDecoders(columns);
+  return (row) => decode(places.map((place) => row[place]));
 };

@@ -4,7 +4,7 @@ import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
-import { canonicalText, columnFromFacts, declaration } from './types.ts';
+import { canonicalText, columnFromFacts, declaration, isIdentity } from './types.ts';
 
 export const quote = (name: string): string =>
   quoteIdentifier(name, { open: '[', close: ']', limit: 128, unit: 'characters' });
@@ -39,19 +39,26 @@ const field = (column: Column): string => {
 const rowText = (columns: readonly Column[]): string =>
   `CONCAT(CONVERT(nvarchar(max), N''), ${columns.map(field).join(", '|', ")})`;
 
+/** The statement with explicit values for the target's identity column, where it is among the columns. */
+export const withIdentities = (target: TableName, columns: readonly Column[], statement: string): string =>
+  columns.some(isIdentity)
+    ? `SET IDENTITY_INSERT ${quoteTable(target)} ON; ${statement.replace(/;$/, '')}; SET IDENTITY_INSERT ${quoteTable(target)} OFF;`
+    : statement;
+
 /** HOLDLOCK: without it another writer may insert a key between MERGE's look and its insert. */
 const upsert = ({ target, staging, columns, keys, where }: UpsertRequest): string[] => {
-  const others = columns.filter((column) => !keys.includes(column));
+  // An identity can be given once, not changed.
+  const others = columns.filter((column) => !keys.includes(column) && !isIdentity(column));
   const names = columns.map(({ name }) => quote(name));
   const staged = columns.map((column) => `${fromStaging(column)} AS ${quote(column.name)}`).join(', ');
   const set = others.map(({ name }) => `${quote(name)} = s.${quote(name)}`).join(', ');
-  return [
+  const merge =
     `MERGE INTO ${quoteTable(target)} WITH (HOLDLOCK) AS t USING (SELECT ${staged} FROM ${quoteTable(staging)}` +
-      `${where === undefined ? '' : ` WHERE ${where}`}) AS s ON ` +
-      keys.map(({ name }) => `t.${quote(name)} = s.${quote(name)}`).join(' AND ') +
-      (others.length === 0 ? '' : ` WHEN MATCHED THEN UPDATE SET ${set}`) +
-      ` WHEN NOT MATCHED BY TARGET THEN INSERT (${names.join(', ')}) VALUES (${names.map((name) => `s.${name}`).join(', ')});`,
-  ];
+    `${where === undefined ? '' : ` WHERE ${where}`}) AS s ON ` +
+    keys.map(({ name }) => `t.${quote(name)} = s.${quote(name)}`).join(' AND ') +
+    (others.length === 0 ? '' : ` WHEN MATCHED THEN UPDATE SET ${set}`) +
+    ` WHEN NOT MATCHED BY TARGET THEN INSERT (${names.join(', ')}) VALUES (${names.map((name) => `s.${name}`).join(', ')});`;
+  return [withIdentities(target, columns, merge)];
 };
 
 const typedLiteral = (column: Column, text: string): string => {

@@ -1,11 +1,12 @@
 // SQL Server and Azure SQL: mssql over TDS, bulk load in, streamed reads out.
 
-import { requiredTable } from '../common/settings.ts';
+import { booleanSetting, requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
-import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
+import { tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
 import { sqlServerConfig } from './config.ts';
 import { SqlServerConnection } from './connection.ts';
+import { ProcedureSink } from './procedure-sink.ts';
 import { SqlServerSource } from './reader.ts';
 import { SqlServerStore } from './writer.ts';
 
@@ -18,14 +19,16 @@ export const sqlServer: Connector = {
   async openSink(context) {
     const { dataset, settings } = context.endpoint;
     const options = tableSinkSettings(settings);
-    refuseProcedure(options, 'SQL Server');
     const target = requiredTable(dataset, 'dbo');
     const connection = await SqlServerConnection.open(sqlServerConfig(context.linkedService), context.signal);
     return new TableSink({
       context,
-      store: new SqlServerStore(connection),
+      store: new SqlServerStore(connection, booleanSetting(settings, 'sqlWriterUseTableLock') === true),
       target,
       ...options,
+      ...(options.writeBehavior.kind === 'storedProcedure'
+        ? { direct: new ProcedureSink(connection, settings) }
+        : {}),
     });
   },
 };

@@ -1,107 +1,81 @@
-// Reads a SQL Server table or query: columns, ranges, and a stream of rows in canonical text.
-
+// Reads a SQL Server table, query, procedure or any other batch: columns, ranges, and a stream of canonical text.
+import { findColumn } from '../../core/copy/find-column.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Column, Row } from '../../core/types/column.ts';
-import { BatchQueue } from '../common/batch-queue.ts';
-import type { TableName } from '../common/identifier.ts';
-import { partitionColumn, planRanges, rangeCondition } from '../common/integer-plan.ts';
+import { planSqlRanges, rangeCondition } from '../common/range-plan.ts';
 import { filteredFrom } from '../common/row-filter.ts';
-import { datasetTable, textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, PlannedRanges, RowFilter } from '../connector.ts';
+import { textSetting } from '../common/settings.ts';
+import type { CopySource, EndpointContext, PlannedRanges, RowFilter, WireFormat } from '../connector.ts';
+import { batchColumns, primaryKey, tableColumns } from './catalog.ts';
 import type { SqlServerConnection } from './connection.ts';
-import { formatRowDecoders } from './decoders.ts';
+import { formatRowDecoders, pickRowDecoders } from './decoders.ts';
 import { literal, quote, quoteTable, sqlServerDialect } from './dialect.ts';
-import { sqlServerError } from './errors.ts';
-import { canonicalText, columnFromFacts } from './types.ts';
+import { parseSourceQuery, type SourceQuery } from './source-query.ts';
+import { streamRows } from './source-reading.ts';
+import { isolationPrefix, type SourceText, sourceText, statementMilliseconds } from './source-settings.ts';
+import { canonicalText, columnFromFacts, refuseOpaque, resultDeclaration } from './types.ts';
 
-/** The columns of a table as the catalogue lists them; empty where there is no such table. */
-export const tableColumns = async (connection: SqlServerConnection, table: TableName): Promise<Column[]> => {
-  const rows = await connection.query(
-    'SELECT COLUMN_NAME AS name, DATA_TYPE AS native, CHARACTER_MAXIMUM_LENGTH AS length, NUMERIC_PRECISION AS [precision], ' +
-      'NUMERIC_SCALE AS scale, DATETIME_PRECISION AS fraction, IS_NULLABLE AS nullable FROM INFORMATION_SCHEMA.COLUMNS ' +
-      `WHERE TABLE_SCHEMA = ${literal(table.schema)} AND TABLE_NAME = ${literal(table.name)} ORDER BY ORDINAL_POSITION`,
-    `reading the columns of ${table.schema}.${table.name}`,
-  );
-  const number = (value: unknown): number | null =>
-    value === null || value === undefined ? null : Number(value);
-  return rows.map((row) => {
-    const native = String(row['native']);
-    const temporal = /^(datetime2|datetimeoffset|time)$/i.test(native);
-    return columnFromFacts({
-      name: String(row['name']),
-      native,
-      length: number(row['length']),
-      precision: number(row['precision']),
-      scale: number(temporal ? row['fraction'] : row['scale']),
-      nullable: row['nullable'] === 'YES',
-    });
-  });
-};
-
-/** The single column of the primary key, if it has just one. */
-const primaryKey = async (connection: SqlServerConnection, table: TableName): Promise<string | undefined> => {
-  const rows = await connection.query(
-    'SELECT k.COLUMN_NAME AS name FROM INFORMATION_SCHEMA.TABLE_CONSTRAINTS AS c JOIN INFORMATION_SCHEMA.KEY_COLUMN_USAGE AS k ' +
-      'ON k.CONSTRAINT_NAME = c.CONSTRAINT_NAME AND k.TABLE_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME ' +
-      `WHERE c.CONSTRAINT_TYPE = 'PRIMARY KEY' AND c.TABLE_SCHEMA = ${literal(table.schema)} AND c.TABLE_NAME = ${literal(table.name)}`,
-    `reading the primary key of ${table.schema}.${table.name}`,
-  );
-  return rows.length === 1 ? String(rows[0]?.['name']) : undefined;
-};
+const CONDITION = /\?AdfDynamicRangePartitionCondition/gi;
+const COLUMN = /\?AdfRangePartitionColumnName/gi;
 
 /** Columns whose driver value would lose digits or time come as text made by the server; the rest as they are. */
 const selectExpression = (column: Column): string => {
   const name = quote(column.name);
-  if (['Decimal', 'Date', 'DateTime', 'DateTimeOffset', 'TimeSpan'].includes(column.type)) {
+  refuseOpaque(column);
+  if (
+    ['Decimal', 'Date', 'DateTime', 'DateTimeOffset', 'TimeSpan'].includes(column.type) ||
+    ['xml', 'hierarchyid'].includes(column.native)
+  ) {
     return canonicalText(column, name);
   }
   return name;
 };
 
+/** What else a statement around the source says. */
+interface Around {
+  /** A condition on the rows, or "". */
+  readonly condition?: string;
+  /** Whether the query's own order is kept. */
+  readonly ordered?: boolean;
+}
+
 export class SqlServerSource implements CopySource {
   readonly #connection: SqlServerConnection;
   readonly #settings: JsonObject;
   readonly #filter: RowFilter | undefined;
-  readonly #table: TableName | undefined;
-  readonly #query: string | undefined;
+  readonly #source: SourceText;
+  readonly #isolation: string;
+  readonly #milliseconds: number;
 
   constructor(connection: SqlServerConnection, context: EndpointContext) {
     this.#connection = connection;
     this.#settings = context.endpoint.settings;
     this.#filter = context.filter;
-    this.#query = textSetting(this.#settings, 'sqlReaderQuery', 'query')?.replace(/;\s*$/, '');
-    this.#table = datasetTable(context.endpoint.dataset, 'dbo');
-    if (this.#settings['sqlReaderStoredProcedureName'] !== undefined) {
-      throw new WaybillError(
-        'DEFINITION_UNSUPPORTED',
-        'Reading through a stored procedure is not supported.',
-      );
-    }
-    if (this.#query === undefined && this.#table === undefined) {
-      throw new WaybillError('DEFINITION_INVALID', 'The copy source names neither a table nor a query.');
-    }
+    this.#source = sourceText(context.endpoint);
+    this.#isolation = isolationPrefix(this.#settings);
+    this.#milliseconds = statementMilliseconds(this.#settings);
+    if (this.#source.kind === 'batch' && this.#filter !== undefined)
+      throw this.#notAQuery('read incrementally');
   }
 
   get label(): string {
-    return this.#query === undefined && this.#table !== undefined
-      ? `SQL Server ${this.#table.schema}.${this.#table.name}`
-      : 'SQL Server query';
+    return this.#source.label;
   }
 
   async columns(): Promise<Column[]> {
-    if (this.#query === undefined && this.#table !== undefined) {
-      const columns = await tableColumns(this.#connection, this.#table);
-      if (columns.length === 0) {
-        throw new WaybillError('OBJECT_MISSING', `${this.label} does not exist.`, {
-          table: `${this.#table.schema}.${this.#table.name}`,
-        });
-      }
-      return columns;
+    if (this.#source.kind === 'batch') return batchColumns(this.#connection, this.#source.text);
+    if (this.#source.kind === 'table') {
+      const { table } = this.#source;
+      const columns = await tableColumns(this.#connection, table);
+      if (columns.length > 0) return columns;
+      throw new WaybillError('OBJECT_MISSING', `${this.label} does not exist.`, {
+        table: `${table.schema}.${table.name}`,
+      });
     }
     const metadata = await this.#connection.describe(
-      `SELECT TOP (0) * FROM ${this.#from()}`,
+      this.#select('TOP (0) *'),
       'reading the columns of the query',
     );
     return Object.values(metadata).map((column) => {
@@ -120,57 +94,38 @@ export class SqlServerSource implements CopySource {
     });
   }
 
-  async plan(parallelCopies: number): Promise<PlannedRanges> {
-    const columns = await this.columns();
-    const key =
-      this.#query === undefined && this.#table !== undefined
-        ? await primaryKey(this.#connection, this.#table)
-        : undefined;
-    const column = partitionColumn(this.#settings, columns, key);
-    const bounds =
-      column === undefined
-        ? ''
-        : `, CONVERT(varchar(41), MIN(${quote(column.name)})) AS lowest, CONVERT(varchar(41), MAX(${quote(column.name)})) AS highest`;
-    const [found] = await this.#connection.query(
-      `SELECT CONVERT(varchar(20), COUNT_BIG(*)) AS n${bounds} FROM ${this.#from()}`,
-      `counting ${this.label}`,
-    );
-    const text = (value: unknown): string | null =>
-      value === null || value === undefined ? null : String(value);
-    const statistics = {
-      rows: Number(found?.['n'] ?? 0),
-      min: text(found?.['lowest']),
-      max: text(found?.['highest']),
-    };
-    return planRanges(this.#settings, column, statistics, parallelCopies);
+  async plan(parallelCopies: number, wire?: WireFormat): Promise<PlannedRanges> {
+    if (this.#source.kind === 'batch') {
+      if (textSetting(this.#settings, 'partitionOption') === 'DynamicRange') throw this.#notAQuery('split');
+      // How many rows there are only the reading tells.
+      return { ranges: [{ lower: null, upper: null }], rows: 0, sourceState: {} };
+    }
+    const { before, from, after } = this.#around();
+    return planSqlRanges({
+      settings: this.#settings,
+      columns: await this.columns(),
+      key: this.#source.kind === 'table' ? await primaryKey(this.#connection, this.#source.table) : [],
+      parallelCopies,
+      wire,
+      from,
+      dialect: sqlServerDialect,
+      text: canonicalText,
+      query: (sql) => this.#connection.query(`${before}${sql}${after}`, `planning chunks of ${this.label}`),
+      count: 'CONVERT(varchar(20), COUNT_BIG(*))',
+      limited: (fields, place, rows) => `SELECT TOP (${rows}) ${fields} FROM ${place}`,
+      length: (expression) => `CONVERT(bigint, LEN(${expression}))`,
+    });
   }
 
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
-    const partition = textSetting(sourceState, 'partitionColumn');
-    const condition = partition === undefined ? '' : rangeCondition(quote(partition), range);
-    const sql =
-      `SELECT ${columns.map((column, i) => `${selectExpression(column)} AS [c${i}]`).join(', ')} FROM ${this.#from()}` +
-      (condition === '' ? '' : ` WHERE ${condition}`);
-    const decode = formatRowDecoders(columns);
-    const request = this.#connection.request();
-    request.stream = true;
-    request.arrayRowMode = true;
-    const queue = new BatchQueue({ pause: () => request.pause(), resume: () => request.resume() });
-    let ended = false;
-    request.on('row', (row: unknown) => queue.push(decode(row as unknown[])));
-    request.on('error', (error: unknown) => queue.fail(sqlServerError(error, `reading ${this.label}`)));
-    request.on('done', () => {
-      ended = true;
-      queue.end();
-    });
-    // The promise only repeats what the events say.
-    request.query(sql).catch((error: unknown) => queue.fail(sqlServerError(error, `reading ${this.label}`)));
-    try {
-      yield* queue.batches();
-    } finally {
-      if (!ended) request.cancel();
-      this.#connection.finished(request);
+    if (this.#source.kind === 'batch') {
+      yield* this.#readBatch(this.#source.text, columns);
+      return;
     }
+    const condition = rangeCondition(range, sourceState, sqlServerDialect);
+    const list = columns.map((column, i) => `${selectExpression(column)} AS [c${i}]`).join(', ');
+    const sql = this.#select(list, { condition, ordered: condition === '' });
+    yield* this.#stream(sql, formatRowDecoders(columns));
   }
 
   async cleanUp(): Promise<void> {
@@ -182,28 +137,101 @@ export class SqlServerSource implements CopySource {
   }
 
   async highest(column: Column): Promise<{ value: string | null; nulls: number }> {
+    if (this.#source.kind === 'batch') throw this.#notAQuery('read incrementally');
     const name = quote(column.name);
     // A row version below one that is still being written may be committed later: only those below all such count.
     const highest = /^(rowversion|timestamp)$/.test(column.native)
       ? `CASE WHEN MAX(${name}) < MIN_ACTIVE_ROWVERSION() THEN MAX(${name}) ELSE CONVERT(binary(8), CONVERT(bigint, MIN_ACTIVE_ROWVERSION()) - 1) END`
       : `MAX(${name})`;
     const [found] = await this.#connection.query(
-      `SELECT ${canonicalText(column, highest)} AS highest, CONVERT(varchar(20), COUNT_BIG(*) - COUNT_BIG(${name})) AS nulls FROM ${this.#from()}`,
+      this.#select(
+        `${canonicalText(column, highest)} AS highest, CONVERT(varchar(20), COUNT_BIG(*) - COUNT_BIG(${name})) AS nulls`,
+      ),
       `looking for the highest ${column.name} of ${this.label}`,
     );
     const value = found?.['highest'];
     return { value: typeof value === 'string' ? value : null, nulls: Number(found?.['nulls'] ?? 0) };
   }
 
-  /** What stands after FROM. */
-  #from(): string {
-    return filteredFrom(this.#relation(), this.#filter, sqlServerDialect);
+  /**
+   * The columns' types are said again with the batch, so that decimals come as text: the driver would hand them over as
+   * doubles. A procedure that returns more than one result is refused by SQL Server with that.
+   */
+  async *#readBatch(text: string, columns: readonly Column[]): AsyncGenerator<Row[]> {
+    const all = await this.columns();
+    const places = columns.map((column) => {
+      const found = findColumn(all, column.name);
+      if (found !== undefined && found.type === column.type) return all.indexOf(found);
+      throw new WaybillError(
+        'SOURCE_CHANGED',
+        `The result of ${this.label} has no column ${column.name} of type ${column.native} any more.`,
+        { column: column.name },
+      );
+    });
+    const result = all.map((column) => `${quote(column.name)} ${resultDeclaration(column)} NULL`).join(', ');
+    const sql = `EXEC sys.sp_executesql @stmt = ${literal(text)} WITH RESULT SETS ((${result}))`;
+    yield* this.#stream(`${this.#isolation}${sql}`, pickRowDecoders(columns, places));
   }
 
-  #relation(): string {
-    if (this.#query !== undefined) return `(${this.#query}) AS q`;
-    if (this.#table === undefined)
-      throw new WaybillError('DEFINITION_INVALID', 'The copy source names no table.');
-    return quoteTable(this.#table);
+  #stream(sql: string, decode: (row: unknown[]) => Row): AsyncGenerator<Row[]> {
+    return streamRows(this.#connection, sql, decode, `reading ${this.label}`, this.#milliseconds);
+  }
+
+  /** What stands before, between and after a statement's own words, for statements over the whole source. */
+  #around(): { before: string; from: string; after: string } {
+    const rows = (from: string): string => filteredFrom(from, this.#filter, sqlServerDialect);
+    if (this.#source.kind === 'table')
+      return { before: this.#isolation, from: rows(quoteTable(this.#source.table)), after: '' };
+    const { text } = this.#source as { text: string };
+    const query = parseSourceQuery(
+      text.replace(CONDITION, '(1 = 1)').replace(COLUMN, () => this.#hookedColumn()),
+    );
+    if (query === undefined) throw this.#notAQuery('read');
+    return {
+      before: `${this.#isolation}${query.ctes}`,
+      from: rows(`(${query.body}\n) AS q`),
+      after: option(query),
+    };
+  }
+
+  /** `SELECT list` over the table or query. */
+  #select(list: string, { condition = '', ordered = false }: Around = {}): string {
+    const rows = (from: string): string => filteredFrom(from, this.#filter, sqlServerDialect);
+    const where = condition === '' ? '' : ` WHERE ${condition}`;
+    if (this.#source.kind === 'table')
+      return `${this.#isolation}SELECT ${list} FROM ${rows(quoteTable(this.#source.table))}${where}`;
+    const { text } = this.#source as { text: string };
+    // Where the query says where the range goes, it goes nowhere else.
+    const inside = CONDITION.test(text);
+    CONDITION.lastIndex = 0;
+    const hooked = text
+      .replace(CONDITION, condition === '' ? '(1 = 1)' : `(${condition})`)
+      .replace(COLUMN, () => this.#hookedColumn());
+    const query = parseSourceQuery(hooked);
+    if (query === undefined) throw this.#notAQuery('read');
+    const order = ordered && query.orderBy !== '' ? `\n${query.orderBy} OFFSET 0 ROWS` : '';
+    return (
+      `${this.#isolation}${query.ctes}SELECT ${list} FROM ${rows(`(${query.body}${order}\n) AS q`)}` +
+      `${inside ? '' : where}${option(query)}`
+    );
+  }
+
+  #hookedColumn(): string {
+    const partition = this.#settings['partitionSettings'];
+    const name = textSetting((partition ?? {}) as JsonObject, 'partitionColumnName');
+    if (name !== undefined) return quote(name);
+    throw new WaybillError(
+      'DEFINITION_INVALID',
+      'The query says ?AdfRangePartitionColumnName, but partitionSettings names no partitionColumnName.',
+    );
+  }
+
+  #notAQuery(what: string): WaybillError {
+    return new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `${this.label} is not one SELECT, so it cannot be ${what} in parts.`,
+    );
   }
 }
+
+const option = ({ option: text }: SourceQuery): string => (text === '' ? '' : `\n${text}`);

@@ -1,5 +1,22 @@
 // SQL Server's types: to and from the interim types, and each type's canonical text in T-SQL.
+import { WaybillError } from '../../core/errors.ts';
 import { type Column, fractionDigits } from '../../core/types/column.ts';
+
+/** What follows the type of an identity column, as in ODBC's catalogue: "int identity". */
+export const IDENTITY = ' identity';
+export const isIdentity = (column: Column): boolean => column.native.endsWith(IDENTITY);
+
+const OPAQUE = /^(sql_variant|geography|geometry|variant|udt)$/;
+
+/** Types whose values have no exact text: SRIDs, and types that differ from row to row. Throws TYPE_UNSUPPORTED. */
+export const refuseOpaque = (column: Column): void => {
+  if (!OPAQUE.test(column.native)) return;
+  throw new WaybillError(
+    'TYPE_UNSUPPORTED',
+    `Column ${column.name} is of type ${column.native}, which cannot be carried exactly: leave it out of the mapping, or cast it in the source query.`,
+    { column: column.name, sourceType: column.native },
+  );
+};
 
 /** A row of INFORMATION_SCHEMA.COLUMNS, or what a result's metadata says. */
 export interface TypeFacts {
@@ -15,7 +32,7 @@ export interface TypeFacts {
 const bounded = (length: number | null | undefined): number | undefined =>
   length === null || length === undefined || length <= 0 || length >= 65_535 ? undefined : length;
 
-/** The column for a native type. Types without an exact interim form (sql_variant, geography) come as text. */
+/** The column for a native type. Types without an exact interim form are Strings that `refuseOpaque` refuses. */
 export const columnFromFacts = (facts: TypeFacts): Column => {
   const { name, nullable } = facts;
   const native = facts.native.toLowerCase();
@@ -155,4 +172,16 @@ export const canonicalText = (column: Column, expression: string): string => {
 const dateTimeText = (column: Column, expression: string): string => {
   const digits = Math.min(fractionDigits(column), 7);
   return `REPLACE(CONVERT(varchar(${20 + digits}), CONVERT(datetime2(${digits}), ${expression}), 121), ' ', 'T')`;
+};
+
+/** The type to ask for in WITH RESULT SETS: numbers the driver would round come as text. */
+export const resultDeclaration = (column: Column): string => {
+  refuseOpaque(column);
+  const { native, length } = column;
+  if (native === 'decimal' || native === 'numeric') return 'varchar(41)';
+  if (native === 'hierarchyid') return 'nvarchar(4000)';
+  if (native === 'timestamp' || native === 'rowversion') return 'binary(8)';
+  if (/^(datetime2|datetimeoffset|time)$/.test(native)) return `${native}(${column.scale ?? 7})`;
+  if (/^(n?char|n?varchar|binary|varbinary)$/.test(native)) return `${native}(${length ?? 'max'})`;
+  return native;
 };

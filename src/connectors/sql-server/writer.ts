@@ -2,22 +2,24 @@
 import type mssql from 'mssql';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
-import { groupedKeys } from '../common/keys.ts';
-import type { Loaded, LoadRequest, SqlRow, SqlStore } from '../common/sql-store.ts';
+import type { Loaded, LoadRequest, SqlRow, SqlStore, TakeOverRequest } from '../common/sql-store.ts';
 import type { MeasuredRows } from '../connector.ts';
 import { bulkColumn, chunkColumn } from './bulk-column.ts';
 import { bulkTable, encodeRows } from './bulk-table.ts';
+import { findTable, uniqueKeys, writtenColumns } from './catalog.ts';
 import type { SqlServerConnection } from './connection.ts';
-import { literal, quoteTable, sqlServerDialect } from './dialect.ts';
+import { quote, quoteTable, sqlServerDialect, withIdentities } from './dialect.ts';
 import { sqlServerError } from './errors.ts';
-import { tableColumns } from './reader.ts';
 
 export class SqlServerStore implements SqlStore {
   readonly dialect = sqlServerDialect;
   readonly #connection: SqlServerConnection;
+  readonly #lockTarget: boolean;
 
-  constructor(connection: SqlServerConnection) {
+  /** `lockTarget` is ADF's sqlWriterUseTableLock: publishing keeps everyone else out of the target. */
+  constructor(connection: SqlServerConnection, lockTarget = false) {
     this.#connection = connection;
+    this.#lockTarget = lockTarget;
   }
 
   query(sql: string): Promise<SqlRow[]> {
@@ -41,27 +43,32 @@ export class SqlServerStore implements SqlStore {
   }
 
   async findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined> {
-    const [found] = await this.#connection.query(
-      'SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t FROM INFORMATION_SCHEMA.TABLES ' +
-        `WHERE TABLE_SCHEMA = ${literal(table.schema)} AND TABLE_NAME = ${literal(table.name)}`,
-      'looking for the table',
-    );
-    if (found === undefined) return undefined;
-    const own = { schema: String(found['s']), name: String(found['t']) };
-    return { table: own, columns: await tableColumns(this.#connection, own) };
+    const own = await findTable(this.#connection, table);
+    return own === undefined
+      ? undefined
+      : { table: own, columns: await writtenColumns(this.#connection, own) };
   }
 
-  async uniqueKeys(table: TableName): Promise<string[][]> {
-    const rows = await this.#connection.query(
-      'SELECT c.CONSTRAINT_NAME AS id, k.COLUMN_NAME AS name FROM INFORMATION_SCHEMA.TABLE_CONSTRAINTS AS c ' +
-        'JOIN INFORMATION_SCHEMA.KEY_COLUMN_USAGE AS k ON k.CONSTRAINT_NAME = c.CONSTRAINT_NAME ' +
-        'AND k.TABLE_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME ' +
-        "WHERE c.CONSTRAINT_TYPE IN ('PRIMARY KEY', 'UNIQUE') " +
-        `AND c.TABLE_SCHEMA = ${literal(table.schema)} AND c.TABLE_NAME = ${literal(table.name)} ` +
-        'ORDER BY c.CONSTRAINT_TYPE, c.CONSTRAINT_NAME, k.ORDINAL_POSITION',
-      `reading the keys of ${table.schema}.${table.name}`,
+  uniqueKeys(table: TableName): Promise<string[][]> {
+    return uniqueKeys(this.#connection, table);
+  }
+
+  /**
+   * The insert into the target, with what only SQL Server has: IDENTITY_INSERT around it, and a table lock where nobody
+   * else has anything to look for, which spares the log. It never makes the staging table itself the target.
+   */
+  async takeOver({ target, staging, columns, replace }: TakeOverRequest): Promise<number> {
+    if (replace) await this.execute(this.dialect.emptyTable(target));
+    const lock = replace || this.#lockTarget ? ' WITH (TABLOCK)' : '';
+    const names = columns.map(({ name }) => quote(name)).join(', ');
+    const values = columns.map((column) => this.dialect.fromStaging(column)).join(', ');
+    return this.execute(
+      withIdentities(
+        target,
+        columns,
+        `INSERT INTO ${quoteTable(target)}${lock} (${names}) SELECT ${values} FROM ${quoteTable(staging)}`,
+      ),
     );
-    return groupedKeys(rows);
   }
 
   async stage(): Promise<undefined> {
