@@ -12,6 +12,7 @@ import type {
 } from '../core/pipeline/snapshot.ts';
 import { parseTimeSpan } from '../core/pipeline/time-span.ts';
 import { checkExpressions, type ExpressionScope } from './check-expressions.ts';
+import { checkIncremental } from './check-incremental.ts';
 import { unknownStore, unsupportedStore } from './compile-store.ts';
 import { isObject } from './factory.ts';
 import { parseWith } from './parse-resource.ts';
@@ -298,6 +299,9 @@ function checkCopy(
     if (uses.length !== 1)
       problems.error([...path, list], 'DEFINITION_INVALID', `Copy has exactly one dataset in "${list}".`);
   }
+  const incremental = typeProperties['incremental'];
+  if (incremental !== undefined && incremental !== null)
+    checkIncremental(incremental, [...path, 'typeProperties', 'incremental'], problems);
   for (const role of ['source', 'sink'] as const) {
     const side = typeProperties[role];
     const type = isObject(side) ? side['type'] : undefined;
