@@ -1,7 +1,14 @@
 // A running world as its users see it: where each engine answers, and the environment that points a process at it.
 import { join } from 'node:path';
 import { projectPath } from '../cache.ts';
-import { awsEnvironment, landingContainer, mysqlUser, region, s3Address, servingDatabase } from './engines.ts';
+import {
+  awsEnvironment,
+  landingContainer,
+  mysqlUser,
+  region,
+  s3Address,
+  servingDatabase,
+} from './engines.ts';
 import {
   type EngineName,
   ensureSecrets,

@@ -1,5 +1,7 @@
 // Every engine of the world: killed, it is back with what it was given; stopped, it refuses; started, it is back again.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -9,6 +11,7 @@ import {
   TerminateJobFlowsCommand,
 } from '@aws-sdk/client-emr';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { type BlockBlobClient, ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { Client, Connection } from '@temporalio/client';
 import mysql from 'mysql2/promise';
 import snowflake from 'snowflake-sdk';
@@ -72,6 +75,15 @@ const keeping: Record<Exclude<EngineName, 'postgres'>, Keeping> = {
       return (await Body?.transformToString()) === 'forty-two';
     },
   },
+  'azure-blob': {
+    give: async () => {
+      await azureBlob().upload('forty-two', 9);
+      // Azurite writes its catalogue every few seconds: what it has not written, a crash costs.
+      const catalogue = join(world.directory, 'azure-blob', '__azurite_db_blob__.json');
+      await until(() => readFileSync(catalogue, 'utf8').includes('"a/b"'));
+    },
+    has: async () => (await azureBlob().downloadToBuffer()).toString() === 'forty-two',
+  },
   emr: {
     give: async () =>
       void (await emr().send(
@@ -121,6 +133,13 @@ test('nothing of it costs anything in the end', async () => {
   assert.equal(JobFlowIds.length, 1);
   await emr().send(new TerminateJobFlowsCommand({ JobFlowIds }));
 });
+
+function azureBlob(): BlockBlobClient {
+  const { endpoint, container, accountKeyEnv } = world.azureBlob;
+  const credential = new StorageSharedKeyCredential('waybill', world.env[accountKeyEnv] ?? '');
+  const options = { retryOptions: { maxTries: 1 } };
+  return new ContainerClient(`${endpoint}/${container}`, credential, options).getBlockBlobClient('a/b');
+}
 
 async function withTemporal<T>(work: (client: Client) => Promise<T>): Promise<T> {
   const connection = await Connection.connect({ address: world.temporal.address, connectTimeout: 5000 });
