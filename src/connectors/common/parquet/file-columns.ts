@@ -146,6 +146,16 @@ const knownColumns = (metadata: FileMetaData): readonly KnownColumn[] => {
   }
 };
 
+/** What our note adds to the facts of the schema, where it does not contradict them. */
+const notedFacts = (noted: KnownColumn, facts: Facts): Partial<Facts> => {
+  if (noted.type === 'Guid' && facts.type === 'String') return { type: 'Guid' };
+  if (noted.type !== facts.type || facts.type === 'Decimal') return {};
+  return {
+    ...(noted.length === undefined ? {} : { length: noted.length }),
+    ...(noted.scale === undefined ? {} : { scale: noted.scale }),
+  };
+};
+
 /** The file's columns in its order. Throws TYPE_UNSUPPORTED for one that is nested or of a type without a counterpart. */
 export const storedColumns = (metadata: FileMetaData): StoredColumn[] => {
   const known = knownColumns(metadata);
@@ -157,13 +167,7 @@ export const storedColumns = (metadata: FileMetaData): StoredColumn[] => {
     }
     const facts = factsOf(element);
     const noted = known[index];
-    const more =
-      noted?.type === facts.type && facts.type !== 'Decimal'
-        ? {
-            ...(noted.length === undefined ? {} : { length: noted.length }),
-            ...(noted.scale === undefined ? {} : { scale: noted.scale }),
-          }
-        : {};
+    const more = noted === undefined ? {} : notedFacts(noted, facts);
     const nullable = element.repetition_type !== 'REQUIRED';
     return {
       element,

@@ -93,6 +93,8 @@ export async function* readRows(
   const compressors = await openDecompressors();
   for (const group of groupsOf(file, metadata, split)) {
     const rows = Number(group.num_rows);
+    // Some writers end an empty file with an empty row group, whose columns are nowhere.
+    if (rows === 0) continue;
     const chunks = stored.map((column, position) => {
       const chunk = group.columns[column.index]?.meta_data;
       if (chunk === undefined) throw fileInvalid(file, `a row group lacks column ${column.column.name}`);

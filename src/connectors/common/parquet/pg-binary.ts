@@ -71,6 +71,7 @@ const MIN_INT = -0x80000000;
 const DAY_MICROS = 86_400_000_000;
 
 const NUMERIC_NEGATIVE = 0x4000;
+const DASH = 0x2d;
 
 /** From here on a native copy is quicker than moving words. */
 const LONG_TEXT = 160;
@@ -176,16 +177,10 @@ export class PgBinaryAppender {
           if (data[o] === 1) builder.bytes[p >> 3] = (builder.bytes[p >> 3] as number) | (1 << (p & 7));
           builder.at = p + 1;
           break;
-        case UUID: {
+        case UUID:
           if (length !== 16) throw wrongLength(builder, length);
-          const out = builder.view;
-          out.setInt32(p, view.getInt32(o));
-          out.setInt32(p + 4, view.getInt32(o + 4));
-          out.setInt32(p + 8, view.getInt32(o + 8));
-          out.setInt32(p + 12, view.getInt32(o + 12));
-          builder.at = p + 16;
+          appendUuid(builder, data, o);
           break;
-        }
         case SHORT:
           if (length !== 2) throw wrongLength(builder, length);
           builder.view.setInt32(p, view.getInt16(o), true);
@@ -242,6 +237,35 @@ const appendBytes = (
     data.copy(builder.bytes, to, from, from + length);
   }
   builder.at = to + length;
+};
+
+/** Two characters per byte, as the two low bytes of a little-endian word. */
+const HEX = Uint16Array.from({ length: 256 }, (_, byte) =>
+  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE(),
+);
+
+const hexWord = (data: Buffer, at: number): number =>
+  (HEX[data[at] as number] as number) | ((HEX[data[at + 1] as number] as number) << 16);
+
+/** A uuid as its text of 36 characters. */
+const appendUuid = (builder: PageBuilder, data: Buffer, from: number): void => {
+  const p = builder.at;
+  if (p + 40 > builder.bytes.length) builder.reserve(40);
+  const out = builder.view;
+  out.setInt32(p, 36, true);
+  out.setInt32(p + 4, hexWord(data, from), true);
+  out.setInt32(p + 8, hexWord(data, from + 2), true);
+  out.setUint8(p + 12, DASH);
+  out.setInt32(p + 13, hexWord(data, from + 4), true);
+  out.setUint8(p + 17, DASH);
+  out.setInt32(p + 18, hexWord(data, from + 6), true);
+  out.setUint8(p + 22, DASH);
+  out.setInt32(p + 23, hexWord(data, from + 8), true);
+  out.setUint8(p + 27, DASH);
+  out.setInt32(p + 28, hexWord(data, from + 10), true);
+  out.setInt32(p + 32, hexWord(data, from + 12), true);
+  out.setInt32(p + 36, hexWord(data, from + 14), true);
+  builder.at = p + 40;
 };
 
 /**

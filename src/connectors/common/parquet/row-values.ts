@@ -96,8 +96,7 @@ const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const appendGuid: Append = (builder, text) => {
   if (!GUID.test(text)) throw doesNotFit(builder.file.column, 'it is not a GUID');
-  builder.bytes.write(text.replaceAll('-', ''), builder.at, 'hex');
-  builder.at += 16;
+  appendText(builder, text.toLowerCase());
 };
 
 /** Number of the two digits at `at`; NaN-free because the pattern was checked before. */

@@ -179,7 +179,7 @@ const converterFor = (column: Column, element: SchemaElement): ToText => {
     case 'TimeSpan':
       return timeSpanText(column, element);
     case 'Guid':
-      return guidText;
+      return element.type === 'BYTE_ARRAY' ? stringText(column) : guidText;
     case 'Byte[]':
       return (value: Uint8Array) => asBuffer(value).toString('hex').toUpperCase();
     case 'String':
