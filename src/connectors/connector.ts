@@ -67,6 +67,8 @@ export interface StoredPlan {
   readonly notes: string[];
   /** The wire form chunks travel in; absent where they travel as rows of canonical text. */
   readonly wire?: WireFormat;
+  /** Whether rows that do not fit, or whose key is taken, are left out instead of failing the copy. */
+  readonly skips?: boolean;
   /** Where the copy is incremental. */
   readonly incremental?: IncrementalPlan;
   /** Hash of what the copy was asked to do; plans of older versions have none. */
@@ -135,6 +137,9 @@ export interface MeasuredRows {
   remembered?(): RowCounts;
 }
 
+/** Takes the rows that publishing leaves out because their key is taken, before they are out for good. */
+export type SkippedKeys = (rows: readonly { readonly row: Row; readonly reason: string }[]) => Promise<void>;
+
 export interface LedgerState {
   readonly plan: StoredPlan;
   readonly chunks: number;
@@ -181,7 +186,7 @@ export interface CopySink {
     frames: AsyncIterable<FrameBatch>,
   ): Promise<ChunkFigures>;
   /** Makes all chunks visible at once; the second call returns the first one's result. */
-  publish(epoch: number): Promise<PublishResult>;
+  publish(epoch: number, skipped?: SkippedKeys): Promise<PublishResult>;
   /** Removes staging of this copy. Ledger entries of a published copy stay: they are the proof. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;

@@ -3,7 +3,6 @@ import { Context } from '@temporalio/activity';
 import { measureRows } from '../../connectors/common/measured-rows.ts';
 import type { FrameBatch } from '../../connectors/connector.ts';
 import type { ChunkInput, ChunkResult } from '../../core/copy/activities.ts';
-import { incompatibleRows } from '../../core/copy/options.ts';
 import type { ChunkHeartbeat } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
 import { typeSettings } from '../../core/types/type-settings.ts';
@@ -79,7 +78,8 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
             }
             const read = plan.columns.filter(({ given }) => given === undefined);
             const keyColumn = plan.sourceState['partitionColumn'];
-            const skipping = incompatibleRows(copy.options).skip;
+            const log =
+              plan.skips === true ? new SkippedRows(dependencies, copy, `chunk ${chunk}`) : undefined;
             const batches = source.read(
               read.map((column) => column.source),
               range,
@@ -94,7 +94,14 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
               },
               place: { chunk, ...(typeof keyColumn === 'string' ? { keyColumn } : {}) },
               filePath: () => source.filePath?.(),
-              ...(skipping ? { skip: new SkippedRows(dependencies, copy, `chunk ${chunk}`) } : {}),
+              ...(log === undefined
+                ? {}
+                : {
+                    skip: {
+                      add: ({ row, error }) => log.add(row, `${error.code}: ${error.message}`),
+                      finish: () => log.finish(),
+                    },
+                  }),
             });
             const kept = memory === undefined ? rows : { ...rows, remembered: () => memory.counts() };
             const figures = await sink.writeChunk(chunk, generation, plan, kept);

@@ -9,7 +9,7 @@ import type {
 } from '../../connectors/connector.ts';
 import type { CopyPlan } from '../../core/copy/activities.ts';
 import { checkMapping } from '../../core/copy/mapping.ts';
-import { parallelCopies, verifiesContent } from '../../core/copy/options.ts';
+import { incompatibleRows, parallelCopies, verifiesContent } from '../../core/copy/options.ts';
 import type { CopyInput } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
 import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
@@ -61,6 +61,7 @@ const makePlan = async (
   const plan: StoredPlan = {
     columns: mapped,
     ...(wire === undefined ? {} : { wire }),
+    ...(incompatibleRows(input.options).skip ? { skips: true } : {}),
     ...(incremental === undefined ? {} : { incremental: incremental.plan }),
     sourceState,
     rows,

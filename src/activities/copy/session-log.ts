@@ -1,11 +1,11 @@
 // Writes the rows a chunk leaves out to ADF's session log, one file per chunk under a name that a retry writes again.
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
-import type { IncompatibleRow } from '../../connectors/common/measured-rows.ts';
 import { openFileStore } from '../../connectors/file-stores.ts';
 import { incompatibleRows, type SessionLogPlace } from '../../core/copy/options.ts';
 import { SESSION_LOG_HEADER, sessionLogFolder, sessionLogLine } from '../../core/copy/session-log.ts';
 import type { CopyInput } from '../../core/copy.ts';
+import type { Row } from '../../core/types/column.ts';
 import type { CopyDependencies } from './endpoints.ts';
 
 /** A GUID that stands for `text`: the same text is the same GUID. */
@@ -39,9 +39,9 @@ export class SkippedRows {
     this.#place = incompatibleRows(input.options).log;
   }
 
-  add({ row, error }: Pick<IncompatibleRow, 'row' | 'error'>): void {
+  add(row: Row, reason: string): void {
     if (this.#place === undefined) return;
-    this.#lines.push(sessionLogLine(new Date(), row, `${error.code}: ${error.message}`));
+    this.#lines.push(sessionLogLine(new Date(), row, reason));
   }
 
   async finish(): Promise<void> {

@@ -1,8 +1,8 @@
 // Moves staged rows into the target, as the write behaviour says. Everything runs in the caller's transaction.
 import { findColumn } from '../../core/copy/mapping.ts';
 import { WaybillError } from '../../core/errors.ts';
-import type { Column } from '../../core/types/column.ts';
-import type { StoredPlan } from '../connector.ts';
+import type { Column, Row } from '../../core/types/column.ts';
+import type { SkippedKeys, StoredPlan } from '../connector.ts';
 import type { TableName } from './identifier.ts';
 import { type ChosenKeys, chooseKeys } from './keys.ts';
 import type { SqlStore } from './sql-store.ts';
@@ -51,18 +51,25 @@ export class Publisher {
     return { written, keys: chooseKeys(behavior.keys, unique, written, label) };
   }
 
-  /** Returns how many of the staged rows are now in effect; `replace` empties the target first. */
-  async move(plan: StoredPlan, replace: boolean): Promise<number> {
+  /**
+   * Returns how many of the staged rows are now in effect; `replace` empties the target first. Where the plan leaves out
+   * rows whose key is taken, `skipped` is given them before it is too late.
+   */
+  async move(plan: StoredPlan, replace: boolean, skipped?: SkippedKeys): Promise<number> {
     const { store, behavior, target, staging } = this.#place;
     const columns = plan.columns.map(({ sink }) => sink);
     const { written, keys } = await this.plan(columns);
-    if (keys === undefined) {
+    if (keys === undefined && plan.skips !== true) {
       const chunkColumn = store.dialect.own('_wb_chunk');
       const taken = await store.takeOver?.({ target, staging, columns, chunkColumn, replace });
       if (taken !== undefined) return taken;
     }
     if (replace) await store.execute(store.dialect.emptyTable(target));
-    if (keys === undefined) return this.#insert(written);
+    if (keys === undefined) {
+      return plan.skips === true && store.dialect.keysEnforced
+        ? this.#insertFree(written, skipped)
+        : this.#insert(written);
+    }
     const operation = operationOf(behavior, columns);
     return operation === undefined
       ? this.#upsert(written, keys, undefined)
@@ -75,6 +82,40 @@ export class Publisher {
     return store.execute(
       `INSERT INTO ${this.#name(target)} (${columns.map((column) => dialect.quote(column.name)).join(', ')}) ` +
         `SELECT ${columns.map((column) => dialect.fromStaging(column)).join(', ')} FROM ${this.#name(staging)}`,
+    );
+  }
+
+  /** Inserts the rows whose keys are free, of several with one key the first, and tells of the others. */
+  async #insertFree(columns: readonly Column[], skipped: SkippedKeys | undefined): Promise<number> {
+    const { store, target, staging } = this.#place;
+    const { dialect } = store;
+    const keys = (await store.uniqueKeys(target)).filter((key) =>
+      key.every((name) => findColumn(columns, name) !== undefined),
+    );
+    if (keys.length === 0) return this.#insert(columns);
+    const order = dialect.stagedOrder ?? dialect.quote(dialect.own('_wb_chunk'));
+    const places = keys.map((_, i) => dialect.quote(dialect.own(`_wb_place_${i}`)));
+    const ranked = keys.map((key, i) => {
+      const names = key.map((name) => dialect.quote(name)).join(', ');
+      return `ROW_NUMBER() OVER (PARTITION BY ${names} ORDER BY ${order}) AS ${places[i]}`;
+    });
+    const from = `(SELECT *, ${ranked.join(', ')} FROM ${this.#name(staging)}) AS x`;
+    const taken = keys.map((key, i) => {
+      const same = key.map((name) => `t.${dialect.quote(name)} = x.${dialect.quote(name)}`).join(' AND ');
+      const present = key.map((name) => `x.${dialect.quote(name)} IS NOT NULL`).join(' AND ');
+      // A key with a NULL in it is never taken.
+      return `(${present} AND (x.${places[i]} > 1 OR EXISTS (SELECT 1 FROM ${this.#name(target)} AS t WHERE ${same})))`;
+    });
+    const isTaken = taken.join(' OR ');
+    const lost = await store.query(`SELECT ${dialect.rowText(columns)} AS r FROM ${from} WHERE ${isTaken}`);
+    if (lost.length > 0 && skipped !== undefined) {
+      const names = keys.map((key) => `(${key.join(', ')})`).join(' or ');
+      const reason = `CONSTRAINT_VIOLATED: another row of ${this.#place.label} has its key ${names}.`;
+      await skipped(lost.map((row) => ({ row: rowOfText(String(row['r'])), reason })));
+    }
+    return store.execute(
+      `INSERT INTO ${this.#name(target)} (${columns.map((column) => dialect.quote(column.name)).join(', ')}) ` +
+        `SELECT ${columns.map((column) => dialect.fromStaging(column)).join(', ')} FROM ${from} WHERE NOT (${isTaken})`,
     );
   }
 
@@ -173,9 +214,14 @@ export class Publisher {
   }
 }
 
-/** A key's values from its row text: "V1|Va||b" is 1, a|b. */
-const keyValues = (text: string): string =>
-  text
-    .split(/(?<!\|)\|(?!\|)/)
-    .map((field) => field.slice(1).replaceAll('||', '|'))
-    .join(', ');
+/** A row's values from its row text: "V1|Va||b|N" is 1, a|b and NULL. */
+const rowOfText = (text: string): Row => {
+  const row: Row = [];
+  // A field begins with V or N, so a bar that ends one is never followed by another: pairs belong to the text.
+  for (const field of text.match(/(?:[^|]|\|\|)+/g) ?? []) {
+    row.push(field.startsWith('N') ? null : field.slice(1).replaceAll('||', '|'));
+  }
+  return row;
+};
+
+const keyValues = (text: string): string => rowOfText(text).join(', ');

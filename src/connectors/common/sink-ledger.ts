@@ -33,6 +33,9 @@ interface ChunkDetail {
   readonly skipped?: number;
 }
 
+/** What the copy's own entry keeps: its plan, and how many rows publishing left out. */
+type WholeDetail = StoredPlan & { readonly chunks: number; readonly taken?: number };
+
 const detailOf = (row: SqlRow): ChunkDetail => JSON.parse(asText(row['detail']) ?? '{}') as ChunkDetail;
 
 const figuresOf = (row: SqlRow): ChunkFigures => {
@@ -193,8 +196,14 @@ export class SinkLedger {
 
   async state(): Promise<LedgerState> {
     const entry = await this.#entry(WHOLE);
-    const { chunks, ...plan } = JSON.parse(String(entry['detail'])) as StoredPlan & { chunks: number };
+    const { chunks, taken: _, ...plan } = JSON.parse(String(entry['detail'])) as WholeDetail;
     return { plan, chunks, epoch: asNumber(entry['generation']), published: entry['state'] === 'published' };
+  }
+
+  /** Within the transaction that publishes: rows of committed chunks that were left out since their key is taken. */
+  async noteTaken(rows: number): Promise<void> {
+    const detail = JSON.parse(String((await this.#entry(WHOLE))['detail'])) as WholeDetail;
+    await this.#rows.update({ detail: JSON.stringify({ ...detail, taken: rows }) }, [this.#rows.is(WHOLE)]);
   }
 
   /** Sums of the committed chunks. Throws CHUNK_MISMATCH while one of them is not committed. */
@@ -210,16 +219,16 @@ export class SinkLedger {
     const sum = (pick: (one: ChunkFigures) => number): number =>
       figures.reduce((total, one) => total + pick(one), 0);
     const checksum = figures.reduce((total, one) => total + BigInt(one.sourceChecksum || '0'), 0n).toString();
+    const { taken = 0 } = JSON.parse(String((await this.#entry(WHOLE))['detail'])) as WholeDetail;
+    const skipped = taken + sum((one) => one.skipped ?? 0);
     return {
-      rows: sum((one) => one.rows),
+      rows: sum((one) => one.rows) - taken,
       bytesRead: sum((one) => one.bytesRead),
       bytesWritten: sum((one) => one.bytesWritten),
       sourceChecksum: checksum,
       sinkChecksum: checksum,
       files: 0,
-      ...(figures.some((one) => one.skipped !== undefined)
-        ? { skipped: sum((one) => one.skipped ?? 0) }
-        : {}),
+      ...(skipped > 0 ? { skipped } : {}),
     };
   }
 

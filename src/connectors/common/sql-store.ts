@@ -36,6 +36,8 @@ export interface Dialect {
   transactional(script: string): readonly string[];
   /** What to create for a column that comes from another store. */
   columnFor(column: Column): Column;
+  /** What staged rows are ordered by, so that the first of two wins; the chunk's number where undefined. */
+  readonly stagedOrder?: string;
   /** Whether the ledger's primary key is enforced. Where it is not, planning takes a lock of its own. */
   readonly keysEnforced: boolean;
   /** The row's text over staged `columns` (core/copy/row-text.ts): what the checksum hashes, and what names a key. */

@@ -18,6 +18,7 @@ import type {
   FrameBatch,
   LedgerState,
   MeasuredRows,
+  SkippedKeys,
   StoredPlan,
   WireFormat,
 } from '../connector.ts';
@@ -220,15 +221,15 @@ export class TableSink implements CopySink {
     return outcome ?? this.#ledger.committedFigures(chunk, generation);
   }
 
-  async publish(epoch: number): Promise<PublishResult> {
+  async publish(epoch: number, skipped?: SkippedKeys): Promise<PublishResult> {
     await this.#resolveTarget();
     const published = await inTransaction(this.#store, async () => {
       if (!(await this.#ledger.markPublished(epoch))) return undefined;
       const { plan } = await this.#ledger.state();
       const totals = await this.#ledger.totals();
-      if (this.#options.direct === undefined) await this.#moveIntoTarget(plan, totals.rows);
+      if (this.#options.direct === undefined) await this.#moveIntoTarget(plan, totals.rows, skipped);
       await this.#ledger.moveWatermark(plan);
-      return totals;
+      return this.#ledger.totals();
     });
     if (published !== undefined) return published;
     const { published: done } = await this.#ledger.state();
@@ -290,11 +291,16 @@ export class TableSink implements CopySink {
   }
 
   /** Runs the pre-copy script and moves all staged rows; the caller's transaction makes both visible at once. */
-  async #moveIntoTarget(plan: StoredPlan, expected: number): Promise<void> {
+  async #moveIntoTarget(plan: StoredPlan, expected: number, skipped?: SkippedKeys): Promise<void> {
     await this.#runPreCopyScript();
     const replace = this.#options.writeBehavior.kind === 'replace' || plan.incremental?.reload === true;
-    const moved = await this.#publisher().move(plan, replace);
-    if (moved !== expected) throw this.#mismatch(WHOLE, 'rows', expected, moved);
+    let left = 0;
+    const moved = await this.#publisher().move(plan, replace, async (rows) => {
+      left = rows.length;
+      await skipped?.(rows);
+    });
+    if (moved !== expected - left) throw this.#mismatch(WHOLE, 'rows', expected - left, moved);
+    if (left > 0) await this.#ledger.noteTaken(left);
   }
 
   #publisher(): Publisher {
@@ -320,7 +326,7 @@ export class TableSink implements CopySink {
         columns: plan.columns,
         chunkColumn,
         wire: plan.wire,
-        takesOver: kind === 'insert' || kind === 'replace',
+        takesOver: (kind === 'insert' || kind === 'replace') && plan.skips !== true,
       });
       return;
     }

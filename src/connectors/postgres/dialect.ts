@@ -106,6 +106,8 @@ export const postgresDialect: Dialect = {
   checksum: (staging, columns, chunkColumn, chunk) =>
     textChecksum(columns, `${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}`),
   transactional: (script) => [script],
+  // Where a row lies in a table that is only ever appended to.
+  stagedOrder: 'ctid',
   keysEnforced: true,
   rowText,
   typedLiteral: (column, text) =>
