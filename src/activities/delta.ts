@@ -96,7 +96,7 @@ async function planFor(
     staged: {
       linkedService: staging.linkedServiceName.referenceName,
       datasetType: 'Parquet',
-      dataset: { location: { type: 'AmazonS3Location', bucketName, folderPath }, compatibility: 'spark' },
+      dataset: { location: { type: 'AmazonS3Location', bucketName, folderPath }, timesAsText: true },
       settings: { type: end === 'sink' ? 'ParquetSink' : 'ParquetSource' },
     },
   };

@@ -3,7 +3,7 @@ import { WaybillError } from '../../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import type { Column } from '../../../core/types/column.ts';
 import type { EndpointContext } from '../../connector.ts';
-import { objectSetting, textSetting } from '../settings.ts';
+import { booleanSetting, objectSetting, textSetting } from '../settings.ts';
 import { delimitedText } from './delimited-text.ts';
 import type { FileFormat } from './file-format.ts';
 import { containerOf, type FileOpener } from './file-opener.ts';
@@ -69,7 +69,10 @@ const formatOf = async (
     // Loaded when needed: it brings its decoders along.
     const { parquetFormat } = await import('../parquet/parquet-format.ts');
     const compressionCodec = textSetting(dataset, 'compressionCodec');
-    return parquetFormat(compressionCodec === undefined ? {} : { compressionCodec });
+    return parquetFormat({
+      ...(compressionCodec === undefined ? {} : { compressionCodec }),
+      timesAsText: booleanSetting(dataset, 'timesAsText') === true,
+    });
   }
   throw new WaybillError('DEFINITION_UNSUPPORTED', `Datasets of type ${type} are not supported on files.`, {
     datasetType: type,

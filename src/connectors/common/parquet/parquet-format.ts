@@ -14,7 +14,15 @@ import { verifyFile } from './verify.ts';
 export interface ParquetSettings {
   /** ADF's dataset property: none, snappy, gzip; zstd besides. Absent: zstd where this Node has it, else snappy. */
   readonly compressionCodec?: string;
+  /** Times of day become text, for readers without a type for them: Delta tables have none. */
+  readonly timesAsText?: boolean;
 }
+
+const timeAsText = (column: Column): Column => {
+  if (column.type !== 'TimeSpan') return column;
+  const { scale: _scale, ...rest } = column;
+  return { ...rest, type: 'String', native: 'string' };
+};
 
 /** Throws DEFINITION_UNSUPPORTED for a codec that is not written. */
 export const parquetFormat = (settings: ParquetSettings = {}): FileFormat => {
@@ -27,7 +35,7 @@ export const parquetFormat = (settings: ParquetSettings = {}): FileFormat => {
     split: splitFile,
     read: readRows,
     verify: verifyFile,
-    columnsFor,
+    columnsFor: (columns) => columnsFor(settings.timesAsText ? columns.map(timeAsText) : columns),
     encode: (columns: readonly Column[], rows: AsyncIterable<Row[]>): EncodedFile =>
       encodeFile(async () => {
         const encoder = new FileEncoder(columns, await openCompressor(codec));
