@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { cancelCommand, listCommand, runCommand, statusCommand, watchCommand } from './client/commands.ts';
 import { explainFailure, renderFailure } from './client/failure.ts';
+import { planCommand } from './client/plan.ts';
 import { scheduleCommand } from './client/schedule.ts';
 import { validateCommand } from './client/validate.ts';
 
@@ -38,6 +39,16 @@ program
   .option('--no-watch', 'start it and return')
   .addOption(json())
   .action(runCommand);
+
+program
+  .command('plan')
+  .argument('<pipeline>', 'a pipeline of the factory')
+  .description(
+    'what its copies would do: chunks, write behaviour, columns and types; moves no row, changes nothing',
+  )
+  .option('-p, --param <name=value>', 'a parameter, as for run', collect, [])
+  .addOption(json())
+  .action(planCommand);
 
 program
   .command('watch')

@@ -1,7 +1,10 @@
 // Every workflow, by name: the one entry of the workflow bundle.
 export { copyData } from './copy-data.ts';
 export { copyDelta } from './copy-delta.ts';
+export { planPipeline } from './plan-pipeline.ts';
 export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';
 export { sparkJob } from './spark-job.ts';
+export { removeOrphan } from './sweep-orphans.ts';
+export { sweepOrphans } from './sweep-orphans.ts';
