@@ -93,6 +93,8 @@ export class MysqlConnection {
     this.#streaming = true;
     const command = this.#connection.query({ sql, rowsAsArray: true });
     command.on('error', fail);
+    // A command without a callback is not told that its connection broke; only the connection says so.
+    this.#connection.on('error', fail);
     command.on('result', (row: unknown) => {
       if (broken) return;
       try {
@@ -108,6 +110,7 @@ export class MysqlConnection {
     try {
       yield* queue.batches();
     } finally {
+      this.#connection.removeListener('error', fail);
       if (this.#streaming) await this.#kill();
     }
   }

@@ -50,10 +50,13 @@ const truth: Decode = (value) => {
   );
 };
 
+const SMALLEST_NORMAL = 2 ** -126;
+
 /** The shortest text that reads back to the same 32-bit number. */
 const single: Decode = (value) => {
   const number = Math.fround(Number(value));
-  for (let digits = 6; digits < 9; digits++) {
+  // Six digits without their zeros are the shortest already, but for numbers that have less precision than that.
+  for (let digits = Math.abs(number) < SMALLEST_NORMAL ? 1 : 6; digits < 9; digits++) {
     const text = number.toPrecision(digits);
     if (Math.fround(Number(text)) === number) return String(Number(text));
   }
