@@ -8,9 +8,10 @@ export interface Fault {
   readonly match: RegExp;
   /**
    * lost: carried out, then the connection is cut; stalled: carried out, never answered; refused: cut before;
-   * status: answered here, not carried out.
+   * status: answered here, not carried out; truncated: half of the answer, then cut; corrupted: one byte of the
+   * request is changed on its way.
    */
-  readonly kind: 'lost' | 'stalled' | 'refused' | 'status';
+  readonly kind: 'lost' | 'stalled' | 'refused' | 'status' | 'truncated' | 'corrupted';
   readonly status?: number;
   readonly body?: string;
   /** How many calls it hits. */
@@ -41,10 +42,15 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
           .writeHead(fault.status ?? 500, { 'content-type': 'application/x-amz-json-1.1' })
           .end(fault.body);
       }
+      if (fault?.kind === 'corrupted') corrupt(body);
       const answer = await forward(upstream, incoming, body);
       if (fault?.kind === 'stalled') return undefined;
       if (fault?.kind === 'lost') return incoming.socket.destroy();
-      return outgoing.writeHead(answer.status, answer.headers).end(answer.body);
+      outgoing.writeHead(answer.status, answer.headers);
+      if (fault?.kind === 'truncated') {
+        return outgoing.write(answer.body.subarray(0, answer.body.length >> 1), () => outgoing.destroy());
+      }
+      return outgoing.end(answer.body);
     })().catch(() => incoming.socket.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -58,6 +64,12 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   return { endpoint: `http://127.0.0.1:${port}`, faults, calls, stop };
 }
 
+/** Changes a byte in the middle; the length stays. */
+function corrupt(body: Buffer): void {
+  const at = body.length >> 1;
+  body[at] = (body[at] ?? 0) ^ 1;
+}
+
 async function forward(upstream: string, incoming: IncomingMessage, body: Buffer) {
   const { method, url, headers } = incoming;
   const out = request(new URL(url ?? '/', upstream), { method: method ?? 'GET', headers }).end(body);
@@ -66,7 +78,8 @@ async function forward(upstream: string, incoming: IncomingMessage, body: Buffer
   const answer = await bodyOf(reply);
   return {
     status: reply.statusCode ?? 502,
-    headers: { ...rest, 'content-length': answer.length },
+    // The answer to HEAD says how long the body would be.
+    headers: method === 'HEAD' ? rest : { ...rest, 'content-length': answer.length },
     body: answer,
   };
 }

@@ -48,7 +48,10 @@ export const azureError = (error: unknown, doing: string): WaybillError => {
   const raw = error as { name?: string; code?: string; statusCode?: number; message?: string };
   const name = raw.name ?? 'error';
   const identity = IDENTITY[name];
-  const code = identity ?? CODES[raw.code ?? ''] ?? byStatus(raw.statusCode, raw.code ?? '');
+  const changed = raw.statusCode === 400 && /content-?(md5|crc64) doesn't match/i.test(raw.message ?? '');
+  const code: ErrorCode = changed
+    ? 'STAGING_FAILED'
+    : (identity ?? CODES[raw.code ?? ''] ?? byStatus(raw.statusCode, raw.code ?? ''));
   return new WaybillError(
     code,
     `Azure Blob, ${doing}: ${raw.code ?? name}: ${messageOf(raw.message ?? '')}`,

@@ -20,6 +20,8 @@ const PARTS_AT_ONCE = 2;
 /** Bytes that Azure copies from an address while the caller waits. */
 const LARGEST_COPY = 256 * MEBIBYTE;
 const COPY_BLOCK = 100 * MEBIBYTE;
+/** Time that dropping a failed upload may take once nobody waits for it any more. */
+const ABORT_MS = 10_000;
 
 export class AzureBlobStore implements FileStore {
   readonly #container: AzureContainer;
@@ -112,6 +114,15 @@ export class AzureBlobStore implements FileStore {
 
   /** Azure refuses a block whose MD5 is not the one sent along, and a list that names a block it does not have. */
   async write(key: string, bytes: AsyncIterable<Buffer>, options: WriteOptions): Promise<WrittenFile> {
+    try {
+      return await this.#upload(key, bytes, options);
+    } catch (error) {
+      await this.#dropBlocks(key, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #upload(key: string, bytes: AsyncIterable<Buffer>, options: WriteOptions): Promise<WrittenFile> {
     const blob = this.#blockBlob(key);
     const upload = randomUUID().slice(0, 8);
     const sent = await sendParts(partsOf(bytes, this.#partSize), PARTS_AT_ONCE, async (part, index) => {
@@ -186,9 +197,13 @@ export class AzureBlobStore implements FileStore {
 
   async readJson(key: string): Promise<unknown> {
     try {
-      const text = await this.#do(`reading ${key}`, () =>
-        this.#blob(key).downloadToBuffer(0, undefined, { abortSignal: this.#signal }),
-      );
+      const text = await this.#do(`reading ${key}`, async () => {
+        const { contentLength, readableStreamBody } = await this.#blob(key).download(0, undefined, {
+          abortSignal: this.#signal,
+        });
+        const body = readableStreamBody as unknown as AsyncIterable<Uint8Array>;
+        return readExactly(key, contentLength ?? 0, body);
+      });
       return JSON.parse(text.toString('utf8'));
     } catch (error) {
       if (error instanceof WaybillError && error.code === 'OBJECT_MISSING') return undefined;
@@ -232,7 +247,7 @@ export class AzureBlobStore implements FileStore {
       if (next.done === true) return;
       const { name, metadata } = next.value;
       if (committed.has(name) || isFolder(metadata) || !ours(name)) continue;
-      await this.#dropBlocks(name);
+      await this.#dropBlocks(name, this.#signal);
     }
   }
 
@@ -240,22 +255,23 @@ export class AzureBlobStore implements FileStore {
     // The client keeps nothing open but pooled connections.
   }
 
-  async #dropBlocks(key: string): Promise<void> {
+  async #dropBlocks(key: string, abortSignal: AbortSignal): Promise<void> {
     const blob = this.#blockBlob(key);
+    const gone = (error: unknown): boolean => (error as { statusCode?: number }).statusCode === 404;
     try {
       // Only where it has not been completed since it was listed.
-      const { etag } = await blob.upload('', 0, {
-        abortSignal: this.#signal,
-        conditions: { ifNoneMatch: '*' },
-      });
-      await blob.delete({
-        abortSignal: this.#signal,
-        ...(etag === undefined ? {} : { conditions: { ifMatch: etag } }),
-      });
+      const { etag } = await blob.upload('', 0, { abortSignal, conditions: { ifNoneMatch: '*' } });
+      await blob.delete({ abortSignal, ...(etag === undefined ? {} : { conditions: { ifMatch: etag } }) });
     } catch (error) {
       const { statusCode } = error as { statusCode?: number };
-      if (statusCode === 409 || statusCode === 412 || statusCode === 404) return;
-      throw azureError(error, `aborting the upload of ${key}`);
+      if (gone(error)) return;
+      if (statusCode !== 409 && statusCode !== 412) throw azureError(error, `aborting the upload of ${key}`);
+      // It is complete; or this is Azurite, which takes blocks for a blob here, and lets them be deleted as one.
+      const complete = await blob.getProperties({ abortSignal }).then(
+        () => true,
+        (problem: unknown) => !gone(problem),
+      );
+      if (!complete) await blob.deleteIfExists({ abortSignal });
     }
   }
 
