@@ -42,6 +42,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--user", required=True)
     parser.add_argument("--password-env", required=True, help="name of the environment variable with the password")
     parser.add_argument("--public-key", type=Path, help="PEM file: the user's public key, for key-pair login")
+    parser.add_argument("--oauth-key", type=Path, help="PEM file: the public key of whoever signs OAuth access tokens")
+    parser.add_argument("--azure-endpoint", help="blob endpoint of external locations (azure://), without the account")
+    parser.add_argument("--storage-integration", action="append", default=[], help="a name STORAGE_INTEGRATION may give")
     parser.add_argument("--s3-endpoint", help="S3 endpoint of external stages (s3://)")
     parser.add_argument("--sync-seconds", type=float, default=45, help="longer statements answer 'in progress'")
     parser.add_argument("--token-seconds", type=float, default=3600, help="life of a session token before renewal")
@@ -75,7 +78,10 @@ def main() -> None:
         user=arguments.user,
         password=password,
         public_key=arguments.public_key,
+        oauth_key=arguments.oauth_key,
         s3_endpoint=arguments.s3_endpoint,
+        azure_endpoint=arguments.azure_endpoint,
+        storage_integrations=frozenset(name.upper() for name in arguments.storage_integration),
         sync_seconds=arguments.sync_seconds,
         token_seconds=arguments.token_seconds,
         idle_transaction_seconds=arguments.idle_transaction_seconds,

@@ -1,4 +1,4 @@
-"""Who may log in: a password, or a key pair's signed token."""
+"""Who may log in: a password, a key pair's signed token, or an OAuth access token."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def authenticate(data: dict[str, Any], settings: Settings) -> str:
     method = str(data.get("AUTHENTICATOR") or "SNOWFLAKE").upper()
     if method == "SNOWFLAKE_JWT":
         return _by_key_pair(str(data.get("TOKEN") or ""), settings)
+    if method == "OAUTH":
+        return _by_oauth(str(data.get("TOKEN") or ""), str(data.get("LOGIN_NAME") or ""), settings)
     if method not in ("SNOWFLAKE", ""):
-        raise SnowflakeError("390102", f"Authenticator '{method}' is not available: use a password or SNOWFLAKE_JWT", "08001")
+        raise SnowflakeError("390102", f"Authenticator '{method}' is not available: use a password, SNOWFLAKE_JWT or OAUTH", "08001")
     user, password = str(data.get("LOGIN_NAME") or ""), str(data.get("PASSWORD") or "")
     right_user = user.upper() == settings.user.upper()
     if not secrets.compare_digest(password.encode(), settings.password.encode()) or not right_user:
@@ -50,3 +52,22 @@ def _by_key_pair(token: str, settings: Settings) -> str:
         return user
     except (jwt.PyJWTError, ValueError, KeyError) as error:
         raise SnowflakeError("390144", "JWT token is invalid.", "08001") from error
+
+
+def _by_oauth(token: str, login_name: str, settings: Settings) -> str:
+    """Checks an access token's signature and times, and maps its `upn`, `sub` or `appid` to the user, as an external
+    OAuth integration does. A login name, where one is sent, must be the same user."""
+    if settings.oauth_key is None:
+        raise SnowflakeError("390305", "OAuth is not enabled for this account: start the stand-in with --oauth-key", "08001")
+    try:
+        claims = jwt.decode(token, settings.oauth_key.read_bytes(), algorithms=["RS256"], options={"verify_aud": False})
+    except jwt.ExpiredSignatureError as error:
+        raise SnowflakeError("390318", "OAuth access token expired.", "08001") from error
+    except jwt.PyJWTError as error:
+        raise SnowflakeError("390303", "Invalid OAuth access token.", "08001") from error
+    names = {str(claims[name]).upper() for name in ("upn", "sub", "appid") if claims.get(name)}
+    if settings.user.upper() not in names:
+        raise SnowflakeError("390317", "The role or user requested in the OAuth access token is not known.", "08001")
+    if login_name and login_name.upper() != settings.user.upper():
+        raise SnowflakeError("390309", "The user you were trying to authenticate as differs from the user tied to the access token.", "08001")
+    return settings.user

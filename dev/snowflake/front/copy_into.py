@@ -6,6 +6,7 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from sqlglot import exp
@@ -44,16 +45,16 @@ class Outcome:
 
 
 def source_reference(sql: str) -> str:
-    """The `@stage/path` or s3:// address after FROM."""
-    match = re.search(r"\bFROM\s*(?:\(.*?\bFROM\s*)?('(?:@|s3://)[^']*'|@(?:\"(?:[^\"]|\"\")+\"|[^\s()\";])+)", sql, re.I | re.S)
+    """The `@stage/path` or external address after FROM."""
+    match = re.search(r"\bFROM\s*(?:\(.*?\bFROM\s*)?('(?:@|s3://|azure://)[^']*'|@(?:\"(?:[^\"]|\"\")+\"|[^\s()\";])+)", sql, re.I | re.S)
     if not match:
         raise SnowflakeError("001003", "SQL compilation error:\nCOPY INTO a table needs FROM @stage")
     return match[1].strip("'")
 
 
-def copy_into_table(session: Session, tree: exp.Copy, sql: str, exact: bool) -> Result:
+def copy_into_table(session: Session, tree: exp.Copy, sql: str, access: dict[str, Any], exact: bool) -> Result:
     """Loads the location's files; raises FastReadFailed (with `exact` unset) when a file needs the exact reader."""
-    location = stages.resolve(session, source_reference(sql))
+    location = stages.resolve(session, source_reference(sql), access)
     options = parse(tree, location.options, loading=True)
     target = tree.this
     names: list[str] | None = None

@@ -9,6 +9,7 @@ import uuid
 from collections import OrderedDict
 from typing import Any
 
+from .external_files import redacted
 from .results import ResultStore
 
 KEPT_QUERIES = 20_000
@@ -24,7 +25,8 @@ class Query:
         self.id = str(uuid.uuid4())
         self.session_id = session_id
         self.user = user
-        self.sql = sql
+        # As the history and the log show it.
+        self.sql = redacted(sql)
         self.request_id = request_id
         self.state = "RUNNING"
         self.error: tuple[str, str] | None = None

@@ -14,7 +14,13 @@ class Settings:
     user: str
     password: str
     public_key: Path | None
+    # Verifies OAuth access tokens; without it OAuth is refused.
+    oauth_key: Path | None
     s3_endpoint: str | None
+    # Where azure:// locations are, if not at Azure: an emulator with the account in the path.
+    azure_endpoint: str | None
+    # Names that STORAGE_INTEGRATION may give; they stand for the process's own AWS_* variables.
+    storage_integrations: frozenset[str]
     # A statement that runs longer answers "in progress" (333333) and is polled for, as Snowflake does at 45 s.
     sync_seconds: float
     # How long a session token lives before the client must renew it (390112).

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from . import dialect, s3_files
+from . import dialect, external_files
 from .errors import SnowflakeError, already_exists, does_not_exist, no_current, unsupported
 from .results import Result, number_column, status, text_column
 from .sessions import Session
@@ -50,11 +50,11 @@ def _parts(name: str) -> list[str]:
     return [quoted.replace('""', '"') if quoted else plain.upper() for quoted, plain in found]
 
 
-def resolve(session: Session, reference: str) -> Location:
-    """Where a stage reference points; raises 002003 when the stage does not exist."""
+def resolve(session: Session, reference: str, access: dict[str, Any] | None = None) -> Location:
+    """Where a stage reference points; raises 002003 when the stage does not exist. `access` opens an external location."""
     reference = reference.strip().strip("'")
-    if reference.startswith("s3://"):
-        return Location(reference, session.engine.settings.stages / "external" / "direct", "", reference, {})
+    if reference.startswith(external_files.SCHEMES):
+        return Location(reference, session.engine.settings.stages / "external" / "direct", "", reference, access or {})
     match = re.fullmatch(r'@((?:"(?:[^"]|"")+"|[^/"])+)(?:/(.*))?', reference, re.S)
     if not match:
         raise SnowflakeError("001011", f"SQL compilation error:\ninvalid URL prefix found in: '{reference}'", "42601")
@@ -89,7 +89,7 @@ def resolve(session: Session, reference: str) -> Location:
 def files(session: Session, location: Location) -> list[StageFile]:
     """The stage's files whose path starts with the location's path (a prefix, as in Snowflake), sorted."""
     if location.url is not None:
-        pulled = s3_files.pull(session.engine.settings, location.url, location.path, location.options or {})
+        pulled = external_files.pull(session.engine.settings, location.url, location.path, location.options or {})
         return [StageFile(key, file) for key, file in pulled]
     found = [
         StageFile(file.relative_to(location.directory).as_posix(), file)
@@ -115,11 +115,11 @@ def create(session: Session, statement: exp.Create, sql: str) -> Result:
     key = _key(session, table)
     temporary = bool(re.match(r"\s*CREATE\s+(OR\s+REPLACE\s+)?TEMP(ORARY)?\b", sql, re.I))
     url = re.search(r"\bURL\s*=\s*'([^']*)'", sql, re.I)
-    if url and not url[1].startswith("s3://"):
+    if url and not url[1].startswith(external_files.SCHEMES):
         raise unsupported(f"stage URL {url[1].split(':')[0]}://")
     options = {
         name.lower(): found[1]
-        for name in ("AWS_KEY_ID", "AWS_SECRET_KEY", "AWS_TOKEN")
+        for name in ("AWS_KEY_ID", "AWS_SECRET_KEY", "AWS_TOKEN", "AZURE_SAS_TOKEN")
         if (found := re.search(rf"\b{name}\s*=\s*'([^']*)'", sql, re.I))
     }
     if file_format := re.search(r"\bFILE_FORMAT\s*=\s*(\((?:[^()']|'[^']*'|\([^()]*\))*\))", sql, re.I):
@@ -137,12 +137,16 @@ def create(session: Session, statement: exp.Create, sql: str) -> Result:
         f"INSERT INTO {_CATALOG}._fs_stages (created_on, database_name, schema_name, name, url, type, owner, comment, "
         "has_credentials, has_encryption_key, cloud, owner_role_type, directory_enabled) "
         "VALUES (now(), ?, ?, ?, ?, ?, 'SYSADMIN', '', ?, 'N', ?, 'ROLE', 'N')",
-        [*key, url[1] if url else "", kind, "Y" if "aws_key_id" in options else "N", "AWS" if url else None],
+        [*key, url[1] if url else "", kind, "Y" if options.keys() & {"aws_key_id", "azure_sas_token"} else "N", _cloud(url[1]) if url else None],
     )
     cursor.execute(f"INSERT INTO {_CATALOG}._front_stages VALUES (?, ?, ?, ?)", [*key, json.dumps(options)])
     if temporary:
         session.temporary_stages.add(key)
     return status(f"Stage area {key[2]} successfully created.", DDL_TYPE)
+
+
+def _cloud(url: str) -> str:
+    return "AZURE" if url.startswith("azure://") else "AWS"
 
 
 def drop(session: Session, statement: exp.Drop) -> Result:
@@ -222,7 +226,7 @@ def display(location: Location, file: StageFile) -> str:
 def remove(session: Session, location: Location, file: StageFile) -> None:
     file.local.unlink(missing_ok=True)
     if location.url is not None:
-        s3_files.delete(session.engine.settings, location.url, file.relative, location.options or {})
+        external_files.delete(session.engine.settings, location.url, file.relative, location.options or {})
 
 
 _etags: dict[tuple[str, int, int], str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from fakesnow.dialect import parse_one
 from fakesnow.statement_type import statement_type_id
 from sqlglot import exp
 
-from . import binds, copy_into, ddl, dialect, dml, load_history, parameters, put_get, runner, show, stages, tables, unload
+from . import binds, copy_into, ddl, dialect, dml, external_files, load_history, parameters, put_get, runner, show, stages, tables, unload
 from .errors import unsupported
 from .results import Result, ResultStore, status
 from .sessions import Session
@@ -48,11 +49,14 @@ def execute(session: Session, store: ResultStore, request: Request) -> Result:
     sql, order = dialect.numbered_binds(sql) if request.bindings else (sql, [])
     if session.connection.variables._variables and "COPY" not in sql[:200].upper():  # noqa: SLF001
         sql = session.connection.variables.inline_variables(sql)
+    access: dict[str, Any] = {}
+    if re.match(r"COPY\b", sql, re.I):
+        sql, access = external_files.take_access(session.engine.settings, sql)
     tree = parse_one(sql)
     if request.bind_stage or binds.is_array(request.bindings):
         return session.transactions.write(lambda: _array_insert(session, store, request, tree))
     params = binds.positional(request.bindings, order) if request.bindings else None
-    return _Statement(session, store, request, sql, tree, params).execute()
+    return _Statement(session, store, request, sql, tree, params, access).execute()
 
 
 def _array_insert(session: Session, store: ResultStore, request: Request, tree: exp.Expression) -> Result:
@@ -84,6 +88,8 @@ class _Statement:
     sql: str
     tree: exp.Expression
     params: list[Any] | None
+    # What opens the external location of a COPY.
+    access: dict[str, Any]
 
     def execute(self) -> Result:
         session, tree, transactions = self.session, self.tree, self.session.transactions
@@ -153,14 +159,14 @@ class _Statement:
         target = self.tree.this
         to_location = isinstance(target, exp.Table) and isinstance(target.this, (exp.Var, exp.Literal))
         if to_location:
-            return self.session.transactions.read(lambda: unload.copy_into_location(self.session, self.tree.copy(), self.sql))
+            return self.session.transactions.read(lambda: unload.copy_into_location(self.session, self.tree.copy(), self.sql, self.access))
         try:
             return self.session.transactions.write(lambda: self._load(exact=False))
         except copy_into.FastReadFailed:
             return self.session.transactions.write(lambda: self._load(exact=True))
 
     def _load(self, exact: bool) -> Result:
-        return copy_into.copy_into_table(self.session, self.tree.copy(), self.sql, exact)
+        return copy_into.copy_into_table(self.session, self.tree.copy(), self.sql, self.access, exact)
 
     def _truncate(self) -> Result:
         for reference in self.tree.expressions:

@@ -7,10 +7,11 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlglot import exp
 
-from . import dialect, runner, s3_files, stages
+from . import dialect, external_files, runner, stages
 from .copy_options import CopyOptions, CsvFormat, csv_format, parse
 from .dialect import literal, quote
 from .errors import SnowflakeError, unsupported
@@ -22,11 +23,11 @@ UNLOAD_TYPE = 0x3700
 MAX_FILE_SIZE = 16 * 1024 * 1024
 
 
-def copy_into_location(session: Session, tree: exp.Copy, sql: str) -> Result:
-    match = re.match(r"\s*COPY\s+INTO\s+('(?:@|s3://)[^']*'|@(?:\"(?:[^\"]|\"\")+\"|[^\s()\";])+)", sql, re.I)
+def copy_into_location(session: Session, tree: exp.Copy, sql: str, access: dict[str, Any]) -> Result:
+    match = re.match(r"\s*COPY\s+INTO\s+('(?:@|s3://|azure://)[^']*'|@(?:\"(?:[^\"]|\"\")+\"|[^\s()\";])+)", sql, re.I)
     if not match:
         raise SnowflakeError("001003", "SQL compilation error:\nCOPY INTO a location needs @stage")
-    location = stages.resolve(session, match[1])
+    location = stages.resolve(session, match[1], access)
     options = parse(tree, location.options, loading=False)
     source = tree.args["files"][0]
     query = source.this if isinstance(source, exp.Subquery) else exp.select("*").from_(source)
@@ -53,7 +54,7 @@ def _place(session: Session, location: Location, options: CopyOptions, files: li
         message = f"Files already existing at the unload destination: @{location.stage}/{location.path}. Use overwrite option to force unloading."
         raise SnowflakeError("001037", message, "22000")
     if location.url is not None:
-        s3_files.push(session.engine.settings, location.url, list(zip(names, files)), location.options or {})
+        external_files.push(session.engine.settings, location.url, list(zip(names, files)), location.options or {})
         return
     for name, file in zip(names, files):
         target = location.directory / name

@@ -48,10 +48,10 @@ const readKey = (path: string): string => {
 
 /** A PEM key that lost its line breaks on the way through a vault, with them again; a bare base64 body gets its frame. */
 const pem = (text: string, encrypted: boolean): string => {
-  const plain = text.trim().replaceAll('\\n', '\n');
+  const plain = text.replaceAll('\\n', '\n').trim();
   const framed = /^-----BEGIN ([A-Z ]+)-----([\s\S]*)-----END [A-Z ]+-----$/.exec(plain);
   // The older form has header lines (Proc-Type, DEK-Info) that must stay where they are.
-  if (framed !== null && framed[2]?.includes(':')) return plain;
+  if (framed?.[2]?.includes(':')) return plain;
   const label = framed?.[1] ?? (encrypted ? 'ENCRYPTED PRIVATE KEY' : 'PRIVATE KEY');
   const body = (framed?.[2] ?? plain).replaceAll(/\s/g, '');
   return `-----BEGIN ${label}-----\n${body.replaceAll(/.{1,64}/g, '$&\n')}-----END ${label}-----\n`;

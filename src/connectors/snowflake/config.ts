@@ -38,7 +38,7 @@ export const snowflakeConfig = (service: ConnectedLinkedService): SnowflakeConfi
   const string = connectionParts(textSetting(properties, 'connectionString'));
   const text = (key: string, ...older: string[]): string | undefined => {
     const given = properties[key];
-    if (given !== undefined && typeof given === 'object') {
+    if (given !== null && typeof given === 'object') {
       throw new WaybillError('SETTINGS_INVALID', `Linked service ${name}: bad value of ${key}.`, { key });
     }
     return (

@@ -5,7 +5,7 @@ import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { preCopyStatements } from './pre-copy-script.ts';
-import { canonicalText, columnFromFacts, declaration } from './types.ts';
+import { canonicalText, columnFromFacts, declaration, SEMI_STRUCTURED } from './types.ts';
 
 export const quote = (name: string): string =>
   quoteIdentifier(name, { open: '"', close: '"', limit: 255, unit: 'characters' });
@@ -22,7 +22,7 @@ export const literal = (text: string): string => {
 const field = (column: Column): string => {
   const name = quote(column.name);
   const kind = fieldText(column);
-  const text = canonicalText(column, name);
+  const text = SEMI_STRUCTURED.includes(column.native) ? name : canonicalText(column, name);
   const value =
     kind === 'presence'
       ? "'V'"
@@ -34,12 +34,23 @@ const field = (column: Column): string => {
 
 const rowText = (columns: readonly Column[]): string => `CONCAT(${columns.map(field).join(", '|', ")})`;
 
+/** JSON text becomes the target's VARIANT, OBJECT or ARRAY. */
+const fromStaging = ({ name, native }: Column): string => {
+  if (!SEMI_STRUCTURED.includes(native)) return quote(name);
+  return `PARSE_JSON(${quote(name)})${native === 'VARIANT' ? '' : `::${native}`}`;
+};
+
 const upsert = ({ target, staging, columns, keys, where }: UpsertRequest): string[] => {
   const others = columns.filter((column) => !keys.includes(column));
   const names = columns.map(({ name }) => quote(name));
+  const staged = columns.map((column) =>
+    SEMI_STRUCTURED.includes(column.native)
+      ? `${fromStaging(column)} AS ${quote(column.name)}`
+      : quote(column.name),
+  );
   const set = others.map(({ name }) => `${quote(name)} = s.${quote(name)}`).join(', ');
   return [
-    `MERGE INTO ${quoteTable(target)} AS t USING (SELECT ${names.join(', ')} FROM ${quoteTable(staging)}` +
+    `MERGE INTO ${quoteTable(target)} AS t USING (SELECT ${staged.join(', ')} FROM ${quoteTable(staging)}` +
       `${where === undefined ? '' : ` WHERE ${where}`}) AS s ON ` +
       keys.map(({ name }) => `t.${quote(name)} = s.${quote(name)}`).join(' AND ') +
       (others.length === 0 ? '' : ` WHEN MATCHED THEN UPDATE SET ${set}`) +
@@ -71,7 +82,7 @@ export const snowflakeDialect: Dialect = {
   createStaging: (staging, columns, chunkColumn) =>
     `CREATE TRANSIENT TABLE IF NOT EXISTS ${quoteTable(staging)} (${definition(columns, false)}, ${quote(chunkColumn)} NUMBER(10,0))`,
   dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
-  fromStaging: (column) => quote(column.name),
+  fromStaging,
   checksum: (staging, columns, chunkColumn, chunk) =>
     `SELECT COUNT(*) AS N, SUM(MD5_NUMBER_UPPER64(${rowText(columns)})) AS C ` +
     `FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}`,

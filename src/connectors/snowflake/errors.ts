@@ -33,6 +33,7 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ['100040', 'SINK_TYPE_OVERFLOW'],
   ['100035', 'SINK_TYPE_OVERFLOW'],
   ['100090', 'CONSTRAINT_VIOLATED'],
+  ['100069', 'SINK_TYPE_OVERFLOW'],
   // A file that COPY or GET wants is not on the stage (any more).
   ['091016', 'STAGING_FAILED'],
   ['253006', 'STAGING_FAILED'],

@@ -11,7 +11,7 @@ import type { TableName } from '../common/identifier.ts';
 import { planSqlRanges, rangeClause } from '../common/range-plan.ts';
 import { filteredFrom } from '../common/row-filter.ts';
 import { datasetTable, textSetting } from '../common/settings.ts';
-import type { CopySource, EndpointContext, PlannedRanges, RowFilter } from '../connector.ts';
+import type { CopySource, EndpointContext, PlannedRanges, RowFilter, WireFormat } from '../connector.ts';
 import { findTable } from './catalog.ts';
 import type { SnowflakeConnection } from './connection.ts';
 import type { UnloadOptions } from './copy-options.ts';

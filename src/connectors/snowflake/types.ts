@@ -1,4 +1,5 @@
 // Snowflake's types: to and from the interim types, and each type's canonical text in Snowflake SQL.
+import { WaybillError } from '../../core/errors.ts';
 import { type Column, fractionDigits } from '../../core/types/column.ts';
 
 export interface TypeFacts {
@@ -53,7 +54,22 @@ export const columnFromFacts = (facts: TypeFacts): Column => {
   }
 };
 
+const OPAQUE = /^(GEOGRAPHY|GEOMETRY|VECTOR|FILE)\b/;
+
+/** Types whose values have no exact text elsewhere. Throws TYPE_UNSUPPORTED. */
+const refuseOpaque = (column: Column): void => {
+  if (!OPAQUE.test(column.native)) return;
+  throw new WaybillError(
+    'TYPE_UNSUPPORTED',
+    `Column ${column.name} is of type ${column.native}, which cannot be carried exactly: leave it out of the mapping, ` +
+      'or convert it in the source query (ST_ASWKT, TO_ARRAY).',
+    { column: column.name, sourceType: column.native },
+  );
+};
+
+/** The type to declare for a column, in staging too: there VARIANT, OBJECT and ARRAY are JSON text. */
 export const declaration = (column: Column): string => {
+  refuseOpaque(column);
   switch (column.type) {
     case 'Int16':
     case 'Int32':
@@ -85,7 +101,8 @@ export const declaration = (column: Column): string => {
   }
 };
 
-const SEMI_STRUCTURED = ['VARIANT', 'OBJECT', 'ARRAY'];
+/** Types whose values pass as JSON text. */
+export const SEMI_STRUCTURED: readonly string[] = ['VARIANT', 'OBJECT', 'ARRAY'];
 
 /** Six or nine digits of a second as Snowflake prints them; seven and eight are nine cut. */
 const cutTo = (digits: number, text: string, length: number): string =>
@@ -93,6 +110,7 @@ const cutTo = (digits: number, text: string, length: number): string =>
 
 /** The canonical text of a non-NULL `expression` of this column's type. */
 export const canonicalText = (column: Column, expression: string): string => {
+  refuseOpaque(column);
   const digits = fractionDigits(column);
   const clock = `HH24:MI:SS.FF${digits > 6 ? 9 : 6}`;
   switch (column.type) {
@@ -110,6 +128,9 @@ export const canonicalText = (column: Column, expression: string): string => {
       return `HEX_ENCODE(${expression})`;
     case 'String':
       return SEMI_STRUCTURED.includes(column.native) ? `TO_JSON(${expression})` : expression;
+    case 'Single':
+    case 'Double':
+      return `CASE TO_VARCHAR(${expression}) WHEN 'inf' THEN 'Infinity' WHEN '-inf' THEN '-Infinity' ELSE TO_VARCHAR(${expression}) END`;
     default:
       return `TO_VARCHAR(${expression})`;
   }
