@@ -89,7 +89,7 @@ export const keptNative = (native: string): string => (KEPT_TYPES.has(baseType(n
 export const declaration = (column: Column): string => {
   if (isUnbounded(column)) return 'numeric';
   if (column.native === 'character') return `character(${column.length ?? 1})`;
-  if (KEPT_TYPES.has(baseType(column.native))) return column.native;
+  if (column.type === 'String' && KEPT_TYPES.has(baseType(column.native))) return column.native;
   const fraction = Math.min(column.scale ?? 6, 6);
   switch (column.type) {
     case 'Int16':
@@ -123,17 +123,25 @@ export const declaration = (column: Column): string => {
   }
 };
 
-/** The canonical text of a non-NULL `expression` of this column's type. */
+/**
+ * A moment by to_char's pattern. to_char makes NULL of infinity and drops BC: those keep PostgreSQL's own text, which
+ * only PostgreSQL takes and all others refuse.
+ */
+const moment = (expression: string, pattern: string): string =>
+  `CASE WHEN ${expression} >= '0001-01-01' AND ${expression} < 'infinity' ` +
+  `THEN to_char(${expression}, '${pattern}') ELSE ${expression}::text END`;
+
+/** The canonical text of a non-NULL `expression` of this column's type, in a session whose settings are ours. */
 export const canonicalText = (column: Column, expression: string): string => {
   switch (column.type) {
     case 'Boolean':
       return `CASE WHEN ${expression} THEN '1' ELSE '0' END`;
     case 'Date':
-      return `to_char(${expression}, 'YYYY-MM-DD')`;
+      return `${expression}::text`;
     case 'DateTime':
-      return `to_char(${expression}, 'YYYY-MM-DD"T"HH24:MI:SS.US')`;
+      return moment(expression, 'YYYY-MM-DD"T"HH24:MI:SS.US');
     case 'DateTimeOffset':
-      return `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || 'Z'`;
+      return moment(expression, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
     case 'TimeSpan':
       return `to_char(${expression}, 'HH24:MI:SS.US')`;
     case 'Byte[]':
