@@ -23,7 +23,13 @@ const withoutValues = (message: string): string => message.replace(/(: )?"[^"]*"
 
 export const postgresError = (error: unknown, doing: string): WaybillError => {
   if (error instanceof WaybillError) return error;
-  const raw = error as { code?: string; message?: string; severity?: string };
+  const raw = error as {
+    code?: string;
+    message?: string;
+    severity?: string;
+    where?: string;
+    column?: string;
+  };
   const state = raw.code ?? '';
   const known = STATES[state] ?? STATES[state.slice(0, 2)];
   const broken =
@@ -33,8 +39,12 @@ export const postgresError = (error: unknown, doing: string): WaybillError => {
     ? 'CONNECTION_FAILED'
     : (known ?? (raw.severity === undefined ? 'INTERNAL' : 'QUERY_FAILED'));
   const message = known === 'SINK_TYPE_OVERFLOW' ? withoutValues(raw.message ?? '') : (raw.message ?? '');
-  return new WaybillError(code, `PostgreSQL, ${doing}: ${state} ${message}`.trim(), {
+  // COPY's context is "COPY table, line 3, column name: "value"".
+  const column = raw.column ?? /^COPY .*?, line \d+, column ([^:\n]+)/.exec(raw.where ?? '')?.[1];
+  const at = column === undefined ? '' : ` (column ${column})`;
+  return new WaybillError(code, `PostgreSQL, ${doing}: ${state} ${message}${at}`.trim(), {
     store: 'PostgreSQL',
     ...(state === '' ? {} : { state }),
+    ...(column === undefined ? {} : { column }),
   });
 };
