@@ -93,6 +93,7 @@ export class Batch {
     if (said) return live ? this.#runner.say(said) : undefined;
     if (tokens.isWord('begin', 'commit', 'rollback', 'save')) return this.#transaction(t, live);
     if (tokens.isWord('exec', 'execute')) return this.#execute(t, live);
+    if (tokens.accept('waitfor', 'delay')) return this.#wait(t, live);
     if (tokens.accept('insert', 'bulk')) return this.#bulk(t, live);
     if (definesProcedure(t)) return this.#procedure(t, live);
     if (live) await this.#runner.refresh(t);
@@ -267,10 +268,21 @@ export class Batch {
       doneToken: Token.doneInProcedure,
       depth: (this.#options.depth ?? 0) + 1,
     };
-    if (!(await new Batch(this.#state, variables, options).run(sql))) {
+    const batch = new Batch(this.#state, variables, options);
+    if (!(await this.#state.scoped(() => batch.run(sql)))) {
       this.#answer.failed = true;
       throw new BatchEnd();
     }
+  }
+
+  /** WAITFOR DELAY 'hh:mm:ss'. */
+  async #wait(t: Translator, live: boolean): Promise<void> {
+    const delay = t.tokens.next();
+    if (delay.kind !== 'string' || !/^[\d:.]+$/.test(delay.text))
+      throw new SqlError(148, `Incorrect time syntax in time string '${delay.text}' used with WAITFOR.`, 15);
+    const sql = `SELECT pg_sleep_for('${delay.text}'::interval)`;
+    if (live)
+      await this.#runner.guard('waitfor', () => this.#state.postgres.simple(sql).then(() => {}), false);
   }
 
   async #procedure(t: Translator, live: boolean): Promise<void> {

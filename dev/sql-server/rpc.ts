@@ -204,7 +204,9 @@ class RemoteCall {
           variable: this.#variables.get(declared.name) as Variable,
         });
     }
-    return new Batch(this.#state, this.#variables, this.#options).run(statement.sql);
+    return this.#state.scoped(() =>
+      new Batch(this.#state, this.#variables, this.#options).run(statement.sql),
+    );
   }
 
   /** Another procedure: as EXEC would call it, so that there is one list of those known. */

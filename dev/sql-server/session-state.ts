@@ -132,6 +132,25 @@ export class SessionState {
     this.response.environmentBytes(18, Buffer.alloc(0), Buffer.alloc(0));
   }
 
+  /** Runs a procedure or dynamic SQL: what it SETs ends with it. */
+  async scoped<T>(run: () => Promise<T>): Promise<T> {
+    const { noCount, abortOnError, identityInsert } = this;
+    const { isolation } = this.transactions;
+    try {
+      return await run();
+    } finally {
+      this.noCount = noCount;
+      this.abortOnError = abortOnError;
+      this.identityInsert = identityInsert;
+      if (
+        this.transactions.isolation !== isolation &&
+        this.postgres.transactionStatus !== 'E' &&
+        !this.postgres.closed
+      )
+        await this.transactions.isolate(isolation);
+    }
+  }
+
   /** Type of a variable of the batch or of the session (@@...). */
   variableType(variables: Variables, name: string): SqlType | undefined {
     return variables.get(name)?.type ?? this.#systemVariable(name)?.type;

@@ -38,6 +38,11 @@ export class Transactions {
     this.#response = response;
   }
 
+  /** The level of the transactions to come. */
+  get isolation(): string {
+    return this.#isolation;
+  }
+
   get open(): boolean {
     return this.depth > 0;
   }

@@ -102,7 +102,7 @@ create or replace function tsql.stored_bytes(type text, length int, prec int, sc
     else (select bytes from tsql.types t where t.name = type) end)::smallint$$;
 create or replace function tsql.col_length(text, text) returns smallint language sql stable as
   $$select tsql.stored_bytes(type_name, length, precision, scale) from tsql.declared_columns where relation = tsql.relation($1) and held_name = tsql.held($2)$$;
-create or replace view sys.schemas as select tsql.schema_id(schema_name) as schema_id, schema_name as name, 1 as principal_id from tsql_information_schema.schemata;
+create or replace view sys.schemas as select tsql.schema_id(schema_name collate "C") as schema_id, schema_name as name, 1 as principal_id from tsql_information_schema.schemata;
 create or replace view sys.databases as
 select coalesce(shobj_description(oid, 'pg_database')::json ->> 'name', datname::text) collate tsql.ci as name, tsql.db_id(datname::text) as database_id, 'ONLINE' as state_desc,
   1::tsql.tinyint as snapshot_isolation_state, 1::tsql.bit as is_read_committed_snapshot_on, 'Latin1_General_100_BIN2_UTF8' as collation_name
@@ -132,7 +132,7 @@ from sys.indexes i join pg_index p on p.indexrelid = i.held_index::oid cross joi
 join tsql.declared_columns d on d.relation = p.indrelid and d.attnum = u.attnum;
 create or replace view sys.table_types as
 select substr(d.name, strpos(d.name, '.') + 1) collate tsql.ci as name, tsql.schema_id(split_part(d.name, '.', 1)) as schema_id, d.relation as type_table_object_id, 1::tsql.bit as is_user_defined, 1::tsql.bit as is_table_type
-from (select c.oid::int as relation, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tsql_types' and c.relkind = 'r') d;
+from (select c.oid::int as relation, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate "C" as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tsql_types' and c.relkind = 'r') d;
 create or replace view sys.procedures as
 select shown collate tsql.ci as name, hashtext(schema || '.' || name) as object_id, tsql.schema_id(schema) as schema_id, 'P ' as type, 'SQL_STORED_PROCEDURE' as type_desc from tsql.procedures;
 create or replace view sys.change_tracking_tables as

@@ -13,6 +13,13 @@ export interface InsertParts {
   readonly table: TableName;
 }
 
+/** MERGE's text, and that to use when IDENTITY_INSERT is on for the table. */
+export interface MergeParts {
+  readonly sql: string;
+  readonly overriding: string;
+  readonly table: TableName;
+}
+
 function refuseOutput(t: Translator): void {
   if (t.tokens.isWord('output')) throw notSupported('OUTPUT');
 }
@@ -234,7 +241,10 @@ export function truncate(t: Translator): string {
   return `TRUNCATE TABLE ${t.tableName(tokens.dottedName()).sql} RESTART IDENTITY`;
 }
 
-export function merge(t: Translator, ctes: string): string {
+/** Where a MERGE says that it gives identities, when it may. */
+const OVERRIDING = '/*overriding*/';
+
+export function merge(t: Translator, ctes: string): MergeParts {
   const { tokens } = t;
   tokens.expect('merge');
   if (tokens.isWord('top')) throw notSupported('MERGE TOP');
@@ -254,7 +264,10 @@ export function merge(t: Translator, ctes: string): string {
   skipOption(t);
   if (!tokens.isSymbol(';'))
     throw new SqlError(10713, 'A MERGE statement must be terminated by a semi-colon (;).', 15);
-  return sql;
+  const [plain, overriding] = ['', ' OVERRIDING SYSTEM VALUE'].map((text) =>
+    sql.replaceAll(OVERRIDING, text),
+  );
+  return { sql: plain ?? sql, overriding: overriding ?? sql, table };
 }
 
 function mergeClause(t: Translator, hint: TableHint | undefined): string {
@@ -280,5 +293,5 @@ function mergeClause(t: Translator, hint: TableHint | undefined): string {
   const listed = names ? ` (${names.map(quoteName).join(', ')})` : '';
   if (tokens.accept('default', 'values')) return `${sql} THEN INSERT${listed} DEFAULT VALUES`;
   tokens.expect('values');
-  return `${sql} THEN INSERT${listed} VALUES ${insertRows(t, columns)}`;
+  return `${sql} THEN INSERT${listed}${OVERRIDING} VALUES ${insertRows(t, columns)}`;
 }

@@ -30,7 +30,7 @@ export interface SqlStatement {
   readonly used: readonly string[];
   readonly outputs: readonly OutputColumn[];
   readonly assigns: readonly string[];
-  /** Set for INSERT: the table, and the SQL to use when IDENTITY_INSERT is on for it. */
+  /** Set for INSERT and MERGE: the table, and the SQL to use when IDENTITY_INSERT is on for it. */
   readonly identityInsert?: { readonly table: TableName; readonly sql: string };
   readonly into?: TableName;
 }
@@ -106,7 +106,10 @@ function dataStatement(t: Translator, ctes: string): SqlStatement {
   }
   if (verb === 'update') return { ...plain, sql: update(t, ctes), used: t.used };
   if (verb === 'delete') return { ...plain, sql: remove(t, ctes), used: t.used };
-  if (verb === 'merge') return { ...plain, sql: merge(t, ctes), used: t.used };
+  if (verb === 'merge') {
+    const { sql, overriding, table } = merge(t, ctes);
+    return { ...plain, sql, used: t.used, identityInsert: { table, sql: overriding } };
+  }
   const select = selectStatement(t);
   const { outputs, assigns, into } = select;
   const whole = `${ctes}${select.sql}`;

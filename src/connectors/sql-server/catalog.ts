@@ -75,8 +75,8 @@ export const tableTypeColumns = async (
   const rows = await connection.query(
     'SELECT c.name, t.name AS native, c.max_length AS bytes, c.precision, c.scale, c.is_nullable AS nullable ' +
       'FROM sys.table_types AS tt JOIN sys.columns AS c ON c.object_id = tt.type_table_object_id ' +
-      'JOIN sys.types AS t ON t.user_type_id = c.system_type_id ' +
-      `WHERE tt.name = ${literal(type.name)} AND SCHEMA_NAME(tt.schema_id) = ${literal(type.schema)} ORDER BY c.column_id`,
+      'JOIN sys.types AS t ON t.user_type_id = c.system_type_id JOIN sys.schemas AS s ON s.schema_id = tt.schema_id ' +
+      `WHERE tt.name = ${literal(type.name)} AND s.name = ${literal(type.schema)} ORDER BY c.column_id`,
     `reading the columns of the table type ${type.schema}.${type.name}`,
   );
   return rows.map((row) => {

@@ -38,7 +38,7 @@ export const tableParameter = (
   ]);
   const count = Buffer.alloc(2);
   count.writeUInt16LE(columns.length);
-  return {
+  const tediousType = {
     id: TABLE_TYPE,
     name: 'TVP',
     declaration: () => `[${type.schema}].[${type.name}] readonly`,
@@ -52,5 +52,6 @@ export const tableParameter = (
     validate: (value: unknown) => value,
     generateParameterLength: () => count,
     generateParameterData: () => [...described, Buffer.from([END_TOKEN]), rows],
-  } as unknown as mssql.ISqlType;
+  };
+  return { type: tediousType } as unknown as mssql.ISqlType;
 };
