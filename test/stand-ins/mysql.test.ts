@@ -396,7 +396,10 @@ test('a connection killed in the middle of LOAD DATA, and of a read, is a connec
   }
   assert.equal((await runner.run('publishCopy', { copy: input, epoch: plan.epoch })).rows, 200_000);
   await runner.run('cleanUpCopy', input);
-  assert.deepEqual(await my.leftovers(), []);
+  assert.deepEqual(
+    (await my.leftovers()).filter((left) => left.startsWith('target')),
+    [],
+  );
 
   const reading = runner.copy(
     'killed/read',
