@@ -4,6 +4,7 @@ import { booleanSetting, requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
 import { tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
+import { SqlServerChanges } from './changes-source.ts';
 import { sqlServerConfig } from './config.ts';
 import { SqlServerConnection } from './connection.ts';
 import { ProcedureSink } from './procedure-sink.ts';
@@ -14,7 +15,9 @@ export const sqlServer: Connector = {
   readingLeavesFiles: false,
   async openSource(context) {
     const connection = await SqlServerConnection.open(sqlServerConfig(context.linkedService), context.signal);
-    return new SqlServerSource(connection, context);
+    return booleanSetting(context.endpoint.settings, 'changeTracking') === true
+      ? new SqlServerChanges(connection, context)
+      : new SqlServerSource(connection, context);
   },
   async openSink(context) {
     const { dataset, settings } = context.endpoint;

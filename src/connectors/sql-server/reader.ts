@@ -12,26 +12,14 @@ import { batchColumns, primaryKey, tableColumns } from './catalog.ts';
 import type { SqlServerConnection } from './connection.ts';
 import { formatRowDecoders, pickRowDecoders } from './decoders.ts';
 import { literal, quote, quoteTable, sqlServerDialect } from './dialect.ts';
+import { selectList } from './select-list.ts';
 import { parseSourceQuery, type SourceQuery } from './source-query.ts';
 import { streamRows } from './source-reading.ts';
 import { isolationPrefix, type SourceText, sourceText, statementMilliseconds } from './source-settings.ts';
-import { canonicalText, columnFromFacts, refuseOpaque, resultDeclaration } from './types.ts';
+import { canonicalText, columnFromFacts, resultDeclaration } from './types.ts';
 
 const CONDITION = /\?AdfDynamicRangePartitionCondition/gi;
 const COLUMN = /\?AdfRangePartitionColumnName/gi;
-
-/** Columns whose driver value would lose digits or time come as text made by the server; the rest as they are. */
-const selectExpression = (column: Column): string => {
-  const name = quote(column.name);
-  refuseOpaque(column);
-  if (
-    ['Decimal', 'Date', 'DateTime', 'DateTimeOffset', 'TimeSpan'].includes(column.type) ||
-    ['xml', 'hierarchyid'].includes(column.native)
-  ) {
-    return canonicalText(column, name);
-  }
-  return name;
-};
 
 /** What else a statement around the source says. */
 interface Around {
@@ -123,8 +111,7 @@ export class SqlServerSource implements CopySource {
       return;
     }
     const condition = rangeCondition(range, sourceState, sqlServerDialect);
-    const list = columns.map((column, i) => `${selectExpression(column)} AS [c${i}]`).join(', ');
-    const sql = this.#select(list, { condition, ordered: condition === '' });
+    const sql = this.#select(selectList(columns), { condition, ordered: condition === '' });
     yield* this.#stream(sql, formatRowDecoders(columns));
   }
 

@@ -95,7 +95,11 @@ export const wantedColumns = (
 ): WantedColumn[] => {
   const fields = sourceFields(source, sourceSettings);
   const pairs = translatorPairs(asObject(translator));
-  if (pairs === undefined) return fields.map((field) => ({ field, sink: field.name }));
+  if (pairs === undefined) {
+    return fields
+      .filter(({ column }) => column.onlyIfNamed !== true)
+      .map((field) => ({ field, sink: field.name }));
+  }
   return pairs.map((pair) => {
     const field = typeof pair.source === 'number' ? fields[pair.source - 1] : findColumn(fields, pair.source);
     if (field === undefined) throw missingColumn('The source', String(pair.source), fields);

@@ -30,6 +30,8 @@ export interface Column {
   readonly nullable: boolean;
   /** True where the store says that an insert must name the column: NOT NULL, without default, identity or generation. */
   readonly required?: boolean;
+  /** True for a column that is left out unless a mapping names it, such as the version of a change. */
+  readonly onlyIfNamed?: boolean;
   /** The store's own name of the type, for messages and for reading it back: "datetime2", "NUMBER(38,0)". */
   readonly native: string;
 }
