@@ -189,7 +189,9 @@ describe('the contract of every connector', { timeout: 1_200_000 }, () => {
       const done = await runner.run('copyChunk', chunk, 2);
       assert.equal(done.resumed, false);
       const repeated = await runner.run('copyChunk', chunk, 3);
-      assert.deepEqual({ ...repeated, resumed: false }, done);
+      // How long the first rows took is known to the attempt that moved them.
+      const { firstRowsAfter: _took, ...figures } = done;
+      assert.deepEqual({ ...repeated, resumed: false }, figures);
       assert.equal(repeated.resumed, true);
       await assert.rejects(
         runner.run('publishCopy', { copy: input, epoch: first.epoch }),
