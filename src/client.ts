@@ -4,6 +4,7 @@ import { cancelCommand, listCommand, runCommand, statusCommand, watchCommand } f
 import { explainFailure, renderFailure } from './client/failure.ts';
 import { planCommand } from './client/plan.ts';
 import { scheduleCommand } from './client/schedule.ts';
+import { sweepCommand } from './client/sweep.ts';
 import { validateCommand } from './client/validate.ts';
 
 const program = new Command('waybill')
@@ -87,6 +88,13 @@ program
   .option('--cron <expression>', 'when to run, UTC', '0 3 * * *')
   .option('--window <window>', "the run's window (default: the scheduled time)")
   .action(scheduleCommand);
+
+program
+  .command('sweep')
+  .description('remove staging and ledger entries of copies that ended without cleaning up')
+  .option('--older-than <age>', 'only copies that ended at least so long ago: 90s, 30m, 24h, 7d', '24h')
+  .addOption(json())
+  .action(sweepCommand);
 
 program
   .command('validate')

@@ -2,6 +2,7 @@
 import './config/quiet-aws.ts';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createCopyActivities } from './activities/copy.ts';
@@ -10,6 +11,9 @@ import { createDeltaActivities } from './activities/delta.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServices } from './activities/linked-services.ts';
 import { createSparkActivities } from './activities/spark.ts';
+import { createSweepActivities } from './activities/sweep.ts';
+import { TemporalCopyRuns } from './client/copy-runs.ts';
+import { ensureSweeper } from './client/sweeper-schedule.ts';
 import { createCompute } from './compute/registry.ts';
 import { loadSettings } from './config/settings.ts';
 import { isLateEndOfMessage } from './connectors/sql-server/driver-defect.ts';
@@ -35,6 +39,10 @@ async function run(): Promise<void> {
   try {
     const linkedServices = createLinkedServices({ settings, env: process.env });
     const compute = createCompute({ lookAgainAfter: settings.sparkPollSeconds * 500 });
+    const client = new Client({
+      connection,
+      ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+    });
     const worker = await Worker.create({
       connection,
       ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
@@ -51,6 +59,11 @@ async function run(): Promise<void> {
           resolveLinkedService: linkedServices.resolve,
           factoryDirectory: settings.factoryDirectory,
         }),
+        ...createSweepActivities({
+          resolveLinkedService: linkedServices.resolve,
+          workDirectory: settings.workDirectory,
+          runs: new TemporalCopyRuns(client),
+        }),
         ...createSparkActivities({ ...compute, pollInterval: settings.sparkPollSeconds * 1000 }),
         ...createLakehouseActivities({
           ...compute,
@@ -65,6 +78,12 @@ async function run(): Promise<void> {
       shutdownGraceTime: '5s',
       maxCachedWorkflows: 200,
     });
+    // Work does not wait for it: a namespace in which this worker may make no schedules is swept by hand.
+    ensureSweeper(client, settings.taskQueue).catch((error: unknown) =>
+      Runtime.instance().logger.warn('no schedule sweeps what copies leave behind: run `waybill sweep`', {
+        error: String(error),
+      }),
+    );
     await worker.run();
   } finally {
     await connection.close();

@@ -11,5 +11,8 @@ export const SEARCH_ATTRIBUTES = {
   stage: 'WaybillStage',
 } as const;
 
+/** WaybillStage of a copy whose clean-up failed. */
+export const LEFT_BEHIND = 'left-behind';
+
 /** The one task queue of a plain installation. */
 export const DEFAULT_TASK_QUEUE = 'waybill';

@@ -1,5 +1,11 @@
 // One copy: plan, chunks in parallel, publish, clean up. Rows stay in the activities; the history holds their figures.
 import {
+  ActivityFailure,
+  ApplicationFailure,
+  defineSearchAttributeKey,
+  TimeoutFailure,
+} from '@temporalio/common';
+import {
   ActivityCancellationType,
   CancellationScope,
   ContinueAsNew,
@@ -7,15 +13,20 @@ import {
   defineQuery,
   isCancellation,
   log,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ChunkResult, CopyActivities, CopyPlan } from '../core/copy/activities.ts';
 import { parallelCopies } from '../core/copy/options.ts';
 import { copyOutput } from '../core/copy/output.ts';
 import type { CopyInput, CopyOutput, CopyProgress } from '../core/copy.ts';
+import { LEFT_BEHIND, SEARCH_ATTRIBUTES } from '../core/search-attributes.ts';
+
+const stageKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.stage, 'KEYWORD');
 
 /** Answers with what is committed so far. */
 export const copyProgress = defineQuery<CopyProgress>('progress');
@@ -29,7 +40,13 @@ export interface CopyCarry {
   readonly bytesDone: number;
   readonly started: number;
   readonly copyingFrom: number;
+  /** Absent in runs of older versions. */
+  readonly rowsSkipped?: number;
+  readonly firstRowsAfter?: number;
 }
+
+/** Details are drawn again no more often than this while chunks are committed: nobody reads faster. */
+const SHOW_EVERY_MS = 1_000;
 
 /** Chunks after which a run continues as new: some events each, far below what a history may hold. */
 const CHUNKS_PER_RUN = 400;
@@ -61,7 +78,8 @@ const { cleanUpCopy } = proxyActivities<CopyActivities>({
 
 /**
  * Copies `input.source` into `input.sink` exactly once per copyId: run again under the same id it resumes, or finds the
- * copy published and returns its figures. Staging is removed on success, failure and cancellation.
+ * copy published and returns its figures. Staging is removed on success, cancellation and failure, except for a failure
+ * outside the data: then the committed chunks wait for the copy to be run again.
  */
 export async function copyData(input: CopyInput, carry?: CopyCarry): Promise<CopyOutput> {
   const copy = new Copy(input, carry);
@@ -74,10 +92,26 @@ export async function copyData(input: CopyInput, carry?: CopyCarry): Promise<Cop
   } catch (error) {
     if (error instanceof ContinueAsNew) throw error;
     copy.enter('failed');
-    await copy.cleanUp();
+    // Whoever runs the copy again goes on after its committed chunks; sweepOrphans removes them if nobody does.
+    if (!(keepsChunks(error) && patched('keep-chunks'))) await copy.cleanUp();
     throw error;
   }
 }
+
+/** Errors that no retry mends, but a person may without touching the data. */
+const MENDED_OUTSIDE = ['AUTHENTICATION_FAILED', 'SECRET_MISSING', 'SETTINGS_INVALID'];
+
+/**
+ * Whether the copy failed for a reason outside its data, so that its committed chunks are worth keeping: a store that
+ * stayed away, workers that were lost, credentials that were refused.
+ */
+export const keepsChunks = (error: unknown): boolean => {
+  if (!(error instanceof ActivityFailure)) return false;
+  const { cause } = error;
+  if (cause instanceof TimeoutFailure) return true;
+  if (!(cause instanceof ApplicationFailure)) return false;
+  return cause.nonRetryable !== true || MENDED_OUTSIDE.includes(cause.type ?? '');
+};
 
 class Copy {
   readonly #input: CopyInput;
@@ -88,7 +122,10 @@ class Copy {
   #chunksDone: number;
   #rowsDone: number;
   #bytesDone: number;
+  #rowsSkipped: number;
+  #firstRowsAfter: number | undefined;
   #copyingFrom: number;
+  #shownAt = 0;
 
   constructor(input: CopyInput, carry: CopyCarry | undefined) {
     this.#input = input;
@@ -97,6 +134,8 @@ class Copy {
     this.#chunksDone = this.#nextChunk;
     this.#rowsDone = carry?.rowsDone ?? 0;
     this.#bytesDone = carry?.bytesDone ?? 0;
+    this.#rowsSkipped = carry?.rowsSkipped ?? 0;
+    this.#firstRowsAfter = carry?.firstRowsAfter;
     this.#started = carry?.started ?? Date.now();
     this.#copyingFrom = carry?.copyingFrom ?? 0;
   }
@@ -115,6 +154,7 @@ class Copy {
       { copy: this.#input, epoch: plan.epoch },
     ]);
     this.#rowsDone = result.rows;
+    this.#rowsSkipped = result.skipped ?? 0;
     this.#bytesDone = result.bytesWritten;
     this.#chunksDone = plan.chunks;
     return copyOutput(this.#input, plan, result, {
@@ -122,6 +162,7 @@ class Copy {
       copyingFrom: this.#copyingFrom,
       publishingFrom,
       ended: Date.now(),
+      ...(this.#firstRowsAfter === undefined ? {} : { firstRowsAfter: this.#firstRowsAfter }),
     });
   }
 
@@ -133,6 +174,8 @@ class Copy {
       );
     } catch (error) {
       log.warn('staging is left behind: its clean-up failed', { error: String(error) });
+      // How sweepOrphans finds it, also where the copy itself went well.
+      if (patched('left-behind')) upsertSearchAttributes([{ key: stageKey, value: LEFT_BEHIND }]);
     }
   }
 
@@ -148,6 +191,7 @@ class Copy {
       chunksDone: this.#chunksDone,
       rowsTotal: this.#plan?.rows ?? 0,
       rowsDone: this.#rowsDone,
+      rowsSkipped: this.#rowsSkipped,
       bytesDone: this.#bytesDone,
       startedAt: this.#copyingFrom,
     };
@@ -179,7 +223,8 @@ class Copy {
         scope.cancel();
       }
     };
-    const lanes = Math.min(parallelCopies(this.#input.options), last - this.#nextChunk);
+    const atOnce = plan.parallelCopies ?? parallelCopies(this.#input.options);
+    const lanes = Math.min(atOnce, last - this.#nextChunk);
     await scope.run(() => Promise.all(Array.from({ length: lanes }, guarded)));
     if (failure !== undefined) throw failure;
     if (this.#nextChunk < plan.chunks) {
@@ -190,6 +235,8 @@ class Copy {
         bytesDone: this.#bytesDone,
         started: this.#started,
         copyingFrom: this.#copyingFrom,
+        rowsSkipped: this.#rowsSkipped,
+        ...(this.#firstRowsAfter === undefined ? {} : { firstRowsAfter: this.#firstRowsAfter }),
       });
     }
   }
@@ -203,19 +250,32 @@ class Copy {
     this.#chunksDone++;
     this.#rowsDone += chunk.rows;
     this.#bytesDone += chunk.bytesWritten;
-    this.#show();
+    this.#rowsSkipped += chunk.skipped ?? 0;
+    this.#firstRowsAfter ??= chunk.firstRowsAfter;
+    if (Date.now() - this.#shownAt >= SHOW_EVERY_MS) this.#show();
   }
 
   #show(): void {
+    this.#shownAt = Date.now();
     const now = this.progress();
     setCurrentDetails(
       [
         `**${now.activity}**: ${now.state}`,
         '',
-        '| From | To | Chunks | Rows | Bytes written |',
-        '|---|---|---|---|---|',
-        `| ${now.from} | ${now.to} | ${now.chunksDone} of ${now.chunksTotal} | ${now.rowsDone} of ${now.rowsTotal} | ${now.bytesDone} |`,
+        '| From | To | Chunks | Rows | Skipped | Bytes written | Rows/s | ETA |',
+        '|---|---|---|---|---|---|---|---|',
+        `| ${now.from} | ${now.to} | ${now.chunksDone} of ${now.chunksTotal} | ${now.rowsDone} of ${now.rowsTotal} ` +
+          `| ${now.rowsSkipped ?? 0} | ${now.bytesDone} | ${this.#pace(now)} |`,
       ].join('\n'),
     );
+  }
+
+  /** Rows a second since copying began, and how long the rest takes at that pace. */
+  #pace({ rowsDone, rowsTotal, startedAt, state }: CopyProgress): string {
+    const seconds = (this.#shownAt - startedAt) / 1000;
+    if (startedAt === 0 || seconds <= 0 || rowsDone === 0) return ' | ';
+    const rate = rowsDone / seconds;
+    const left = state === 'copying' ? `${Math.round(Math.max(0, rowsTotal - rowsDone) / rate)} s` : '';
+    return `${Math.round(rate)} | ${left}`;
   }
 }

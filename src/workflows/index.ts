@@ -6,5 +6,4 @@ export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';
 export { sparkJob } from './spark-job.ts';
-export { removeOrphan } from './sweep-orphans.ts';
-export { sweepOrphans } from './sweep-orphans.ts';
+export { removeOrphan, sweepOrphans } from './sweep-orphans.ts';
