@@ -18,7 +18,7 @@ const GROUP_ROWS = 131_072;
 const GROUP_BYTES = 32 << 20;
 /** Pages of all columns together fill up to about this much memory. */
 const PAGES_BYTES = 16 << 20;
-const PAGE_BYTES = { min: 65_536, max: 1 << 20 } as const;
+const PAGE_BYTES = { min: 65_536, max: 524_288 } as const;
 /** Sealed but not yet compressed bytes at which encoding waits. */
 const COMPRESSING_BYTES = 12 << 20;
 /** Finished row groups at which encoding waits for the consumer. */
