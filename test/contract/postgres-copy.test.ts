@@ -339,6 +339,62 @@ describe('PostgreSQL to PostgreSQL', { timeout: 300_000 }, () => {
     assert.equal(await value('SELECT amount::text FROM place'), '1.005');
   });
 
+  test('a table without a key is read by its blocks, and an update meanwhile fails the copy', async () => {
+    await db.query(
+      "CREATE TABLE heap AS SELECT 'k' || i AS key, repeat('x', 100) AS pad FROM generate_series(1, 50000) AS i",
+    );
+    await db.query('CREATE TABLE place (LIKE heap)');
+    const one = input('blocks', { from: 'heap', options: { parallelCopies: 3 } });
+    const plan = await run('planCopy', one);
+    assert.equal(plan.chunks, 3);
+    assert.match(plan.notes.join(' '), /read by its blocks/);
+    assert.equal((await copy(one)).rows, 50000);
+    assert.equal(await value('SELECT count(*)::int FROM place p JOIN heap USING (key, pad)'), 50000);
+    const moved = input('moved', { from: 'heap', options: { parallelCopies: 3 } });
+    const { epoch } = await run('planCopy', moved);
+    await run('copyChunk', { copy: moved, chunk: 0, epoch });
+    await db.query("UPDATE heap SET key = 'z' WHERE key = 'k50000'");
+    await db.query('SELECT pg_stat_force_next_flush()');
+    await db.query('SELECT 1');
+    await assert.rejects(run('copyChunk', { copy: moved, chunk: 1, epoch }), coded('SOURCE_CHANGED'));
+    await run('cleanUpCopy', moved);
+    const none = input('none', {
+      from: 'heap',
+      source: { partitionOption: 'None' },
+      options: { parallelCopies: 3 },
+    });
+    assert.equal((await run('planCopy', none)).chunks, 1);
+    await run('cleanUpCopy', none);
+  });
+
+  test('a partitioned table is read partition by partition', async () => {
+    await db.query('CREATE TABLE parted (id int, name text) PARTITION BY LIST (id)');
+    await db.query('CREATE TABLE "Part 1" PARTITION OF parted FOR VALUES IN (0, 1) PARTITION BY LIST (id)');
+    await db.query('CREATE TABLE part_0 PARTITION OF "Part 1" FOR VALUES IN (0)');
+    await db.query('CREATE TABLE part_1 PARTITION OF "Part 1" FOR VALUES IN (1)');
+    await db.query('CREATE TABLE part_d PARTITION OF parted DEFAULT');
+    await db.query("INSERT INTO parted SELECT i % 4, 'row ' || i FROM generate_series(1, 1000) AS i");
+    await db.query('CREATE TABLE place (LIKE parted)');
+    const one = input('parted', { from: 'parted', source: { partitionOption: 'PhysicalPartitionsOfTable' } });
+    assert.equal((await run('planCopy', one)).chunks, 3);
+    assert.equal((await copy(one)).rows, 1000);
+    assert.equal(await value('SELECT count(*)::int FROM (TABLE parted EXCEPT TABLE place) x'), 0);
+  });
+
+  test('what has no other name keeps it on its way as text, or fails by name', async () => {
+    const columns = 'day date, at timestamp, moment timestamptz, tag text[]';
+    await db.query(`CREATE TABLE edges (id int, ${columns}); CREATE TABLE place (id int, ${columns})`);
+    await db.query(
+      "INSERT INTO edges VALUES (1, 'infinity', '-infinity', 'infinity', '{}'), (2, '0044-03-15 BC', '0044-03-15 12:00 BC', '0044-03-15 12:00+00 BC', NULL), (3, '12345-01-01', '12345-01-01', '12345-01-01', '{a}')",
+    );
+    await copy(input('edges', { from: 'edges' }));
+    assert.equal(await wireOf('edges'), null);
+    await sameRows('edges', 'place');
+    await db.query("CREATE TABLE nan (amount numeric, tag text[]); INSERT INTO nan VALUES ('NaN', '{}')");
+    await db.query('DROP TABLE place; CREATE TABLE place (LIKE nan)');
+    await assert.rejects(copy(input('nan', { from: 'nan' })), /amount/);
+  });
+
   test('types without a binary form of their own go as texts and become themselves again', async () => {
     await db.query(
       "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)",

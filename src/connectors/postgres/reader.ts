@@ -21,6 +21,7 @@ import { findTable, queryColumns, uniqueKeys } from './catalog.ts';
 import type { PostgresConnection } from './connection.ts';
 import { postgresDialect, quote, quoteTable } from './dialect.ts';
 import { postgresError } from './errors.ts';
+import { byPlace, placeOf, requireRest } from './physical-plan.ts';
 import { bareQuery } from './query-text.ts';
 import { canonicalText, isUnbounded } from './types.ts';
 import { isBinary } from './wire.ts';
@@ -66,7 +67,7 @@ export class PostgresSource implements CopySource {
       this.#query === undefined && this.#table !== undefined
         ? await uniqueKeys(this.#connection, this.#table)
         : [];
-    return planSqlRanges({
+    const planned = await planSqlRanges({
       settings: this.#settings,
       columns,
       key,
@@ -77,13 +78,15 @@ export class PostgresSource implements CopySource {
       text: canonicalText,
       query: (sql) => this.#connection.query(sql, `planning chunks of ${this.label}`),
     });
+    if (this.#query !== undefined || this.#table === undefined || this.#filter !== undefined) return planned;
+    return byPlace(this.#connection, this.#table, this.#settings, planned, parallelCopies, wire);
   }
 
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
     const fields = columns.map((column, i) => `${nullSafe(column)} AS c${i}`);
     const strings = columns.flatMap((column, i) => (column.type === 'String' ? [`c${i}`] : []));
     const stream = this.#connection.copyOut(
-      `COPY (SELECT ${fields.join(', ')} FROM ${this.#from()}${rangeClause(range, sourceState, postgresDialect)}) ` +
+      `COPY (SELECT ${fields.join(', ')} FROM ${this.#chunk(range, sourceState)}) ` +
         `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`,
     );
     const texts = columns.flatMap((column, i) => {
@@ -102,6 +105,7 @@ export class PostgresSource implements CopySource {
     }
     const rest = reader.end();
     if (rest.length > 0) yield normalised(rest, texts);
+    await requireRest(this.#connection, this.#table, sourceState);
   }
 
   wireFormats(columns: readonly Column[]): readonly WireFormat[] {
@@ -115,9 +119,10 @@ export class PostgresSource implements CopySource {
     sourceState: JsonObject,
   ): AsyncGenerator<FrameBatch> {
     const fields = columns.map((column) => quote(column.name)).join(', ');
-    const statement = `SELECT ${fields} FROM ${this.#from()}${rangeClause(range, sourceState, postgresDialect)}`;
+    const statement = `SELECT ${fields} FROM ${this.#chunk(range, sourceState)}`;
     try {
       yield* this.#connection.binaryCopyOut(`COPY (${statement}) TO STDOUT (FORMAT binary)`);
+      await requireRest(this.#connection, this.#table, sourceState);
     } catch (error) {
       throw postgresError(error, `reading ${this.label}`);
     }
@@ -139,6 +144,14 @@ export class PostgresSource implements CopySource {
     );
     const value = found?.['highest'];
     return { value: typeof value === 'string' ? value : null, nulls: Number(found?.['nulls'] ?? 0) };
+  }
+
+  /** What stands after FROM for a chunk. */
+  #chunk(range: KeyRange, sourceState: JsonObject): string {
+    return (
+      placeOf(this.#table, range, sourceState) ??
+      this.#from() + rangeClause(range, sourceState, postgresDialect)
+    );
   }
 
   /** What stands after FROM. */
