@@ -2,8 +2,9 @@
 export { copyData } from './copy-data.ts';
 export { copyDelta } from './copy-delta.ts';
 export { planPipeline } from './plan-pipeline.ts';
+export { removeOrphan } from './remove-orphan.ts';
 export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';
 export { sparkJob } from './spark-job.ts';
-export { removeOrphan, sweepOrphans } from './sweep-orphans.ts';
+export { sweepOrphans } from './sweep-orphans.ts';

@@ -9,6 +9,7 @@ import {
   setCurrentDetails,
 } from '@temporalio/workflow';
 import type { OrphanedCopy, SweepActivities, SweepInput, SweepResult } from '../core/sweep.ts';
+import { removeOrphan } from './remove-orphan.ts';
 
 /** A failed copy keeps its chunks this long for whoever runs it again. */
 const DAY_SECONDS = 86_400;
@@ -21,12 +22,6 @@ const { findOrphans } = proxyActivities<SweepActivities>({
   heartbeatTimeout: '30s',
   retry: { maximumAttempts: 5 },
 });
-const { removeOrphan: remove } = proxyActivities<SweepActivities>({
-  startToCloseTimeout: '10m',
-  heartbeatTimeout: '15s',
-  retry: { initialInterval: '1s', maximumInterval: '20s', maximumAttempts: 5 },
-});
-
 /** Finds copies that ended without cleaning up and removes what they left. Safe to run at any time, and again. */
 export async function sweepOrphans(input: SweepInput = {}): Promise<SweepResult> {
   const result: SweepResult = { swept: [], running: [], failed: [] };
@@ -62,9 +57,4 @@ async function sweepOne(orphan: OrphanedCopy): Promise<keyof SweepResult> {
     log.warn('a copy could not be swept', { copyId: orphan.copyId, error: String(error) });
     return 'failed';
   }
-}
-
-/** Removes what one closed copy left behind. Runs under that copy's workflow id. */
-export async function removeOrphan(orphan: OrphanedCopy): Promise<void> {
-  await remove(orphan);
 }
