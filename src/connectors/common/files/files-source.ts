@@ -65,6 +65,7 @@ export class FilesSource implements CopySource {
     return {
       ranges,
       rows: manifest?.rows ?? rows,
+      files: files.length,
       sourceState: { columns: columns as unknown as JsonValue, files: planned },
     };
   }
