@@ -14,6 +14,9 @@ import { insertStatements, type LoadTarget, loadColumns, loadLines, loadStatemen
 /** Characters of one INSERT where LOAD DATA is off: little enough for the smallest max_allowed_packet in use. */
 const INSERT_SIZE = 500_000;
 
+const INSERTS_NOTE =
+  'The MySQL server refuses LOAD DATA LOCAL (local_infile is off): rows were written by INSERT, at several times the cost.';
+
 /** Warnings that say nothing about values: deprecated syntax and character sets. */
 const HARMLESS = new Set([1287, 1681, 3719, 3778, 4079]);
 
@@ -24,6 +27,10 @@ export class MysqlStore implements SqlStore {
 
   constructor(connection: MysqlConnection) {
     this.#connection = connection;
+  }
+
+  get notes(): readonly string[] {
+    return this.#loads === false ? [INSERTS_NOTE] : [];
   }
 
   query(sql: string): Promise<SqlRow[]> {
@@ -46,7 +53,8 @@ export class MysqlStore implements SqlStore {
     await this.#connection.execute('ROLLBACK', 'rolling back');
   }
 
-  findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined> {
+  async findTable(table: TableName): Promise<{ table: TableName; columns: Column[] } | undefined> {
+    await this.#takesLoads();
     return findTarget(this.#connection, table);
   }
 
@@ -62,18 +70,9 @@ export class MysqlStore implements SqlStore {
     const { chunkColumn, chunk, generation } = request;
     const target: LoadTarget = { table: quoteTable(request.staging), chunkColumn, chunk, generation };
     const columns = request.columns.map(({ sink }) => sink);
-    return (await this.takesLoads())
+    return (await this.#takesLoads())
       ? this.#loadData(target, columns, rows)
       : this.#insert(target, columns, rows);
-  }
-
-  /** Whether the server reads files that clients send (local_infile). */
-  async takesLoads(): Promise<boolean> {
-    if (this.#loads === undefined) {
-      const [row] = await this.query('SELECT @@local_infile AS loads');
-      this.#loads = Number(row?.['loads']) === 1;
-    }
-    return this.#loads;
   }
 
   async removeStaged(): Promise<void> {
@@ -82,6 +81,15 @@ export class MysqlStore implements SqlStore {
 
   async close(): Promise<void> {
     await this.#connection.close();
+  }
+
+  /** Whether the server reads files that clients send (local_infile). */
+  async #takesLoads(): Promise<boolean> {
+    if (this.#loads === undefined) {
+      const [row] = await this.query('SELECT @@local_infile AS loads');
+      this.#loads = Number(row?.['loads']) === 1;
+    }
+    return this.#loads;
   }
 
   async #loadData(target: LoadTarget, columns: readonly Column[], rows: MeasuredRows): Promise<Loaded> {
