@@ -80,6 +80,8 @@ export interface PlannedRanges {
   /** Expected rows; exact where the source can count cheaply. */
   readonly rows: number;
   readonly sourceState: JsonObject;
+  /** What the reader of the result should know of how the source is read. */
+  readonly notes?: readonly string[];
 }
 
 /** A table, query or folder of files to read. */

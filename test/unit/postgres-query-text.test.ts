@@ -1,7 +1,7 @@
 // What may follow a query goes; what only looks like it stays.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bareQuery } from '../../src/connectors/postgres/query-text.ts';
+import { bareQuery, transactionWord } from '../../src/connectors/postgres/query-text.ts';
 
 const cases: readonly (readonly [given: string, bare: string])[] = [
   ['SELECT 1', 'SELECT 1'],
@@ -22,3 +22,10 @@ const cases: readonly (readonly [given: string, bare: string])[] = [
 for (const [given, bare] of cases) {
   test(`bare query of ${JSON.stringify(given)}`, () => assert.equal(bareQuery(given), bare));
 }
+
+test('a script that would leave its transaction is told from one that only looks like it', () => {
+  assert.equal(transactionWord('TRUNCATE t; COMMIT'), 'commit');
+  assert.equal(transactionWord('/* x */ Begin; DELETE FROM t; -- ;\n end'), 'begin');
+  assert.equal(transactionWord("DELETE FROM t WHERE a = '; COMMIT;' -- ; ROLLBACK\n; ANALYZE t;"), undefined);
+  assert.equal(transactionWord('DO $$ BEGIN PERFORM 1; END $$; UPDATE "commit" SET begin = 1'), undefined);
+});

@@ -54,7 +54,7 @@ const makePlan = async (
   const wire = incremental?.plan.remembers ? undefined : commonWire(input, source, sink, mapped);
   const parallel = parallelCopies(input.options, input.source.settings);
   const planPart = (part: CopySource): Promise<PlannedRanges> => part.plan(parallel, wire);
-  const { ranges, rows, sourceState } =
+  const { ranges, rows, sourceState, notes = [] }: PlannedRanges =
     incremental === undefined
       ? await planPart(source)
       : await planParts(dependencies, input, incremental, planPart);
@@ -67,7 +67,7 @@ const makePlan = async (
     rows,
     from: source.label,
     verify,
-    notes: notesFor(input, sink, { columns: mapped, verify, wire: wire !== undefined }),
+    notes: [...notesFor(input, sink, { columns: mapped, verify, wire: wire !== undefined }), ...notes],
     inputHash: hashOf(input),
   };
   return sink.storePlan(plan, ranges);

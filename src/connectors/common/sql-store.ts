@@ -80,6 +80,8 @@ export interface StagingRequest {
   readonly wire: WireFormat | undefined;
   /** Whether publishing will ask the staging table to take the target's place, where that is possible. */
   readonly takesOver: boolean;
+  /** Whether the target is to be emptied first, as a pre-copy script is taken to do. */
+  readonly emptied: boolean;
 }
 
 export interface LoadRequest {

@@ -327,6 +327,8 @@ export class TableSink implements CopySink {
         chunkColumn,
         wire: plan.wire,
         takesOver: (kind === 'insert' || kind === 'replace') && plan.skips !== true,
+        emptied:
+          kind === 'replace' || plan.incremental?.reload === true || this.#preCopyStatements().length > 0,
       });
       return;
     }

@@ -4,6 +4,7 @@ import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
+import { transactionWord } from './query-text.ts';
 import { canonicalText, declaration, keptNative } from './types.ts';
 import { isExact } from './wire.ts';
 
@@ -108,7 +109,15 @@ export const postgresDialect: Dialect = {
   fromStaging: stagedValue,
   checksum: (staging, columns, chunkColumn, chunk) =>
     textChecksum(columns, `${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}`),
-  transactional: (script) => [script],
+  transactional: (script) => {
+    const word = transactionWord(script);
+    if (word === undefined) return [script];
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `The pre-copy script may not say ${word.toUpperCase()}: it runs in the transaction that publishes the copy.`,
+      { statement: word },
+    );
+  },
   // Where a row lies in a table that is only ever appended to.
   stagedOrder: 'ctid',
   keysEnforced: true,

@@ -7,7 +7,7 @@ import { obstacleQuery, shapeQuery } from './take-over-sql.ts';
 import { isExact } from './wire.ts';
 
 const DOING = 'replacing the table by its staging table';
-/** How long publishing waits for readers of the target before it inserts instead, which waits for nobody. */
+/** How long publishing waits for others to let go of a table before it inserts instead, which waits for nobody. */
 const LOCK_TIMEOUT = '5s';
 
 /** A name that no user's index has, within PostgreSQL's 63 bytes; index `i` of this staging table. */
@@ -31,7 +31,7 @@ const obstacle = async (connection: PostgresConnection, target: TableName): Prom
  */
 export const createStaging = async (
   connection: PostgresConnection,
-  { target, staging, columns, chunkColumn, wire, takesOver }: StagingRequest,
+  { target, staging, columns, chunkColumn, wire, takesOver, emptied }: StagingRequest,
 ): Promise<void> => {
   const sinks = columns.map(({ sink }) => sink);
   const name = quoteTable(staging);
@@ -41,8 +41,11 @@ export const createStaging = async (
   }
   const like = `(LIKE ${quoteTable(target)} INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY EXCLUDING STATISTICS)`;
   const list = sinks.map((column) => quote(column.name)).join(', ');
+  const vacant = async (): Promise<boolean> =>
+    emptied ||
+    (await connection.query(`SELECT 1 FROM ${quoteTable(target)} LIMIT 1`, 'staging')).length === 0;
   await connection.execute(
-    takesOver && (await obstacle(connection, target)) === undefined
+    takesOver && (await vacant()) && (await obstacle(connection, target)) === undefined
       ? `CREATE TABLE IF NOT EXISTS ${name} ${like} ${STAGING_STORAGE}`
       : `CREATE UNLOGGED TABLE IF NOT EXISTS ${name} ${STAGING_STORAGE} AS SELECT ${list} FROM ${quoteTable(target)} WITH NO DATA`,
     'staging',
@@ -89,7 +92,9 @@ export const takeOver = (
       'p',
     );
     if (persistence !== 'p' || (await obstacle(connection, target)) !== undefined) return undefined;
-    // Built before the target is locked, and at once: half of what keeping them during the load costs.
+    // An attempt at a chunk that was overtaken, and hangs, may hold the staging table as a reader may hold the target.
+    await run(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
+    // Built before the target is locked, and at once: a third of what keeping them during the load costs.
     const indexes = await connection.query(indexQuery(target), DOING);
     for (const [i, index] of indexes.entries()) {
       await run(
@@ -97,9 +102,7 @@ export const takeOver = (
           `ON ${young} USING ${String(index['definition'])}`,
       );
     }
-    await run(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
     await run(`LOCK TABLE ${old} IN ACCESS EXCLUSIVE MODE`);
-    await run('SET LOCAL lock_timeout = 0');
     if ((await obstacle(connection, target)) !== undefined) return undefined;
     if (!replace && (await connection.query(`SELECT 1 FROM ${old} LIMIT 1`, DOING)).length > 0)
       return undefined;
