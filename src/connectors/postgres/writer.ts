@@ -106,8 +106,8 @@ export class PostgresStore implements SqlStore {
     return takeOver(this.#connection, request);
   }
 
-  acceptsFrames(_format: WireFormat, columns: readonly MappedColumn[]): boolean {
-    return this.#connection.server.hashesAlike && columns.every(sameOnTheWire);
+  acceptsFrames(format: WireFormat, columns: readonly MappedColumn[]): boolean {
+    return format === 'pg-binary' && this.#connection.server.hashesAlike && columns.every(sameOnTheWire);
   }
 
   async loadFrames(
