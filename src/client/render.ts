@@ -23,6 +23,13 @@ export const paletteFor = (colour: boolean): Palette =>
 export const shortName = (copy: CopySnapshot): string =>
   copy.workflowId.split('/').pop() ?? copy.progress.activity;
 
+/** " · 3 in flight (41,200 rows)": chunks at work, and the rows they have moved so far. */
+const inFlight = ({ inFlight: chunks, rowsInFlight }: CopySnapshot): string =>
+  chunks.length === 0 ? '' : ` · ${chunks.length} in flight (${formatCount(rowsInFlight)} rows)`;
+
+const skipped = ({ progress }: CopySnapshot): string =>
+  (progress.rowsSkipped ?? 0) > 0 ? ` · ${formatCount(progress.rowsSkipped ?? 0)} skipped` : '';
+
 export function renderCopy(copy: CopySnapshot, now: number, width: number, palette: Palette): string {
   const { progress } = copy;
   const name = shortName(copy).padEnd(width);
@@ -35,7 +42,7 @@ export function renderCopy(copy: CopySnapshot, now: number, width: number, palet
     case 'planning':
       return `  ${name}  ${palette.dim('planning')}   ${progress.from} → ${progress.to}`;
     case 'done':
-      return `  ${name}  ${palette.green('✔')} ${formatCount(progress.rowsDone)} rows · ${formatBytes(progress.bytesDone)} · ${progress.verified ? 'verified' : 'not verified'}   ${palette.dim(`${progress.from} → ${progress.to}`)}`;
+      return `  ${name}  ${palette.green('✔')} ${formatCount(progress.rowsDone)} rows · ${formatBytes(progress.bytesDone)} · ${progress.verified ? 'verified' : 'not verified'}${skipped(copy)}   ${palette.dim(`${progress.from} → ${progress.to}`)}`;
     case 'failed':
       return `  ${name}  ${palette.red('✖')} stopped after ${formatCount(progress.rowsDone)} rows · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
     case 'publishing':
@@ -45,7 +52,7 @@ export function renderCopy(copy: CopySnapshot, now: number, width: number, palet
       const left = Math.max(0, progress.rowsTotal - rows);
       const eta = rate > 0 ? `eta ${formatDuration((left / rate) * 1000)}` : 'starting';
       const share = progress.rowsTotal > 0 ? Math.floor((100 * rows) / progress.rowsTotal) : 0;
-      const line = `  ${name}  ${formatBar(rows, progress.rowsTotal)} ${String(share).padStart(3)} %   ${formatCount(rows)} rows · ${formatBytes(progress.bytesDone + copy.bytesInFlight)} · ${formatRate(rate)} · ${eta} · chunk ${progress.chunksDone} of ${progress.chunksTotal}`;
+      const line = `  ${name}  ${formatBar(rows, progress.rowsTotal)} ${String(share).padStart(3)} %   ${formatCount(rows)} rows · ${formatBytes(progress.bytesDone + copy.bytesInFlight)} · ${formatRate(rate)} · ${eta} · chunk ${progress.chunksDone} of ${progress.chunksTotal}${inFlight(copy)}${skipped(copy)}`;
       return copy.lastFailure === undefined
         ? line
         : `${line} ${palette.dim(`· retrying: ${copy.lastFailure}`)}`;

@@ -8,10 +8,16 @@ import type { LakehouseProgress, PipelineProgress } from '../core/run.ts';
 export interface CopySnapshot {
   readonly workflowId: string;
   readonly progress: CopyProgress;
+  /** The chunks at work, as their last heartbeats had them. */
+  readonly inFlight: readonly ChunkInFlight[];
   readonly rowsInFlight: number;
   readonly bytesInFlight: number;
   /** Last failure of an attempt that is being retried, if any. */
   readonly lastFailure?: string;
+}
+
+export interface ChunkInFlight extends ChunkHeartbeat {
+  readonly attempt: number;
 }
 
 export interface RunSnapshot {
@@ -89,17 +95,19 @@ export class SnapshotReader {
     ]);
     if (progress === undefined) return undefined;
     const pending = description?.raw.pendingActivities ?? [];
-    const beats = pending.flatMap((activity): ChunkHeartbeat[] => {
+    const inFlight = pending.flatMap((activity): ChunkInFlight[] => {
       const payload = activity.heartbeatDetails?.payloads?.[0];
       if (activity.activityType?.name !== 'copyChunk' || payload === undefined) return [];
-      return [defaultPayloadConverter.fromPayload<ChunkHeartbeat>(payload)];
+      const beat = defaultPayloadConverter.fromPayload<ChunkHeartbeat>(payload);
+      return [{ ...beat, attempt: activity.attempt ?? 1 }];
     });
     const lastFailure = pending.map((activity) => activity.lastFailure?.message).find((message) => message);
     const snapshot: CopySnapshot = {
       workflowId,
       progress,
-      rowsInFlight: beats.reduce((sum, beat) => sum + beat.rows, 0),
-      bytesInFlight: beats.reduce((sum, beat) => sum + beat.bytes, 0),
+      inFlight,
+      rowsInFlight: inFlight.reduce((sum, beat) => sum + beat.rows, 0),
+      bytesInFlight: inFlight.reduce((sum, beat) => sum + beat.bytes, 0),
       ...(lastFailure ? { lastFailure } : {}),
     };
     if (progress.state === 'done' || progress.state === 'failed') this.#finished.set(workflowId, snapshot);

@@ -50,6 +50,15 @@ export interface CopyOutput {
   /** KB/s, as ADF. */
   readonly throughput: number;
   readonly usedParallelCopies: number;
+  /** Every chunk at work has one connection to each end. */
+  readonly sourcePeakConnections?: number;
+  readonly sinkPeakConnections?: number;
+  /** Folder of the session log, where rows were skipped and logged. */
+  readonly logFilePath?: string;
+  /** The same under its older name, where the definition uses that. */
+  readonly redirectRowPath?: string;
+  /** Only what would help this very copy. */
+  readonly perfRecommendation?: JsonValue[];
   readonly errors: JsonValue[];
   readonly executionDetails: JsonValue[];
   readonly dataConsistencyVerification: DataConsistencyVerification;
@@ -83,6 +92,8 @@ export interface CopyProgress {
   /** Rows the plan expects; exact where the source can count, else an estimate. */
   readonly rowsTotal: number;
   readonly rowsDone: number;
+  /** Rows left out because they do not fit the sink; absent in answers of older workers. */
+  readonly rowsSkipped?: number;
   /** Bytes written to the sink so far. */
   readonly bytesDone: number;
   /** Workflow time when copying began, ms since epoch; 0 before that. */

@@ -3,10 +3,12 @@
 // CONNECTORS=PostgreSqlV2,SqlServer chooses stores.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { rangesBetween } from '../../src/core/copy/ranges.ts';
 import type { CopyEndpoint } from '../../src/core/copy.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { ConnectedLinkedService } from '../../src/core/linked-service.ts';
+import type { Column } from '../../src/core/types/column.ts';
 import { sharedWorld } from '../support/world.ts';
 import { CopyRunner } from './copy-runner.ts';
 import { allStores } from './stores/index.ts';
@@ -134,6 +136,37 @@ describe('how sources are cut', { timeout: 1_200_000 }, () => {
         coded('OBJECT_MISSING'),
         'the preview made no table',
       );
+    });
+  }
+
+  for (const store of stores) {
+    test(`${store.id}: ten thousand chunks are planned, and any of them claimed`, async () => {
+      const place = `ranges_${store.id.toLowerCase()}`;
+      await runner.copy(
+        `${place}/made`,
+        base.endpoint('unused', { query: 'SELECT id FROM source WHERE id < 2' }),
+        {
+          ...store.endpoint(place, { tableOption: 'autoCreate' }),
+        },
+      );
+      const input = runner.input(place, base.endpoint('source'), store.endpoint(place));
+      const sink = await runner.openSink(input);
+      try {
+        const id: Column = { name: 'id', type: 'Int32', nullable: false, native: 'integer' };
+        const ranges = rangesBetween(Array.from({ length: 9_999 }, (_, i) => String(10 * (i + 1))));
+        const columns = [{ source: id, sink: (await sink.columns())?.[0] as Column }];
+        assert.equal(await sink.resumePlan(), undefined);
+        const plan = { columns, sourceState: {}, rows: 100_000, from: 'x', verify: true, notes: [] };
+        const stored = await sink.storePlan(plan, ranges);
+        assert.equal(stored.chunks, 10_000);
+        const last = await sink.claimChunk(9_999, stored.epoch * 100_000 + 1);
+        assert.deepEqual(last.state === 'claimed' && last.range, { lower: '99990', upper: null });
+        const middle = await sink.claimChunk(5_000, stored.epoch * 100_000 + 1);
+        assert.deepEqual(middle.state === 'claimed' && middle.range, { lower: '50000', upper: '50010' });
+        await sink.cleanUp();
+      } finally {
+        await sink.close();
+      }
     });
   }
 

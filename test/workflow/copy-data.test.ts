@@ -216,17 +216,18 @@ describe('copyData', { timeout: 300_000 }, () => {
     assert.deepEqual(calls, ['plan', 'publish', 'clean up']);
   });
 
-  test('a copy of many chunks continues as new and still does each once', async () => {
-    const { activities, calls } = books(plan(900));
+  test('a copy of ten thousand chunks continues as new and still does each once', async () => {
+    const { activities, calls } = books(plan(10_000));
     await withWorker(activities, async () => {
-      const handle = await start(`many-${process.pid}`, 20);
+      const handle = await start(`many-${process.pid}`, 40);
       const output = await handle.result();
-      assert.equal(output.rowsCopied, 9000);
+      assert.equal(output.rowsCopied, 100_000);
       const { historyLength } = await handle.describe();
       assert.ok(historyLength < 4_000, `${historyLength} events in the last run`);
     });
     assert.equal(calls.filter((call) => call === 'plan').length, 1);
-    assert.equal(new Set(calls.filter((call) => call.startsWith('chunk'))).size, 900);
-    assert.equal(calls.filter((call) => call.startsWith('chunk')).length, 900);
+    const chunks = calls.filter((call) => call.startsWith('chunk'));
+    assert.equal(new Set(chunks).size, 10_000);
+    assert.equal(chunks.length, 10_000);
   });
 });

@@ -68,6 +68,10 @@ export class TableSink implements CopySink {
     );
   }
 
+  get notes(): readonly string[] {
+    return this.#store.notes ?? [];
+  }
+
   get label(): string {
     return `${this.#store.dialect.product} ${this.#target.schema}.${this.#target.name}`;
   }
@@ -227,9 +231,15 @@ export class TableSink implements CopySink {
       if (!(await this.#ledger.markPublished(epoch))) return undefined;
       const { plan } = await this.#ledger.state();
       const totals = await this.#ledger.totals();
-      if (this.#options.direct === undefined) await this.#moveIntoTarget(plan, totals.rows, skipped);
+      let preCopyScriptMs: number | undefined;
+      if (this.#options.direct === undefined) {
+        preCopyScriptMs = await this.#moveIntoTarget(plan, totals.rows, skipped);
+      }
       await this.#ledger.moveWatermark(plan);
-      return this.#ledger.totals();
+      return {
+        ...(await this.#ledger.totals()),
+        ...(preCopyScriptMs === undefined ? {} : { preCopyScriptMs }),
+      };
     });
     if (published !== undefined) return published;
     const { published: done } = await this.#ledger.state();
@@ -290,9 +300,18 @@ export class TableSink implements CopySink {
     for (const statement of this.#preCopyStatements()) await this.#store.execute(statement);
   }
 
-  /** Runs the pre-copy script and moves all staged rows; the caller's transaction makes both visible at once. */
-  async #moveIntoTarget(plan: StoredPlan, expected: number, skipped?: SkippedKeys): Promise<void> {
+  /**
+   * Runs the pre-copy script and moves all staged rows; the caller's transaction makes both visible at once. Returns how
+   * many ms the script took, if there is one.
+   */
+  async #moveIntoTarget(
+    plan: StoredPlan,
+    expected: number,
+    skipped?: SkippedKeys,
+  ): Promise<number | undefined> {
+    const started = Date.now();
     await this.#runPreCopyScript();
+    const script = this.#preCopyStatements().length === 0 ? undefined : Date.now() - started;
     const replace = this.#options.writeBehavior.kind === 'replace' || plan.incremental?.reload === true;
     let left = 0;
     const moved = await this.#publisher().move(plan, replace, async (rows) => {
@@ -301,6 +320,7 @@ export class TableSink implements CopySink {
     });
     if (moved !== expected - left) throw this.#mismatch(WHOLE, 'rows', expected - left, moved);
     if (left > 0) await this.#ledger.noteTaken(left);
+    return script;
   }
 
   #publisher(): Publisher {

@@ -19,6 +19,8 @@ export interface CopyPlan {
   readonly parallelCopies?: number;
   /** What the chunks are cut by: "order_id", or absent for a source in one piece. */
   readonly partitionColumn?: string;
+  /** Files the source consists of, where it is one of files. */
+  readonly files?: number;
   /** Path of the session log's files, where rows that do not fit are skipped and logged. */
   readonly logPath?: string;
 }
@@ -59,6 +61,8 @@ export interface PublishResult {
   readonly files: number;
   /** Rows left out by the chunks and by publishing, together. */
   readonly skipped?: number;
+  /** ms that the pre-copy script took; absent where there is none or an earlier attempt ran it. */
+  readonly preCopyScriptMs?: number;
 }
 
 /** One column's way, as `waybill plan` shows it. */

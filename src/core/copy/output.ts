@@ -1,5 +1,6 @@
 // Shapes a copy's figures as ADF's Copy activity output.
 import type { CopyInput, CopyOutput } from '../copy.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import type { CopyPlan, PublishResult } from './activities.ts';
 import { parallelCopies } from './options.ts';
 
@@ -9,9 +10,39 @@ export interface CopyTimes {
   readonly copyingFrom: number;
   readonly publishingFrom: number;
   readonly ended: number;
+  /** ms from the first chunk's start to its first rows, where that was seen. */
+  readonly firstRowsAfter?: number;
 }
 
 const seconds = (from: number, to: number): number => Math.max(0, Math.round((to - from) / 1000));
+
+/** A copy of so many rows in one piece would gain by being cut. */
+const WORTH_SPLITTING = 1_000_000;
+
+const typeOf = (end: CopyInput['source']): string => String(end.settings['type'] ?? end.datasetType);
+
+/** Advice that this copy's own figures support; none where there is none. */
+const recommendations = (input: CopyInput, plan: CopyPlan, rows: number): JsonValue[] =>
+  plan.chunks > 1 || rows < WORTH_SPLITTING || plan.files !== undefined
+    ? []
+    : [
+        {
+          Tip:
+            `${plan.from} was read in one piece of ${rows} rows. With "partitionOption": "DynamicRange" and a ` +
+            '"partitionColumnName" of an integer, decimal, date or date-time type its parts are read at once.',
+          ReferUrl: 'docs/copy.md#chunks',
+          RuleName: 'SourceNotPartitioned',
+          Activity: input.activity,
+        },
+      ];
+
+/** Where skipped rows were logged, under the name that the definition's own settings have in ADF. */
+const logPath = (input: CopyInput, plan: CopyPlan, skipped: number): JsonObject => {
+  if (plan.logPath === undefined || skipped === 0) return {};
+  return input.options['logSettings'] === undefined
+    ? { redirectRowPath: plan.logPath }
+    : { logFilePath: plan.logPath };
+};
 
 export const copyOutput = (
   input: CopyInput,
@@ -21,35 +52,58 @@ export const copyOutput = (
 ): CopyOutput => {
   // ADF counts whole seconds and never reports a duration of 0.
   const duration = Math.max(1, seconds(times.started, times.ended));
-  const type = (end: CopyInput['source']): string => String(end.settings['type'] ?? end.datasetType);
-  const used = Math.min(parallelCopies(input.options), plan.chunks);
+  const used = Math.min(plan.parallelCopies ?? parallelCopies(input.options), plan.chunks);
+  const skipped = result.skipped ?? 0;
+  const transfer = seconds(times.copyingFrom, times.publishingFrom);
+  const advice = recommendations(input, plan, result.rows);
+  const firstByte =
+    times.firstRowsAfter === undefined ? {} : { timeToFirstByte: Math.round(times.firstRowsAfter / 1000) };
+  const script = result.preCopyScriptMs === undefined ? undefined : Math.round(result.preCopyScriptMs / 1000);
   return {
     dataRead: result.bytesRead,
     dataWritten: result.bytesWritten,
-    rowsRead: result.rows,
-    rowsCopied: result.rows,
-    rowsSkipped: 0,
+    ...(plan.files === undefined ? {} : { filesRead: plan.files }),
     ...(result.files > 0 ? { filesWritten: result.files } : {}),
+    rowsRead: result.rows + skipped,
+    rowsCopied: result.rows,
+    rowsSkipped: skipped,
     copyDuration: duration,
     throughput: Math.round((result.bytesRead / 1024 / duration) * 1000) / 1000,
+    sourcePeakConnections: used,
+    sinkPeakConnections: used,
     usedParallelCopies: used,
+    ...logPath(input, plan, skipped),
+    ...(advice.length === 0 ? {} : { perfRecommendation: advice }),
     errors: [],
     executionDetails: [
       {
-        source: { type: type(input.source) },
-        sink: { type: type(input.sink) },
+        source: { type: typeOf(input.source) },
+        sink: { type: typeOf(input.sink) },
         status: 'Succeeded',
         start: new Date(times.started).toISOString(),
         duration,
         usedParallelCopies: used,
         profile: {
           queue: { status: 'Completed', duration: 0 },
-          transfer: { status: 'Completed', duration: seconds(times.copyingFrom, times.ended) },
+          ...(script === undefined ? {} : { preCopyScript: { status: 'Completed', duration: script } }),
+          transfer: {
+            status: 'Completed',
+            duration: seconds(times.copyingFrom, times.ended),
+            details: {
+              readingFromSource: { type: typeOf(input.source), workingDuration: transfer, ...firstByte },
+              writingToSink: {
+                type: typeOf(input.sink),
+                workingDuration: seconds(times.copyingFrom, times.ended),
+              },
+            },
+          },
         },
         detailedDurations: {
           queuingDuration: 0,
+          ...(script === undefined ? {} : { preCopyScriptDuration: script }),
+          ...firstByte,
           planningDuration: seconds(times.started, times.copyingFrom),
-          transferDuration: seconds(times.copyingFrom, times.publishingFrom),
+          transferDuration: transfer,
           publishingDuration: seconds(times.publishingFrom, times.ended),
         },
         notes: [...plan.notes],
@@ -57,7 +111,7 @@ export const copyOutput = (
     ],
     dataConsistencyVerification: {
       VerificationResult: plan.verified ? 'Verified' : 'NotVerified',
-      InconsistentData: 'None',
+      InconsistentData: skipped > 0 ? 'Skipped' : 'None',
     },
     waybill: {
       copyId: input.copyId,

@@ -161,16 +161,30 @@ const floatText =
     return String(value);
   };
 
+/** The shortest text that reads back to the same Single. */
+const shortestSingle = (single: number): string => {
+  for (let digits = 6; digits < 9; digits++) {
+    const text = single.toPrecision(digits);
+    if (Math.fround(Number(text)) === single) return String(Number(text));
+  }
+  return String(Number(single.toPrecision(9)));
+};
+
 const singleText =
   (sink: Column, cut: boolean): Convert =>
   (text) => {
     const value = Number(text);
     const single = Math.fround(value);
-    if (!cut && single !== value && !Number.isNaN(value))
+    if (!Number.isFinite(single)) {
+      if (Number.isFinite(value)) throw doesNotFit(sink, 'it is beyond the range of a Single');
+      return String(single);
+    }
+    const shortest = shortestSingle(single);
+    // 0.1 is a Single's own text, although a double's 0.1 is another number.
+    if (!cut && single !== value && Number(shortest) !== value) {
       throw doesNotFit(sink, 'a Single does not hold all its digits');
-    if (!Number.isFinite(single) && Number.isFinite(value))
-      throw doesNotFit(sink, 'it is beyond the range of a Single');
-    return String(single);
+    }
+    return shortest;
   };
 
 const guidText =
