@@ -265,4 +265,89 @@ END`);
     assert.deepEqual(await sql('SELECT COUNT(*) AS n FROM dbo.scripted'), [{ n: 3 }]);
     assert.deepEqual(await sql('SELECT COUNT(*) AS n FROM dbo.log'), [{ n: 1 }]);
   });
+
+  test('change tracking: first everything, then what changed, and a version that is gone is refused', async () => {
+    await sql(
+      'CREATE TABLE dbo.tracked (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL, price decimal(18,2) NULL)',
+    );
+    await sql(
+      'CREATE TABLE dbo.followed (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL, price decimal(18,2) NULL)',
+    );
+    const changes = { changeTracking: true, isolationLevel: 'Snapshot' };
+    let runs = 0;
+    const follow = (options: JsonObject = {}) =>
+      runner.copy(
+        `follow/${++runs}`,
+        end('tracked', changes),
+        end('followed', { writeBehavior: 'applyChanges' }),
+        { incremental: { watermarkColumn: 'SYS_CHANGE_VERSION', name: 'follow', ...options } },
+      );
+    const same = async (): Promise<void> => {
+      const read = (table: string) => sql(`SELECT id, name, price FROM dbo.${table} ORDER BY id`);
+      assert.deepEqual(await read('followed'), await read('tracked'));
+    };
+    await assert.rejects(follow(), coded('DEFINITION_INVALID', /not enabled/));
+    await sql('ALTER TABLE dbo.tracked ENABLE CHANGE_TRACKING');
+    await sql('INSERT INTO dbo.tracked SELECT id, name, price FROM dbo.many WHERE id <= 100');
+    assert.equal((await follow()).published.rows, 100);
+    await same();
+
+    await sql('DELETE FROM dbo.tracked WHERE id <= 10');
+    await sql("UPDATE dbo.tracked SET name = N'changed', price = NULL WHERE id BETWEEN 11 AND 15");
+    await sql("INSERT INTO dbo.tracked VALUES (501, N'new', 1), (502, N'gone at once', 2), (5, N'back', 3)");
+    await sql('DELETE FROM dbo.tracked WHERE id = 502');
+    const second = await follow();
+    assert.equal(
+      second.published.rows,
+      10 + 5 + 1,
+      'nine deleted, one deleted and back, five updated, one inserted',
+    );
+    await same();
+    assert.equal((await follow()).published.rows, 0, 'nothing new');
+
+    await sql('UPDATE dbo.tracked SET id = id + 1000 WHERE id > 90 AND id < 101');
+    const input = runner.input(
+      'follow/killed',
+      end('tracked', changes),
+      end('followed', { writeBehavior: 'applyChanges' }),
+      { incremental: { watermarkColumn: 'SYS_CHANGE_VERSION', name: 'follow' } },
+    );
+    const plan = await runner.run('planCopy', input);
+    await sql("UPDATE dbo.tracked SET name = N'later' WHERE id = 1095");
+    for (let chunk = 0; chunk < plan.chunks; chunk++)
+      await runner.run('copyChunk', { copy: input, chunk, epoch: plan.epoch });
+    await sql('DELETE FROM dbo.tracked WHERE id = 1096');
+    await runner.run('publishCopy', { copy: input, epoch: plan.epoch });
+    await runner.run('cleanUpCopy', input);
+    await follow();
+    await same();
+
+    await sql('TRUNCATE TABLE dbo.tracked');
+    await sql("INSERT INTO dbo.tracked VALUES (1, N'anew', 1)");
+    await assert.rejects(follow(), coded('SOURCE_CHANGED', /fullReload/));
+    await follow({ fullReload: true });
+    await same();
+    await sql("UPDATE dbo.tracked SET name = N'and on'");
+    assert.equal((await follow()).published.rows, 1);
+    await same();
+  });
+
+  test('change tracking says what it needs', async () => {
+    await sql('CREATE TABLE dbo.tracked_too (id int NOT NULL PRIMARY KEY, name nvarchar(20))');
+    await sql('ALTER TABLE dbo.tracked_too ENABLE CHANGE_TRACKING');
+    await sql(
+      'CREATE TABLE dbo.followed_too (id int NOT NULL PRIMARY KEY, name nvarchar(20), SYS_CHANGE_OPERATION nchar(1))',
+    );
+    const source = end('tracked_too', { changeTracking: true });
+    await assert.rejects(
+      runner.copy('needs/incremental', source, end('followed_too')),
+      coded('DEFINITION_INVALID', /SYS_CHANGE_VERSION/),
+    );
+    await assert.rejects(
+      runner.copy('needs/applyChanges', source, end('followed_too'), {
+        incremental: { watermarkColumn: 'SYS_CHANGE_VERSION' },
+      }),
+      coded('DEFINITION_INVALID', /applyChanges/),
+    );
+  });
 });

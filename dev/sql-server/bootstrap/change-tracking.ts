@@ -15,6 +15,13 @@ begin
     perform set_config('tsql.tracked_transaction', txid_current()::text, true);
   end if;
   v := current_setting('tsql.tracked_version')::bigint;
+  if tg_op = 'UPDATE' then
+    -- A key that was changed is one row deleted and another inserted.
+    execute format('insert into tsql_tracking.%1$I select %2$s, o, %3$s from (select ''U'' as o, k.* from (select %3$s from old_rows intersect select %3$s from new_rows) k
+      union all select ''D'', k.* from (select %3$s from old_rows except select %3$s from new_rows) k
+      union all select ''I'', k.* from (select %3$s from new_rows except select %3$s from old_rows) k) changed', tg_argv[0] || '.log', v, tg_argv[1]);
+    return null;
+  end if;
   execute format('insert into tsql_tracking.%I select %s, %L, %s from %s', tg_argv[0] || '.log', v, left(tg_op, 1), tg_argv[1],
     case when tg_op = 'DELETE' then 'old_rows' else 'new_rows' end);
   return null;
@@ -59,7 +66,7 @@ begin
       having not ((array_agg(operation order by version))[1] = 'I' and (array_agg(operation order by version desc))[1] = 'D') $b$ $q$,
     n || '.changes', typed, keys, n || '.log', keys);
   execute format('create trigger tsql_tracking_insert after insert on %s referencing new table as new_rows for each statement execute function tsql_tracking.log(%L, %L)', r, n, keys);
-  execute format('create trigger tsql_tracking_update after update on %s referencing new table as new_rows for each statement execute function tsql_tracking.log(%L, %L)', r, n, keys);
+  execute format('create trigger tsql_tracking_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function tsql_tracking.log(%L, %L)', r, n, keys);
   execute format('create trigger tsql_tracking_delete after delete on %s referencing old table as old_rows for each statement execute function tsql_tracking.log(%L, %L)', r, n, keys);
   execute format('create trigger tsql_tracking_truncate after truncate on %s for each statement execute function tsql_tracking.truncated(%L)', r, n);
 end $f$;
