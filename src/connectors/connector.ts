@@ -47,8 +47,11 @@ export interface RowFilter {
 /**
  * A store's own wire form that another connector can take as it is. `pg-binary`: tuples of PostgreSQL's COPY BINARY
  * (int16 field count, then per field an int32 length, -1 for NULL, and the type's binary form), without header and trailer.
+ * `csv`: UTF-8 records as PLAIN_CSV of core/copy/csv.ts has them: canonical texts, String always quoted, NULL empty. Floats
+ * and decimals without a scale may stand as their store prints them. A batch may end within a record; `rows` adds up at
+ * the end.
  */
-export type WireFormat = 'pg-binary';
+export type WireFormat = 'pg-binary' | 'csv';
 
 /** A run of whole rows in a wire form. */
 export interface FrameBatch {
@@ -63,6 +66,8 @@ export interface StoredPlan {
   readonly sourceState: JsonObject;
   readonly rows: number;
   readonly from: string;
+  /** Files the source consists of. */
+  readonly files?: number;
   readonly verify: boolean;
   readonly notes: string[];
   /** The wire form chunks travel in; absent where they travel as rows of canonical text. */
@@ -82,6 +87,8 @@ export interface PlannedRanges {
   readonly sourceState: JsonObject;
   /** What the reader of the result should know of how the source is read. */
   readonly notes?: readonly string[];
+  /** How many files the source consists of, where it is one of files. */
+  readonly files?: number;
 }
 
 /** A table, query or folder of files to read. */
@@ -160,6 +167,8 @@ export interface CopySink {
   readonly label: string;
   /** False where the sink cannot look at what it was given, such as a stored procedure. */
   readonly verifies?: boolean;
+  /** What the reader of the result should know of how rows are written; complete once `columns` was asked. */
+  readonly notes?: readonly string[];
   /** Whether rows written twice are still there once: upserts. Absent or false for sinks that only add. */
   readonly repeatable?: boolean;
   /** The state that `publish` committed last for an incremental copy. A sink without this method keeps none. */

@@ -1,7 +1,7 @@
 // One connection to PostgreSQL through pg, with COPY streams both ways.
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import pg from 'pg';
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { type CopyToStreamQuery, from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import type { SqlRow } from '../common/sql-store.ts';
 import type { FrameBatch } from '../connector.ts';
 import { HASH_PROBE, type ServerFacts } from './checksum-sql.ts';
@@ -66,7 +66,7 @@ export class PostgresConnection {
     return this.#client.query(copyFrom(sql)) as Writable & { readonly rowCount: number };
   }
 
-  copyOut(sql: string): Readable {
+  copyOut(sql: string): CopyToStreamQuery {
     return this.#client.query(copyTo(sql));
   }
 

@@ -83,12 +83,7 @@ export class PostgresSource implements CopySource {
   }
 
   async *read(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): AsyncGenerator<Row[]> {
-    const fields = columns.map((column, i) => `${nullSafe(column)} AS c${i}`);
-    const strings = columns.flatMap((column, i) => (column.type === 'String' ? [`c${i}`] : []));
-    const stream = this.#connection.copyOut(
-      `COPY (SELECT ${fields.join(', ')} FROM ${this.#chunk(range, sourceState)}) ` +
-        `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`,
-    );
+    const stream = this.#connection.copyOut(this.#csvCopy(columns, range, sourceState));
     const texts = columns.flatMap((column, i) => {
       const convert = normaliser(column);
       return convert === undefined ? [] : [{ i, convert }];
@@ -109,15 +104,19 @@ export class PostgresSource implements CopySource {
   }
 
   wireFormats(columns: readonly Column[]): readonly WireFormat[] {
-    return columns.every(isBinary) ? ['pg-binary'] : [];
+    return columns.every(isBinary) ? ['pg-binary', 'csv'] : ['csv'];
   }
 
   async *readFrames(
-    _format: WireFormat,
+    format: WireFormat,
     columns: readonly Column[],
     range: KeyRange,
     sourceState: JsonObject,
   ): AsyncGenerator<FrameBatch> {
+    if (format === 'csv') {
+      yield* this.#csvFrames(columns, range, sourceState);
+      return;
+    }
     const fields = columns.map((column) => quote(column.name)).join(', ');
     const statement = `SELECT ${fields} FROM ${this.#chunk(range, sourceState)}`;
     try {
@@ -126,6 +125,33 @@ export class PostgresSource implements CopySource {
     } catch (error) {
       throw postgresError(error, `reading ${this.label}`);
     }
+  }
+
+  /** The COPY's own text, cut wherever the socket cut it. */
+  async *#csvFrames(
+    columns: readonly Column[],
+    range: KeyRange,
+    sourceState: JsonObject,
+  ): AsyncGenerator<FrameBatch> {
+    const stream = this.#connection.copyOut(this.#csvCopy(columns, range, sourceState));
+    try {
+      for await (const piece of stream) yield { data: piece as Buffer, rows: 0 };
+      await requireRest(this.#connection, this.#table, sourceState);
+    } catch (error) {
+      throw postgresError(error, `reading ${this.label}`);
+    }
+    // What PostgreSQL says it sent.
+    yield { data: Buffer.alloc(0), rows: stream.rowCount };
+  }
+
+  /** A COPY of canonical texts as PLAIN_CSV. */
+  #csvCopy(columns: readonly Column[], range: KeyRange, sourceState: JsonObject): string {
+    const fields = columns.map((column, i) => `${nullSafe(column)} AS c${i}`);
+    const strings = columns.flatMap((column, i) => (column.type === 'String' ? [`c${i}`] : []));
+    return (
+      `COPY (SELECT ${fields.join(', ')} FROM ${this.#chunk(range, sourceState)}) ` +
+      `TO STDOUT (FORMAT csv${strings.length === 0 ? '' : `, FORCE_QUOTE (${strings.join(', ')})`})`
+    );
   }
 
   async cleanUp(): Promise<void> {

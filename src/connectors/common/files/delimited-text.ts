@@ -1,13 +1,21 @@
 // ADF's DelimitedText: rows of delimited text to and from files, with or without a line of column names.
-import { CsvError, type CsvFormat, CsvReader, formatCsv, isQuoted } from '../../../core/copy/csv.ts';
+import {
+  CsvError,
+  type CsvFormat,
+  CsvReader,
+  formatCsv,
+  isQuoted,
+  PLAIN_CSV,
+} from '../../../core/copy/csv.ts';
 import { WaybillError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import type { Column, Row } from '../../../core/types/column.ts';
+import type { Column, MappedColumn, Row } from '../../../core/types/column.ts';
+import type { FrameBatch } from '../../connector.ts';
 import { booleanSetting, textSetting } from '../settings.ts';
 import { compressedExtension, compressionOf } from './compression.ts';
 import type { EncodedFile, FileFormat, ReadableFile } from './file-format.ts';
 import { encodingOf } from './text-encoding.ts';
-import { encodedText, type TextSettings, textOf } from './text-file.ts';
+import { encodedBytes, encodedText, type TextSettings, textOf } from './text-file.ts';
 
 /** Characters of one record. A quote that is never closed is found here, not when memory is used up. */
 const LONGEST_RECORD = 16 * 1_048_576;
@@ -19,10 +27,16 @@ interface DelimitedSettings extends TextSettings {
   readonly skipLines: number;
   readonly quoteAll: boolean;
   readonly extension: string;
+  /** Columns that the dataset names: types of those of a header, names too where there is none. */
+  readonly schema: readonly Column[] | undefined;
 }
 
 /** Settings of a dataset, and of the source's or sink's formatSettings, with ADF's defaults. */
-export const delimitedText = (dataset: JsonObject, formatSettings: JsonObject): FileFormat => {
+export const delimitedText = (
+  dataset: JsonObject,
+  formatSettings: JsonObject,
+  schema?: readonly Column[],
+): FileFormat => {
   const compression = compressionOf(dataset);
   const given = textSetting(formatSettings, 'fileExtension') ?? '.csv';
   const extension = given.startsWith('.') ? given : `.${given}`;
@@ -35,6 +49,7 @@ export const delimitedText = (dataset: JsonObject, formatSettings: JsonObject): 
     header: booleanSetting(dataset, 'firstRowAsHeader') ?? false,
     compression,
     encoding: encodingOf(textSetting(dataset, 'encodingName')),
+    schema,
     skipLines,
     quoteAll: booleanSetting(formatSettings, 'quoteAllText') ?? true,
     extension: extension.endsWith(ending) ? extension : extension + ending,
@@ -70,8 +85,10 @@ const delimited = (settings: DelimitedSettings): FileFormat => ({
   extension: settings.extension,
   contentType: 'text/csv',
   givesText: true,
-  wireFormats: [],
-  acceptsFrames: () => false,
+  wireFormats: isPlain(settings) ? ['csv'] : [],
+  acceptsFrames: (format, columns) =>
+    format === 'csv' && isPlain(settings) && columns.every(({ source, sink }) => source.type === sink.type),
+  encodeFrames: (_format, columns, frames) => encodedBytes(withHeader(columns, frames, settings), settings),
   columns: (file) => columnsOf(file, settings),
   split: async () => [{ part: null }],
   columnsFor: (columns) => [...columns],
@@ -88,11 +105,53 @@ async function columnsOf(file: ReadableFile, settings: DelimitedSettings): Promi
       throw new WaybillError('FILE_INVALID', `${file.name} has two columns named ${twice}.`, {
         file: file.name,
       });
-    return names.map((name) => ({ name, type: 'String', nullable: true, native: 'text' }));
+    const { header, schema } = settings;
+    // As in ADF, a header says which columns there are, whatever the dataset's author once saw.
+    if (!header && schema?.length === names.length) return [...schema];
+    return names.map(
+      (name): Column =>
+        (header ? schema?.find((column) => column.name === name) : undefined) ?? {
+          name,
+          type: 'String',
+          nullable: true,
+          native: 'text',
+        },
+    );
   }
   throw new WaybillError('FILE_INVALID', `${file.name} is empty: it has not even a header.`, {
     file: file.name,
   });
+}
+
+/** Whether records in the wire form `csv` are those this dataset wants. */
+const isPlain = ({ csv, quoteAll, encoding }: DelimitedSettings): boolean =>
+  quoteAll &&
+  encoding === 'utf-8' &&
+  csv.delimiter === PLAIN_CSV.delimiter &&
+  csv.quote === PLAIN_CSV.quote &&
+  csv.escapeMark === PLAIN_CSV.escapeMark &&
+  csv.nullText === PLAIN_CSV.nullText &&
+  (csv.rowDelimiter ?? '\n') === '\n';
+
+async function* withHeader(
+  columns: readonly MappedColumn[],
+  frames: AsyncIterable<FrameBatch>,
+  { header, csv }: DelimitedSettings,
+): AsyncGenerator<FrameBatch> {
+  if (header) {
+    const names: Row = columns.map(({ sink }) => sink.name);
+    yield {
+      data: Buffer.from(
+        formatCsv(
+          [names],
+          names.map(() => true),
+          csv,
+        ),
+      ),
+      rows: 0,
+    };
+  }
+  yield* frames;
 }
 
 async function* rowsOf(

@@ -14,6 +14,28 @@ const PIECE = 262_144;
 export const textOf = (file: ReadableFile, settings: TextSettings): AsyncGenerator<string> =>
   decoded(file.name, decompressed(file.name, file.stream(), settings.compression), settings.encoding);
 
+/** A file of bytes that are its text already, in pieces with how many rows each adds. */
+export const encodedBytes = (
+  pieces: AsyncIterable<{ readonly data: Buffer; readonly rows: number }>,
+  settings: TextSettings,
+): EncodedFile => {
+  let rows = 0;
+  let bytes = 0;
+  async function* plain(): AsyncGenerator<Buffer> {
+    for await (const piece of pieces) {
+      rows += piece.rows;
+      if (piece.data.length > 0) yield piece.data;
+    }
+  }
+  async function* counted(): AsyncGenerator<Buffer> {
+    for await (const piece of compressed(plain(), settings.compression)) {
+      bytes += piece.length;
+      yield piece;
+    }
+  }
+  return { bytes: counted(), figures: () => ({ rows, bytes }) };
+};
+
 /** A file of the pieces that `text` yields, each with how many rows it holds. */
 export const encodedText = (
   text: AsyncIterable<{ readonly text: string; readonly rows: number }>,
