@@ -1,5 +1,5 @@
 // Datasets and linked services: checks them once and keeps what the runtime needs of them.
-import type { JsonObject } from '../core/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import type { DatasetSnapshot, ParameterSpecification } from '../core/pipeline/snapshot.ts';
 import { checkExpressions } from './check-expressions.ts';
@@ -115,9 +115,17 @@ export function compileDataset(
     linkedService: referenceName,
     linkedServiceParameters: parameters as JsonObject,
     parameters: specificationsOf(parsed.parameters),
-    typeProperties: parsed.typeProperties as JsonObject,
+    typeProperties: withSchema(parsed.type, parsed.typeProperties as JsonObject, parsed['schema']),
   };
 }
+
+/** Files of text do not say their columns' types: ADF keeps them in the dataset's schema, beside its typeProperties. */
+const withSchema = (type: string, properties: JsonObject, schema: unknown): JsonObject => {
+  if (!['delimitedtext', 'json'].includes(type.toLowerCase())) return properties;
+  return Array.isArray(schema) && schema.length > 0
+    ? { ...properties, schema: schema as JsonValue[] }
+    : properties;
+};
 
 const ROLE_NAMES: Readonly<Record<StoreRole, string>> = {
   linkedService: 'linked service',

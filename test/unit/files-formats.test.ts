@@ -277,7 +277,7 @@ const JSON_ROWS: Row[] = [
 
 for (const filePattern of ['setOfObjects', 'arrayOfObjects']) {
   test(`Json, ${filePattern}: numbers keep their digits, texts their characters`, async () => {
-    const format = jsonText({}, { filePattern }, false);
+    const format = jsonText({}, { filePattern });
     const bytes = await written(format, JSON_COLUMNS, JSON_ROWS);
     const parsed =
       filePattern === 'arrayOfObjects'
@@ -299,7 +299,7 @@ for (const filePattern of ['setOfObjects', 'arrayOfObjects']) {
 }
 
 test('Json: members that are objects stay JSON; missing ones are NULL; a new one late in the file is not passed over', async () => {
-  const format = jsonText({}, {}, false);
+  const format = jsonText({}, {});
   const content = '{"a": {"x":[1,"}"]}, "b" : [1, {"y":2}]}\n{"b":"two"}\n\n{"a":null,"c":1.50}';
   assert.deepEqual(
     (await format.columns(fileOf(content))).map(({ name }) => name),
@@ -312,7 +312,7 @@ test('Json: members that are objects stay JSON; missing ones are NULL; a new one
   ]);
   const late = `${'{"a":1}\n'.repeat(1_000)}{"a":1,"late":2}\n`;
   await assert.rejects(read(format, fileOf(late)), refused('SOURCE_CHANGED', /late/));
-  const named = jsonText({}, {}, true);
+  const named = jsonText({}, {}, columnsOf('String'));
   assert.equal(
     (
       await read(
@@ -326,7 +326,7 @@ test('Json: members that are objects stay JSON; missing ones are NULL; a new one
 });
 
 test('Json: what is not JSON is refused by file and line', async () => {
-  const format = jsonText({}, {}, false);
+  const format = jsonText({}, {});
   await assert.rejects(
     read(format, fileOf('{"a":1}\n{"a":\n', 'x.json')),
     refused('FILE_INVALID', /x\.json, line \d/),

@@ -338,6 +338,9 @@ describe('which files a source reads', () => {
       ['1', 'x', '2024-01-01'],
       ['2', null, null],
     ]);
+    await writeFile(join(root, 'headed.csv'), 'day,id,more\n2024-01-01,1,x\n');
+    const headed = await readAll({ fileName: 'headed.csv' }, {}, { schema });
+    assert.deepEqual(headed.columns, ['day', 'id', 'more'], 'a header says which columns there are');
     await writeFile(join(root, 'typed.csv'), 'one,x,2024-01-01\n');
     await assert.rejects(
       readAll({ fileName: 'typed.csv' }, {}, { schema, firstRowAsHeader: false }),

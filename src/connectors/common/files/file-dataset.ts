@@ -19,8 +19,6 @@ export interface FileDataset {
   readonly folder: string;
   readonly fileName: string | undefined;
   readonly format: FileFormat;
-  /** Columns that the dataset's own schema names; undefined where it names none. */
-  readonly schema: readonly Column[] | undefined;
   readonly storeSettings: JsonObject;
   readonly formatSettings: JsonObject;
   readonly copyId: string;
@@ -35,8 +33,11 @@ export const openDataset = async (opener: FileOpener, context: EndpointContext):
   const storeSettings = objectSetting(settings, 'storeSettings');
   const formatSettings = objectSetting(settings, 'formatSettings');
   const container = containerOf(opener, location);
+  const folder = (textSetting(location, 'folderPath') ?? '').replace(/^\/+|\/+$/g, '');
+  const fileName = textSetting(location, 'fileName');
+  for (const name of [folder, fileName ?? '']) refuseOddName(name);
   const schema = schemaOf(dataset['schema']);
-  const format = await formatOf(datasetType, dataset, formatSettings, schema !== undefined);
+  const format = await formatOf(datasetType, dataset, formatSettings, schema);
   const blockSize = Number(textSetting(storeSettings, 'blockSizeInMB') ?? 0);
   const store = await opener.open(
     context.linkedService,
@@ -47,24 +48,32 @@ export const openDataset = async (opener: FileOpener, context: EndpointContext):
   return {
     store,
     container,
-    folder: (textSetting(location, 'folderPath') ?? '').replace(/^\/+|\/+$/g, ''),
-    fileName: textSetting(location, 'fileName'),
+    folder,
+    fileName,
     format,
-    schema,
     storeSettings,
     formatSettings,
     copyId: context.copyId,
   };
 };
 
+/** Stores treat these as any name or not at all; what is between us and them may resolve them as paths. */
+const refuseOddName = (name: string): void => {
+  if (!name.includes('\0') && !name.split('/').some((part) => part === '.' || part === '..')) return;
+  throw new WaybillError(
+    'IDENTIFIER_INVALID',
+    `The file or folder name ${JSON.stringify(name.slice(0, 200))} leads out of its folder.`,
+  );
+};
+
 const formatOf = async (
   type: string,
   dataset: JsonObject,
   settings: JsonObject,
-  hasSchema: boolean,
+  schema: readonly Column[] | undefined,
 ): Promise<FileFormat> => {
-  if (type === 'DelimitedText') return delimitedText(dataset, settings);
-  if (type === 'Json') return jsonText(dataset, settings, hasSchema);
+  if (type === 'DelimitedText') return delimitedText(dataset, settings, schema);
+  if (type === 'Json') return jsonText(dataset, settings, schema);
   if (type === 'Parquet') {
     // Loaded when needed: it brings its decoders along.
     const { parquetFormat } = await import('../parquet/parquet-format.ts');

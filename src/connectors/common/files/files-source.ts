@@ -39,13 +39,13 @@ export class FilesSource implements CopySource {
   }
 
   async columns(): Promise<Column[]> {
-    const { schema, store, format } = this.#dataset;
+    const { store, format } = this.#dataset;
     const { files, manifest } = await this.#files();
     const [first] = files;
     if (first === undefined)
       throw new WaybillError('OBJECT_MISSING', `There is no file under ${this.label}.`);
     const partitions = this.#partitioned ? partitionColumns(this.#pathBelowRoot(first.key)) : [];
-    const named = manifest?.columns?.map(namedColumn) ?? schema;
+    const named = manifest?.columns?.map(namedColumn);
     const own =
       format.givesText === true && named !== undefined
         ? [...named]

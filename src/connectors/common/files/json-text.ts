@@ -20,7 +20,11 @@ interface JsonSettings extends TextSettings {
   readonly passOver: boolean;
 }
 
-export const jsonText = (dataset: JsonObject, formatSettings: JsonObject, hasSchema: boolean): FileFormat => {
+export const jsonText = (
+  dataset: JsonObject,
+  formatSettings: JsonObject,
+  schema?: readonly Column[],
+): FileFormat => {
   const compression = compressionOf(dataset);
   const pattern = (textSetting(formatSettings, 'filePattern') ?? 'setOfObjects').toLowerCase();
   if (pattern !== 'setofobjects' && pattern !== 'arrayofobjects')
@@ -29,7 +33,7 @@ export const jsonText = (dataset: JsonObject, formatSettings: JsonObject, hasSch
     compression,
     encoding: encodingOf(textSetting(dataset, 'encodingName')),
     array: pattern === 'arrayofobjects',
-    passOver: hasSchema,
+    passOver: schema !== undefined,
   };
   return {
     name: 'Json',
@@ -38,7 +42,7 @@ export const jsonText = (dataset: JsonObject, formatSettings: JsonObject, hasSch
     givesText: true,
     wireFormats: [],
     acceptsFrames: () => false,
-    columns: (file) => columnsOf(file, settings),
+    columns: async (file) => (schema === undefined ? columnsOf(file, settings) : [...schema]),
     split: async () => [{ part: null }],
     columnsFor: (columns) => [...columns],
     read: (file, columns, _split, planned) => rowsOf(file, columns, planned ?? columns, settings),
