@@ -39,6 +39,8 @@ const factsOf = (row: SqlRow): TypeFacts => ({
   type: typeText(String(row['type'])),
   collation: row['collation'] === null ? null : String(row['collation']),
   nullable: row['nullable'] === 'YES',
+  required:
+    row['nullable'] !== 'YES' && row['without_default'] !== undefined && Number(row['without_default']) === 1,
 });
 
 /** Lower case but for the members of enum and set. */
@@ -50,7 +52,8 @@ const tableFacts = async (
   written: boolean,
 ): Promise<TypeFacts[]> => {
   const rows = await connection.query(
-    'SELECT COLUMN_NAME AS name, COLUMN_TYPE AS type, COLLATION_NAME AS collation, IS_NULLABLE AS nullable, EXTRA AS extra ' +
+    'SELECT COLUMN_NAME AS name, COLUMN_TYPE AS type, COLLATION_NAME AS collation, IS_NULLABLE AS nullable, EXTRA AS extra, ' +
+      "COLUMN_DEFAULT IS NULL AND EXTRA NOT LIKE '%auto_increment%' AND EXTRA NOT LIKE '%GENERATED%' AS without_default " +
       `FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = ${literal(table.schema)} ` +
       `AND TABLE_NAME = ${literal(table.name)} ORDER BY ORDINAL_POSITION`,
     `reading the columns of ${table.schema}.${table.name}`,
@@ -76,7 +79,13 @@ export const findTarget = async (
   }
   const facts = await tableFacts(connection, found.table, true);
   const rules = connection.config.values;
-  return { table: found.table, columns: facts.map((one) => targetColumn(one, rules)) };
+  return {
+    table: found.table,
+    columns: facts.map((one) => ({
+      ...targetColumn(one, rules),
+      ...(one.required === true ? { required: true } : {}),
+    })),
+  };
 };
 
 /** A source table or view with all its columns. */

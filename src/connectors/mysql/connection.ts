@@ -7,16 +7,21 @@ import type { SqlRow } from '../common/sql-store.ts';
 import type { MysqlConfig } from './config.ts';
 import { type DriverError, mysqlError } from './errors.ts';
 
-/** A reader waits for its sink and a loader for its source: the server must not take that for a dead client. */
-const PATIENT = 'net_write_timeout = 3600, net_read_timeout = 3600, lock_wait_timeout = 120';
+/**
+ * A reader waits for its sink and a loader for its source: the server must not take that for a dead client. And what a
+ * server's defaults (or its init_connect) may have changed: commits of their own, results cut off in silence.
+ */
+const COMMON =
+  'net_write_timeout = 3600, net_read_timeout = 3600, wait_timeout = 28800, lock_wait_timeout = 120, autocommit = 1, ' +
+  "completion_type = 0, sql_select_limit = 18446744073709551615, sql_safe_updates = 0, time_zone = '+00:00'";
 
 /** Literals are escaped with backslashes; the rest of the server's mode is the query's own business. */
-const READER = `sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), time_zone = '+00:00', ${PATIENT}`;
+const READER = `sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), ${COMMON}`;
 
 /** Nothing is clipped, padded, numbered anew or stored in another engine in silence. */
 const WRITER =
   "sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO," +
-  `NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', ${PATIENT}`;
+  `NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', max_error_count = 64, ${COMMON}`;
 
 /** What a loader's parts of the driver are that its typings leave out. */
 interface Internals {
@@ -35,6 +40,8 @@ export class MysqlConnection {
   readonly #connection: mysql.Connection;
   #streaming = false;
   #killed: Promise<void> | undefined;
+  /** The number by which the server knows this connection; a proxy's greeting may have told another. */
+  #thread: string | undefined;
 
   private constructor(config: MysqlConfig, connection: mysql.Connection) {
     this.config = config;
@@ -51,6 +58,8 @@ export class MysqlConnection {
     if (role === 'sink')
       await connection.execute('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', 'preparing');
     await connection.execute(`SET SESSION ${role === 'sink' ? WRITER : READER}`, 'preparing');
+    const [own] = await connection.query('SELECT CONNECTION_ID() AS id', 'preparing');
+    connection.#thread = String(own?.['id']);
     signal.addEventListener('abort', () => void connection.#kill(), { once: true });
     return connection;
   }
@@ -151,13 +160,12 @@ export class MysqlConnection {
    */
   #kill(): Promise<void> {
     this.#killed ??= (async () => {
-      const { threadId } = this.#connection;
       (this.#connection as unknown as Internals).stream.destroy();
       const other = await connect(this.config).catch(() => undefined);
       // It may have ended by itself meanwhile; numbers are not used twice while a server runs.
       await new Promise<void>((resolve) => {
-        if (other === undefined || !Number.isInteger(threadId)) return resolve();
-        other.query(`KILL ${threadId}`, () => other.end(() => resolve()));
+        if (other === undefined || !/^\d+$/.test(this.#thread ?? '')) return resolve();
+        other.query(`KILL ${this.#thread}`, () => other.end(() => resolve()));
       });
     })();
     return this.#killed;

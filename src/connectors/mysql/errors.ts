@@ -15,12 +15,12 @@ const NUMBERS = new Map<number, ErrorCode>(
           4031,
         ],
       ],
-      // Too many connections, lock timeout and deadlock, statement killed or out of time, memory and lock tables.
+      // Too many connections, lock timeout and deadlock, statement killed or out of time, memory, disk and lock tables.
       [
         'STORE_BUSY',
         [
-          1037, 1038, 1040, 1041, 1135, 1203, 1205, 1206, 1213, 1226, 1317, 1412, 1614, 1969, 3024, 3058,
-          3101, 3572,
+          1021, 1037, 1038, 1040, 1041, 1135, 1203, 1205, 1206, 1213, 1226, 1317, 1412, 1614, 1969, 3024,
+          3058, 3101, 3572,
         ],
       ],
       ['OBJECT_MISSING', [1051, 1054, 1109, 1146, 1305, 1356]],

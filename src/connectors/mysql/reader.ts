@@ -123,7 +123,7 @@ export class MysqlSource implements CopySource {
   }
 
   #relation(): string {
-    if (this.#query !== undefined) return `(${this.#query}) AS q`;
+    if (this.#query !== undefined) return `(${this.#query}\n) AS q`;
     if (this.#table === undefined)
       throw new WaybillError('DEFINITION_INVALID', 'The copy source names no table.');
     return quoteTable(this.#table);

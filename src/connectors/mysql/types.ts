@@ -9,6 +9,8 @@ export interface TypeFacts {
   readonly type: string;
   readonly collation?: string | null;
   readonly nullable: boolean;
+  /** Whether an insert must name the column. */
+  readonly required?: boolean;
 }
 
 /** Digits a Decimal may have in other stores; MySQL's own have up to 65. */

@@ -115,7 +115,7 @@ export class MysqlStore implements SqlStore {
     try {
       const data = Readable.from(text(), { objectMode: false });
       const loaded = await this.#connection.load(loadStatement(target, written), data, doing);
-      if (loaded.warnings > 0) await this.#refuseWarnings(doing);
+      if (loaded.warnings > 0) await this.#refuseWarnings(loaded.warnings, doing);
       return { rows: loaded.rows, bytes };
     } catch (error) {
       throw broken === undefined ? mysqlError(error, doing) : broken.error;
@@ -123,10 +123,16 @@ export class MysqlStore implements SqlStore {
   }
 
   /** Loads from clients never fail for a value: the server clips it and warns. That must not pass. */
-  async #refuseWarnings(doing: string): Promise<void> {
+  async #refuseWarnings(count: number, doing: string): Promise<void> {
     const warnings = await this.query('SHOW WARNINGS');
     const found = warnings.find((warning) => !HARMLESS.has(Number(warning['code'])));
-    if (found === undefined) return;
+    if (found === undefined && warnings.length >= count) return;
+    if (found === undefined) {
+      throw new WaybillError(
+        'SINK_TYPE_OVERFLOW',
+        `MySQL, ${doing}: the server has ${count} warnings that it does not tell.`,
+      );
+    }
     const number = Number(found['code']);
     const said = mysqlError({ errno: number, message: String(found['message']) }, doing);
     throw new WaybillError(codeOfNumber(number) ?? 'SINK_TYPE_OVERFLOW', said.message, said.details);
