@@ -203,7 +203,10 @@ try {
     `${(((floor?.cpu ?? 0) / cpu) * 100).toFixed(0)} %`,
   ]);
   console.log(
-    formatTable([['', 'wall s', 'CPU s', 'rows/s', 'speed of bare', 'rows per CPU s of bare'], ...table]),
+    formatTable([
+      ['', 'wall s', 'CPU s', 'rows/s', 'speed of bare', 'rows per CPU s of bare'],
+      ...table,
+    ]).join('\n'),
   );
   const folder = join(import.meta.dirname, '../../../bench/results');
   await mkdir(folder, { recursive: true });

@@ -155,6 +155,7 @@ export function postgresType(type: SqlType): string {
     case 'binary':
     case 'varbinary':
     case 'image':
+    case 'timestamp':
       return 'bytea';
     case 'char':
     case 'nchar':
@@ -191,6 +192,7 @@ const OIDS: Readonly<Record<string, readonly number[]>> = {
   binary: [Oid.bytea],
   varbinary: [Oid.bytea],
   image: [Oid.bytea],
+  timestamp: [Oid.bytea],
 };
 const TEXT_OIDS: readonly number[] = [Oid.text, Oid.varchar, Oid.bpchar, Oid.name, Oid.unknown];
 

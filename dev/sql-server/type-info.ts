@@ -266,6 +266,8 @@ export function columnTypeInfo(type: SqlType, utf8: boolean): TypeInfo {
       return { ...info, type: TdsType.datetimeN, length: 4 };
     case 'uniqueidentifier':
       return { ...info, type: TdsType.guid, length: 16 };
+    case 'timestamp':
+      return { ...info, type: TdsType.binary, length: 8 };
     case 'binary':
       return { ...info, type: TdsType.binary, length };
     case 'varbinary':

@@ -14,6 +14,7 @@ const fileSystem = async (): Promise<Connector> => (await import('./file-system/
 export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
   SqlServer: sqlServer,
   AzureSqlDatabase: sqlServer,
+  AzureSqlMI: sqlServer,
   SnowflakeV2: snowflake,
   Snowflake: snowflake,
   AzurePostgreSql: postgres,

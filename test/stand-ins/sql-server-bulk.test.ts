@@ -71,7 +71,17 @@ const CASES: Readonly<Record<string, { column: Facts; held: string[]; refused: s
   third: {
     column: { type: 'DateTime', native: 'datetime', scale: 3 },
     held: ['1753-01-01T00:00:00.003000', '1899-12-31T23:59:59.997000', '9999-12-31T23:59:59.997000'],
-    refused: [],
+    refused: ['2024-01-01T00:00:00.001000', '2024-01-01T00:00:00.003001'],
+  },
+  minute: {
+    column: { type: 'DateTime', native: 'smalldatetime', scale: 3 },
+    held: ['1900-01-01T00:00:00.000000', '2079-06-06T23:59:00.000000'],
+    refused: [
+      '1899-12-31T23:59:00.000000',
+      '2079-06-07T00:00:00.000000',
+      '2024-01-01T00:00:01.000000',
+      '2024-01-01T00:00:00.003000',
+    ],
   },
   clock: {
     column: { type: 'TimeSpan', scale: 6 },

@@ -16,7 +16,7 @@ select c.oid as relation, a.attnum, n.nspname::text as schema_name, c.relname::t
   coalesce((d.j ->> 'precision')::int, case when t.typname = 'numeric' then case when a.atttypmod > 4 then ((a.atttypmod - 4) >> 16) & 65535 else 38 end end) as precision,
   coalesce((d.j ->> 'scale')::int, case when t.typname = 'numeric' then case when a.atttypmod > 4 then (a.atttypmod - 4) & 2047 else 6 end
     when t.typname in ('timestamp', 'timestamptz', 'time') then case when a.atttypmod >= 0 then a.atttypmod else 7 end end) as scale,
-  not a.attnotnull as nullable, a.attidentity <> '' as is_identity, pg_get_expr(ad.adbin, ad.adrelid) as default_value,
+  not a.attnotnull as nullable, a.attidentity <> '' as is_identity, a.attgenerated <> '' as is_computed, pg_get_expr(ad.adbin, ad.adrelid) as default_value,
   (select count(*)::int from pg_attribute b where b.attrelid = c.oid and b.attnum between 1 and a.attnum and not b.attisdropped) as ordinal, c.relkind
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid left join pg_attrdef ad on ad.adrelid = c.oid and ad.adnum = a.attnum
@@ -83,6 +83,7 @@ const TYPES: readonly [name: string, id: number, bytes: number, precision: numbe
   ['numeric', 108, 17, 38, 38],
   ['smallmoney', 122, 4, 10, 4],
   ['bigint', 127, 8, 19, 0],
+  ['timestamp', 189, 8, 0, 0],
   ['varbinary', 165, 8000, 0, 0],
   ['varchar', 167, 8000, 0, 0],
   ['binary', 173, 8000, 0, 0],
@@ -118,7 +119,7 @@ create or replace view sys.types as select name, id::tsql.tinyint as system_type
 create or replace view sys.columns as
 select d.relation::int as object_id, d.column_name collate tsql.ci as name, d.ordinal as column_id, t.id::tsql.tinyint as system_type_id, t.id as user_type_id,
   tsql.stored_bytes(d.type_name, d.length, d.precision, d.scale) as max_length, coalesce(d.precision, t.precision)::tsql.tinyint as precision, coalesce(d.scale, case when d.type_name = 'decimal' then 0 else t.scale end)::tsql.tinyint as scale,
-  case when d.type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name, d.nullable::int::tsql.bit as is_nullable, d.is_identity::int::tsql.bit as is_identity, 0::tsql.bit as is_computed, 0::tsql.tinyint as generated_always_type
+  case when d.type_name ~ 'char|text' then 'Latin1_General_100_BIN2_UTF8' end as collation_name, d.nullable::int::tsql.bit as is_nullable, d.is_identity::int::tsql.bit as is_identity, d.is_computed::int::tsql.bit as is_computed, 0::tsql.tinyint as generated_always_type
 from tsql.declared_columns d join tsql.types t on t.name = d.type_name;
 create or replace view sys.indexes as
 select i.indrelid::int as object_id, case when obj_description(x.oid, 'pg_class') like '{%' then obj_description(x.oid, 'pg_class')::json ->> 'name' else x.relname::text end collate tsql.ci as name,

@@ -118,4 +118,13 @@ begin
   delete from tsql.procedures where schema = s and name = n;
   if not found and not if_exists then raise exception 'Cannot drop the procedure ''%'', because it does not exist or you do not have permission.', n using errcode = 'P3701'; end if;
 end $f$;
+create sequence if not exists tsql.rowversion;
+create or replace function tsql.rowversion_of(bigint) returns bytea language sql immutable as $$select decode(lpad(to_hex($1), 16, '0'), 'hex')$$;
+create or replace function tsql.next_rowversion() returns trigger language plpgsql as $f$
+begin
+  if tg_op = 'INSERT' and to_jsonb(new) ->> tg_argv[0] is not null then
+    raise exception 'Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column.' using errcode = 'P0273';
+  end if;
+  return jsonb_populate_record(new, jsonb_build_object(tg_argv[0], '\\x' || lpad(to_hex(nextval('tsql.rowversion')), 16, '0')));
+end $f$;
 `;

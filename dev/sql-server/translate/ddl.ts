@@ -36,10 +36,12 @@ export function tableDefinition(t: Translator, table: TableName): Script {
   tokens.expectSymbol('(');
   const parts: string[] = [];
   const comments: string[] = [];
+  const computed: string[] = [];
   do {
     if (tokens.isSymbol(')')) break;
     if (tokens.isWord('constraint', 'primary', 'unique', 'check', 'foreign')) parts.push(tableConstraint(t));
     else if (tokens.isWord('index') || tokens.isWord('period')) throw notSupported(tokens.peek().text);
+    else if (tokens.wordAt(1, 'as')) computed.push(...computedColumn(t, table));
     else {
       const column = columnDefinition(t, table);
       parts.push(column.sql);
@@ -52,6 +54,25 @@ export function tableDefinition(t: Translator, table: TableName): Script {
     `CREATE ${temporary ? 'TEMPORARY ' : ''}TABLE ${table.sql} (${parts.join(', ')})`,
     tableComment(table.sql, table.name),
     ...comments,
+    ...computed,
+  ];
+}
+
+/**
+ * name AS expression [PERSISTED]: kept as a stored generated column, whose type is found by asking for one value. It is
+ * added when the others are there, so it comes after them.
+ */
+function computedColumn(t: Translator, table: TableName): string[] {
+  const { tokens } = t;
+  const name = tokens.name();
+  tokens.expect('as');
+  const { sql } = t.expression();
+  tokens.accept('persisted');
+  if (!tokens.accept('not', 'null')) tokens.accept('null');
+  const add = `ALTER TABLE ${table.sql} ADD COLUMN ${quoteName(name)} %s GENERATED ALWAYS AS (${sql.replaceAll('%', '%%')}) STORED`;
+  return [
+    `DO $computed$ BEGIN EXECUTE format(${quoteText(add)}, (SELECT format_type(pg_typeof((SELECT ${sql} FROM ${table.sql} LIMIT 1)), NULL))); END $computed$`,
+    columnComment(table.sql, name, undefined),
   ];
 }
 
@@ -74,6 +95,7 @@ function columnDefinition(t: Translator, table: TableName): Definition {
   const { tokens } = t;
   const name = tokens.name();
   if (tokens.isWord('as')) throw notSupported('computed columns');
+  if (tokens.isWord('rowversion', 'timestamp')) return versionColumn(t, table, name);
   const type = dataType(t);
   let sql = `${quoteName(name)} ${postgresType(type)}`;
   if (isBinary(type) && type.length !== undefined && type.length > 0) {
@@ -82,6 +104,17 @@ function columnDefinition(t: Translator, table: TableName): Definition {
   }
   for (let clause = columnClause(t); clause !== undefined; clause = columnClause(t)) sql += clause;
   return { sql, comment: columnComment(table.sql, name, type) };
+}
+
+/** rowversion: a number of the database's own for every row that is written. */
+function versionColumn(t: Translator, table: TableName, name: string): Definition {
+  t.tokens.next();
+  if (!t.tokens.accept('not', 'null')) t.tokens.accept('null');
+  const trigger = `CREATE TRIGGER tsql_rowversion BEFORE INSERT OR UPDATE ON ${table.sql} FOR EACH ROW EXECUTE FUNCTION tsql.next_rowversion(${quoteText(heldName(name))})`;
+  return {
+    sql: `${quoteName(name)} bytea NOT NULL`,
+    comment: `${columnComment(table.sql, name, { name: 'timestamp' })}; ${trigger}`,
+  };
 }
 
 function columnClause(t: Translator): string | undefined {

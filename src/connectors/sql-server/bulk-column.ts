@@ -1,7 +1,14 @@
 // One column of a bulk load: its declaration, its TYPE_INFO (MS-TDS 2.2.5.6) and its values, out of canonical text.
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
-import { writeClock, writeDate, writeDateTime, writeDateTime2, writeDateTimeOffset } from './bulk-times.ts';
+import {
+  writeClock,
+  writeDate,
+  writeDateTime,
+  writeDateTime2,
+  writeDateTimeOffset,
+  writeSmallDateTime,
+} from './bulk-times.ts';
 import { stagedDeclaration } from './dialect.ts';
 import type { RowBuffer } from './row-buffer.ts';
 
@@ -97,6 +104,7 @@ const kindOf = (column: Column): Kind => {
     case 'Date':
       return simple([0x28], writeDate);
     case 'DateTime':
+      if (column.native === 'smalldatetime') return simple([0x6f, 4], writeSmallDateTime);
       return column.native === 'datetime'
         ? simple([0x6f, 8], writeDateTime)
         : simple([0x2a, scale], (out, text) => writeDateTime2(out, text, scale));

@@ -78,12 +78,27 @@ export const writeDateTimeOffset = (out: RowBuffer, text: string, scale: number)
   out.u16(0);
 };
 
-/** As datetime, to the nearest 1/300 s. */
+/** As datetime, which counts 1/300 s and shows milliseconds: a moment that it would show as another does not fit. */
 export const writeDateTime = (out: RowBuffer, text: string): void => {
   const micros = text[19] === '.' ? fraction(text, 19, 6) : 0;
-  const ticks = secondsOfDay(text, 11) * 300 + Math.round((micros * 3) / 10_000);
+  const part = Math.round((micros * 3) / 10_000);
+  if (Math.round((part * 10) / 3) * 1000 !== micros) throw new NotATime('not a moment of datetime');
+  const ticks = secondsOfDay(text, 11) * 300 + part;
   const days = daysFrom1970(text) + DAYS_1900_TO_1970 + (ticks === TICKS_A_DAY ? 1 : 0);
   out.u8(8);
   out.u32(days < 0 ? days + 2 ** 32 : days);
   out.u32(ticks % TICKS_A_DAY);
+};
+
+const LAST_SMALL_DAY = 65_535;
+
+/** As smalldatetime, which counts minutes from 1900 to 2079. */
+export const writeSmallDateTime = (out: RowBuffer, text: string): void => {
+  const days = daysFrom1970(text) + DAYS_1900_TO_1970;
+  const seconds = secondsOfDay(text, 11);
+  if (days < 0 || days > LAST_SMALL_DAY || seconds % 60 !== 0 || /[^0.]/.test(text.slice(19)))
+    throw new NotATime('not a moment of smalldatetime');
+  out.u8(4);
+  out.u16(days);
+  out.u16(seconds / 60);
 };

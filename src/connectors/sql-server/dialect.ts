@@ -4,7 +4,7 @@ import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
-import { canonicalText, columnFromFacts, declaration, isIdentity } from './types.ts';
+import { canonicalText, columnFromFacts, declaration, isIdentity, refuseOpaque } from './types.ts';
 
 export const quote = (name: string): string =>
   quoteIdentifier(name, { open: '[', close: ']', limit: 128, unit: 'characters' });
@@ -20,8 +20,10 @@ const narrow = (column: Column): boolean =>
   column.type === 'String' && (column.native === 'varchar' || column.native === 'char');
 
 /** A staged column's type. Code page text is staged as Unicode: the server converts it, not the client. */
-export const stagedDeclaration = (column: Column): string =>
-  narrow(column) ? declaration({ ...column, native: 'nvarchar' }) : declaration(column);
+export const stagedDeclaration = (column: Column): string => {
+  refuseOpaque(column);
+  return narrow(column) ? declaration({ ...column, native: 'nvarchar' }) : declaration(column);
+};
 
 const fromStaging = (column: Column): string =>
   narrow(column) ? `CONVERT(${declaration(column)}, ${quote(column.name)})` : quote(column.name);

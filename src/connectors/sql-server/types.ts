@@ -104,7 +104,8 @@ export const declaration = (column: Column): string => {
     case 'Date':
       return 'date';
     case 'DateTime':
-      return column.native === 'datetime' ? 'datetime' : `datetime2(${Math.min(column.scale ?? 7, 7)})`;
+      if (column.native === 'datetime' || column.native === 'smalldatetime') return column.native;
+      return `datetime2(${Math.min(column.scale ?? 7, 7)})`;
     case 'DateTimeOffset':
       return `datetimeoffset(${Math.min(column.scale ?? 7, 7)})`;
     case 'TimeSpan':
