@@ -270,6 +270,7 @@ test('a server that takes no LOAD DATA LOCAL gets INSERTs of the same rows', asy
     const run = await runner.copy('own/inserted', table('own'), table('own_inserted'));
     assert.equal(run.published.rows, 3);
     assert.equal(run.published.sinkChecksum, run.published.sourceChecksum);
+    assert.ok(run.plan.notes.some((note) => note.includes('local_infile is off')));
     const [found] = await sql('SELECT COUNT(*) AS n FROM own_inserted a JOIN own b USING (id, words, raw) ');
     assert.equal(Number(found?.['n']), 2, 'the third row has NULLs there');
   } finally {
@@ -372,7 +373,7 @@ test('a connection killed in the middle of LOAD DATA, and of a read, is a connec
     table('target'),
   );
   const plan = await runner.run('planCopy', input);
-  const kill = async (running: string): Promise<void> => {
+  const kill = async (running: string, what = 'CONNECTION'): Promise<void> => {
     let id: unknown;
     await until(`${running} runs`, async () => {
       const [found] = await sql(
@@ -381,7 +382,7 @@ test('a connection killed in the middle of LOAD DATA, and of a read, is a connec
       id = found?.['ID'];
       return found !== undefined;
     });
-    await sql(`KILL ${id}`);
+    await sql(`KILL ${what} ${id}`);
   };
   const broken = assert.rejects(
     runner.run('copyChunk', { copy: input, chunk: 0, epoch: plan.epoch }),
@@ -390,6 +391,13 @@ test('a connection killed in the middle of LOAD DATA, and of a read, is a connec
   );
   await kill('LOAD DATA');
   await broken;
+  // Only the statement: the connection goes on, and must not take the rest of the rows for its next statement.
+  const stopped = assert.rejects(
+    runner.run('copyChunk', { copy: input, chunk: 0, epoch: plan.epoch }),
+    (error: unknown) => error instanceof WaybillError && error.retryable,
+  );
+  await kill('LOAD DATA', 'QUERY');
+  await stopped;
   for (let chunk = 0; chunk < plan.chunks; chunk++) {
     const done = await runner.run('copyChunk', { copy: input, chunk, epoch: plan.epoch }, 2);
     assert.equal(done.resumed, false);

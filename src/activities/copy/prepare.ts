@@ -81,5 +81,5 @@ export const notesFor = (
   ) {
     notes.push("Staged through waybill's internal Snowflake stage.");
   }
-  return notes;
+  return [...notes, ...(sink.notes ?? [])];
 };

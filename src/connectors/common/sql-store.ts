@@ -107,6 +107,8 @@ export interface LoadedFrames extends Loaded {
 /** One connection to a SQL store. */
 export interface SqlStore {
   readonly dialect: Dialect;
+  /** What the reader of the result should know of how rows are written; complete once a table was looked for. */
+  readonly notes?: readonly string[];
   query(sql: string): Promise<SqlRow[]>;
   /** Runs a statement and returns how many rows it changed. */
   execute(sql: string): Promise<number>;
