@@ -35,7 +35,7 @@ const read = (pieces: readonly Buffer[]): Read => {
   const tuples = new CopyTuples((batch) => batches.push(batch));
   let rest: Buffer | undefined;
   for (const piece of pieces) {
-    if (rest === undefined) rest = tuples.push(piece);
+    if (rest === undefined) rest = tuples.push(Buffer.from(piece));
     else rest = Buffer.concat([rest, piece]);
   }
   return {

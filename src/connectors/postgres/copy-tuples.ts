@@ -47,7 +47,7 @@ export class CopyTuples {
   }
 
   /**
-   * Takes a piece of the stream. Returns what is not COPY any more (CopyDone, an error), from its first byte on, which
+   * Takes a piece of the stream, to keep: its bytes are moved about. Returns what is not COPY any more (CopyDone, an error), from its first byte on, which
    * is for the driver to read; undefined while the COPY goes on.
    */
   push(piece: Buffer): Buffer | undefined {
@@ -78,25 +78,30 @@ export class CopyTuples {
     return undefined;
   }
 
-  /** The fast path: whole CopyData messages that lie in one piece. Returns where it stopped. */
+  /**
+   * The fast path: whole CopyData messages that lie in one piece. They are moved together within the piece, which costs
+   * half of copying each out of it, and then copied at once. Returns where it stopped.
+   */
   #takeWhole(piece: Buffer, from: number): number {
+    if (this.#left > 0 || this.#headBytes > 0) return from;
     const end = piece.length;
+    const most = from + BATCH_BYTES - this.#filled;
     let at = from;
-    let filled = this.#filled;
+    let to = from;
     let rows = 0;
-    if (this.#left > 0 || this.#headBytes > 0) return at;
     while (at + MESSAGE_HEAD <= end && piece[at] === COPY_DATA) {
       const length = piece.readInt32BE(at + 1) - 4;
       const start = at + MESSAGE_HEAD;
       const stop = start + length;
       // Two bytes are the trailer, or a table without columns: rare enough for the slow path.
-      if (stop > end || length <= 2 || filled + length > BATCH_BYTES) break;
-      piece.copy(this.#batch, filled, start, stop);
-      filled += length;
+      if (stop > end || length <= 2 || to + length > most) break;
+      piece.copyWithin(to, start, stop);
+      to += length;
       rows++;
       at = stop;
     }
-    this.#filled = filled;
+    piece.copy(this.#batch, this.#filled, from, to);
+    this.#filled += to - from;
     this.#rows += rows;
     this.#totalRows += rows;
     return at;
