@@ -120,8 +120,6 @@ export async function* readRows(
 
 const transpose = (fields: readonly PageValues[], count: number): Row[] => {
   const rows: Row[] = Array.from({ length: count }, () => new Array(fields.length));
-  for (const [i, field] of fields.entries()) {
-    for (const row of rows) row[i] = field.next();
-  }
+  for (const [i, field] of fields.entries()) field.fill(rows, i);
   return rows;
 };

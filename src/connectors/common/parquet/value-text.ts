@@ -5,7 +5,7 @@ import type { Column } from '../../../core/types/column.ts';
 import { dateText, timeText } from './calendar.ts';
 import type { StoredColumn } from './file-columns.ts';
 
-/** A value as hyparquet decodes the physical type, annotations left out. */
+/** A value of the physical type, annotations left out; 64-bit integers as numbers where these are exact. */
 export type RawValue = boolean | number | bigint | Uint8Array;
 
 type ToText = (value: never) => string;
@@ -55,7 +55,7 @@ const instantOf = (column: Column, micros: number): string => {
   return `${dayText(column, days)}T${timeText(micros - days * DAY_MICROS)}`;
 };
 
-const instantText = (column: Column, element: SchemaElement): ((value: bigint) => string) => {
+const instantText = (column: Column, element: SchemaElement): ToText => {
   const zone = column.type === 'DateTimeOffset' ? 'Z' : '';
   const unit = element.logical_type?.type === 'TIMESTAMP' ? element.logical_type.unit : undefined;
   const fromNanos = (nanos: bigint): string => {
@@ -65,17 +65,17 @@ const instantText = (column: Column, element: SchemaElement): ((value: bigint) =
   };
   if (element.type === 'INT96') {
     // A Julian day and nanoseconds of it.
-    return (value) => {
+    return (value: bigint) => {
       const days = Number(value >> 64n) - 2_440_588;
       return `${dayText(column, days)}T${nanosText(column, BigInt.asUintN(64, value))}${zone}`;
     };
   }
-  if (unit === 'NANOS') return fromNanos;
+  if (unit === 'NANOS') return (value: number | bigint) => fromNanos(BigInt(value));
   const millis = unit === 'MILLIS' || (unit === undefined && element.converted_type === 'TIMESTAMP_MILLIS');
-  return (value) => {
+  return (value: number | bigint) => {
     const micros = millis ? Number(value) * 1_000 : Number(value);
     if (Number.isSafeInteger(micros)) return instantOf(column, micros) + zone;
-    return fromNanos(value * (millis ? 1_000_000n : 1_000n));
+    return fromNanos(BigInt(value) * (millis ? 1_000_000n : 1_000n));
   };
 };
 
@@ -120,31 +120,33 @@ const guidText = (bytes: Uint8Array): string => {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-const stringText = (column: Column): ((bytes: Uint8Array) => string) => {
-  return (bytes) => {
-    const text = asBuffer(bytes).toString('utf8');
-    // Invalid bytes become U+FFFD; where one shows up, look whether it was there before.
-    if (text.includes('\uFFFD')) {
-      try {
-        return utf8.decode(bytes);
-      } catch {
-        throw new WaybillError(
-          'FILE_INVALID',
-          `Column ${column.name} of the Parquet file holds text that is not UTF-8.`,
-          { column: column.name },
-        );
-      }
-    }
-    return text;
-  };
+/** The UTF-8 text from `from` to `to`. Throws FILE_INVALID, naming the column, where it is not UTF-8. */
+export const checkedText = (column: string, bytes: Buffer, from: number, to: number): string => {
+  const text = bytes.toString('utf8', from, to);
+  // Invalid bytes become U+FFFD; where one shows up, look whether it was there before.
+  if (!text.includes('\uFFFD')) return text;
+  try {
+    return utf8.decode(bytes.subarray(from, to));
+  } catch {
+    throw new WaybillError(
+      'FILE_INVALID',
+      `Column ${column} of the Parquet file holds text that is not UTF-8.`,
+      { column },
+    );
+  }
 };
+
+const stringText =
+  ({ name }: Column): ((bytes: Uint8Array) => string) =>
+  (bytes) =>
+    checkedText(name, asBuffer(bytes), 0, bytes.length);
 
 const isUnsigned = ({ converted_type: converted, logical_type: logical }: SchemaElement): boolean =>
   logical?.type === 'INTEGER' ? !logical.isSigned : (converted?.startsWith('UINT_') ?? false);
 
 const integerText = (element: SchemaElement): ToText => {
   if (!isUnsigned(element)) return String;
-  if (element.type === 'INT64') return (value: bigint) => String(BigInt.asUintN(64, value));
+  if (element.type === 'INT64') return (value: number | bigint) => String(BigInt.asUintN(64, BigInt(value)));
   return (value: number) => String(value >>> 0);
 };
 
