@@ -82,6 +82,11 @@ export function toSqlError(error: unknown, context: ErrorContext): SqlError {
   // Our own functions raise SQL Server's numbers as P and four digits.
   const own = /^P(\d{4})$/.exec(error.sqlState)?.[1];
   if (own !== undefined && Number(own) > 1) return new SqlError(Number(own), error.message);
+  if (error.sqlState === '428C9' && /generated column/.test(error.detail ?? ''))
+    return new SqlError(
+      271,
+      `The column "${/column "([^"]*)"/.exec(error.message)?.[1] ?? ''}" cannot be modified because it is a computed column.`,
+    );
   const plain = PLAIN[error.sqlState];
   if (plain !== undefined) return new SqlError(plain[0], `${plain[1]} (${error.message})`);
   return fromPostgres(error, context);

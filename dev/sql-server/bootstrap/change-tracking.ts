@@ -4,14 +4,14 @@ export const CHANGE_TRACKING = `
 create sequence if not exists tsql_tracking.version minvalue 0 start 0;
 select setval('tsql_tracking.version', 0, true) where not exists (select from tsql_tracking.started);
 insert into tsql_tracking.started select true where not exists (select from tsql_tracking.started);
-create or replace function tsql_tracking.current_version() returns bigint language sql volatile as 'select last_value from tsql_tracking.version';
+create or replace function tsql_tracking.current_version() returns bigint language sql volatile as $$select tsql.oldest_open(735018, 'tsql_tracking.version') - 1$$;
 create or replace function tsql_tracking.min_valid_version(int) returns bigint language sql stable as
   'select from_version from tsql_tracking.tables where relation = $1::oid';
 create or replace function tsql_tracking.log() returns trigger language plpgsql as $f$
 declare v bigint;
 begin
   if current_setting('tsql.tracked_transaction', true) is distinct from txid_current()::text then
-    perform set_config('tsql.tracked_version', nextval('tsql_tracking.version')::text, true);
+    perform set_config('tsql.tracked_version', tsql.claim_number(735018, 'tsql_tracking.version')::text, true);
     perform set_config('tsql.tracked_transaction', txid_current()::text, true);
   end if;
   v := current_setting('tsql.tracked_version')::bigint;

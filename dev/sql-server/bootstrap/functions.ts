@@ -118,13 +118,41 @@ begin
   delete from tsql.procedures where schema = s and name = n;
   if not found and not if_exists then raise exception 'Cannot drop the procedure ''%'', because it does not exist or you do not have permission.', n using errcode = 'P3701'; end if;
 end $f$;
+-- A number of a sequence that others can tell from the committed ones: its transaction holds a lock that names it.
+create or replace function tsql.claim_number(kind int, numbers regclass) returns bigint language plpgsql as $f$
+declare v bigint;
+begin
+  perform pg_advisory_lock(735016, kind);
+  v := nextval(numbers);
+  perform pg_advisory_xact_lock_shared(kind, v::int);
+  perform pg_advisory_unlock(735016, kind);
+  return v;
+end $f$;
+-- The least number of an open transaction, else the next one to be given.
+create or replace function tsql.oldest_open(kind int, numbers text) returns bigint language plpgsql volatile as $f$
+declare v bigint;
+begin
+  perform pg_advisory_lock(735016, kind);
+  select min(objid::bigint) into v from pg_locks where locktype = 'advisory' and classid = kind and database = (select oid from pg_database where datname = current_database());
+  if v is null then execute format('select case when is_called then last_value + 1 else last_value end from %s', numbers) into v; end if;
+  perform pg_advisory_unlock(735016, kind);
+  return v;
+end $f$;
 create sequence if not exists tsql.rowversion;
 create or replace function tsql.rowversion_of(bigint) returns bytea language sql immutable as $$select decode(lpad(to_hex($1), 16, '0'), 'hex')$$;
 create or replace function tsql.next_rowversion() returns trigger language plpgsql as $f$
+declare v bigint;
 begin
   if tg_op = 'INSERT' and to_jsonb(new) ->> tg_argv[0] is not null then
     raise exception 'Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column.' using errcode = 'P0273';
   end if;
-  return jsonb_populate_record(new, jsonb_build_object(tg_argv[0], '\\x' || lpad(to_hex(nextval('tsql.rowversion')), 16, '0')));
+  if current_setting('tsql.versioned_transaction', true) is distinct from txid_current()::text then
+    perform set_config('tsql.versioned_transaction', txid_current()::text, true);
+    v := tsql.claim_number(735017, 'tsql.rowversion');
+  else
+    v := nextval('tsql.rowversion');
+  end if;
+  return jsonb_populate_record(new, jsonb_build_object(tg_argv[0], '\\x' || lpad(to_hex(v), 16, '0')));
 end $f$;
+create or replace function tsql.min_active_rowversion() returns bytea language sql volatile as $$select tsql.rowversion_of(tsql.oldest_open(735017, 'tsql.rowversion'))$$;
 `;

@@ -144,6 +144,7 @@ const BUILTINS: Readonly<Record<string, Builtin>> = {
   serverproperty: define(1, 1, ([a]) =>
     typed(`tsql.server_property(${text(a as Expression)})`, { name: 'nvarchar', length: 128 }),
   ),
+  min_active_rowversion: constant('tsql.min_active_rowversion()', { name: 'binary', length: 8 }),
   change_tracking_current_version: constant('tsql_tracking.current_version()', BIGINT),
   change_tracking_min_valid_version: define(1, 1, ([a]) =>
     typed(`tsql_tracking.min_valid_version(${a?.sql})`, BIGINT),
