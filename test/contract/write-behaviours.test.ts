@@ -255,6 +255,32 @@ describe('write behaviours of table sinks', { timeout: 1_200_000 }, () => {
       assert.deepEqual(await store.leftovers(), []);
     });
 
+    test(`${store.id}: two attempts that plan at once share one plan, and the copy is published once`, async () => {
+      await makeTable('planned');
+      for (let round = 0; round < 5; round++) {
+        const input = runner.input(
+          `${store.id}/planned/${round}`,
+          rows([10 + round, 'x', 1]),
+          store.endpoint('planned'),
+        );
+        const attempts = await Promise.allSettled([1, 2, 3].map(() => runner.run('planCopy', input)));
+        const busy = attempts.filter(
+          (attempt) => attempt.status === 'rejected' && !failsWith('STORE_BUSY')(attempt.reason),
+        );
+        assert.deepEqual(busy, [], 'an attempt may be told to come back, and nothing else');
+        const plan = await runner.run('planCopy', input);
+        assert.equal(plan.chunks, 1);
+        const [entries] = await sql(
+          `SELECT COUNT(*) AS n FROM ${table('_waybill_ledger')} WHERE copy_id = '${input.copyId}'`,
+        );
+        assert.equal(Number(entries?.['n']), 2, 'one for the copy, one for its chunk');
+        await runner.run('copyChunk', { copy: input, chunk: 0, epoch: plan.epoch });
+        await runner.run('publishCopy', { copy: input, epoch: plan.epoch });
+        await runner.run('cleanUpCopy', input);
+      }
+      assert.equal((await contents('planned')).length, 8);
+    });
+
     test(`${store.id}: the staging table stands in the schema that the definition names`, async () => {
       if (store.id === 'MySql') return;
       await makeTable('elsewhere');

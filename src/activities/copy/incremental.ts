@@ -173,11 +173,11 @@ export const planIncremental = async (
   }
   const { lower, upper, resumed } = boundsOf(column, options, before, value);
   const shape = shapeOf(mapped);
-  if (resumed && remembers && before.shape !== undefined && before.shape !== shape) {
+  if (resumed && remembers && before.shape !== shape) {
     throw new WaybillError(
       'SOURCE_CHANGED',
-      `The columns of ${source.label} are not those of the last run, so rows at the watermark cannot be told from ` +
-        'those already inserted: upsert by key, or run once with "fullReload".',
+      `The last run upserted, or took other columns of ${source.label} than these: rows at the watermark cannot be told ` +
+        'from those already copied. Upsert by key, or run once with "fullReload".',
       { column: column.name },
     );
   }

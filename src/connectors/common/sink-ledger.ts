@@ -3,22 +3,19 @@
 // An entry changes only from `planned` under the generation that claimed it, so an attempt that was overtaken changes no
 // row and rolls back. Whoever writes data does so in the transaction that changes the entry.
 import type { PublishResult } from '../../core/copy/activities.ts';
-import { addCounts, mostOf, type RowCounts, type Watermark } from '../../core/copy/incremental.ts';
+import type { RowCounts } from '../../core/copy/incremental.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { ChunkFigures, ClaimedChunk, LedgerState, StoredPlan } from '../connector.ts';
 import { copyKey } from './identifier.ts';
+import { LedgerLock } from './ledger-lock.ts';
 import { LedgerRows, type LedgerValue } from './ledger-rows.ts';
 import type { SqlRow, SqlStore } from './sql-store.ts';
 import { inTransaction } from './transaction.ts';
+import { type ChunkMemory, WatermarkLedger } from './watermark-ledger.ts';
 
 /** The entry of the copy itself, besides those of its chunks. */
 export const WHOLE = -1;
-/** The entry of an incremental copy's watermark, under a key of its own. */
-const WATERMARK = -2;
-/** An entry that is only ever locked. */
-const LOCK = -3;
-const LOCK_KEY = 'lock';
 const ROWS_PER_INSERT = 500;
 
 const asNumber = (value: unknown): number => Number(value ?? 0);
@@ -26,9 +23,7 @@ const asText = (value: unknown): string | null =>
   value === null || value === undefined ? null : String(value);
 
 /** What a chunk's entry keeps besides its figures. */
-interface ChunkDetail {
-  readonly part?: KeyRange['part'];
-  readonly remembered?: RowCounts;
+interface ChunkDetail extends ChunkMemory {
   /** Rows that were left out because they do not fit. */
   readonly skipped?: number;
 }
@@ -51,7 +46,9 @@ const figuresOf = (row: SqlRow): ChunkFigures => {
 };
 
 export class SinkLedger {
+  readonly watermarks: WatermarkLedger;
   readonly #store: SqlStore;
+  readonly #lock: LedgerLock;
   readonly #rows: LedgerRows;
   readonly #copyId: string;
   readonly #label: () => string;
@@ -62,6 +59,8 @@ export class SinkLedger {
     this.#copyId = copyId;
     this.#rows = new LedgerRows(store, copyKey(copyId), schema);
     this.#label = label;
+    this.#lock = new LedgerLock(this.#rows, store.dialect.keysEnforced);
+    this.watermarks = new WatermarkLedger(store, this.#rows, this.#lock);
   }
 
   /** Two first copies into one schema may both create the ledger: the one that loses finds it made when it looks again. */
@@ -96,11 +95,12 @@ export class SinkLedger {
     // From the clock, so that a copy planned anew after its clean-up stands above every attempt of the old one.
     const epoch = Math.floor(Date.now() / 1000);
     const detail = JSON.stringify({ ...plan, chunks: ranges.length });
-    if (plan.incremental !== undefined) await this.#ensureWatermark(plan.incremental.stream);
-    await this.#ensureLock();
+    if (plan.incremental !== undefined) await this.watermarks.ensure(plan.incremental.stream);
+    await this.#lock.prepare();
     try {
       const stored = await inTransaction(this.#store, async () => {
-        if (!(await this.#isFree())) return undefined;
+        await this.#lock.take();
+        if (await this.#isThere()) return undefined;
         await this.#insert([{ chunk: WHOLE, state: 'planned', generation: epoch, detail }]);
         for (let i = 0; i < ranges.length; i += ROWS_PER_INSERT) {
           await this.#insert(
@@ -245,49 +245,11 @@ export class SinkLedger {
     });
   }
 
-  async watermark(stream: string): Promise<Watermark> {
-    const [entry] = await this.#rows.select([this.#rows.isOf(copyKey(stream), WATERMARK)]);
-    const version = asNumber(entry?.['generation']);
-    const kept = JSON.parse(asText(entry?.['detail']) ?? '{}') as Partial<Watermark>;
-    return { value: null, ...kept, version };
-  }
-
-  /** Within the transaction that publishes: moves the watermark to the plan's upper bound. Throws WATERMARK_MOVED. */
+  /** Within the transaction that publishes. Throws WATERMARK_MOVED. */
   async moveWatermark({ incremental }: StoredPlan): Promise<void> {
     if (incremental === undefined) return;
-    const { stream, version, upper, lower, remembers, reload, shape } = incremental;
-    const before = await this.watermark(stream);
     const chunks = await this.#rows.select([this.#rows.isCopy, `${this.#rows.c('chunk')} >= 0`]);
-    const seen = (...parts: KeyRange['part'][]): RowCounts =>
-      addCounts(
-        chunks
-          .map(detailOf)
-          .filter(({ part }) => parts.includes(part))
-          .map(({ remembered }) => remembered ?? {}),
-      );
-    // Nothing new: rows at the bound that was left where it is are known besides those read again.
-    const stayed = upper === null || (upper === lower && !reload);
-    const known = reload ? {} : (before.nulls ?? {});
-    const next: Omit<Watermark, 'version'> = {
-      value: upper ?? (reload ? null : before.value),
-      ...(remembers
-        ? {
-            shape,
-            ties: stayed && !reload ? mostOf(before.ties ?? {}, seen('ties', 'newest')) : seen('newest'),
-            nulls: mostOf(known, seen('nulls')),
-          }
-        : {}),
-    };
-    const moved = await this.#rows.update(
-      { generation: { sql: String(version + 1) }, detail: JSON.stringify(next) },
-      [this.#rows.isOf(copyKey(stream), WATERMARK), `${this.#rows.c('generation')} = ${version}`],
-    );
-    if (moved === 1) return;
-    throw new WaybillError(
-      'WATERMARK_MOVED',
-      `Another copy moved the watermark of ${this.#label()} while this one ran: nothing of this one was published.`,
-      { stream },
-    );
+    await this.watermarks.move(incremental, chunks.map(detailOf), this.#label());
   }
 
   fenced(chunk: number, generation: number): WaybillError {
@@ -316,50 +278,6 @@ export class SinkLedger {
 
   async #isThere(): Promise<boolean> {
     return (await this.#rows.select([this.#rows.is(WHOLE)])).length > 0;
-  }
-
-  /**
-   * Whether no other attempt stored a plan. Where keys are enforced the insert itself finds out; elsewhere the lock is
-   * taken first, by a statement of its own, so that the look sees everything committed before it.
-   */
-  async #isFree(): Promise<boolean> {
-    if (this.#store.dialect.keysEnforced) return true;
-    await this.#lock();
-    return !(await this.#isThere());
-  }
-
-  async #lock(): Promise<void> {
-    await this.#rows.update({ generation: { sql: `${this.#rows.c('generation')} + 1` } }, [
-      this.#rows.isOf(LOCK_KEY, LOCK),
-    ]);
-  }
-
-  /** A second lock entry does no harm: an update locks both. */
-  async #ensureLock(): Promise<void> {
-    if (this.#store.dialect.keysEnforced) return;
-    const found = await this.#rows.select([this.#rows.isOf(LOCK_KEY, LOCK)]);
-    if (found.length > 0) return;
-    await this.#rows.insert([
-      { copy_key: LOCK_KEY, copy_id: LOCK_KEY, chunk: LOCK, state: 'lock', generation: 0 },
-    ]);
-  }
-
-  async #ensureWatermark(stream: string): Promise<void> {
-    await this.#ensureLock();
-    const there = async (): Promise<boolean> =>
-      (await this.#rows.select([this.#rows.isOf(copyKey(stream), WATERMARK)])).length > 0;
-    try {
-      await inTransaction(this.#store, async () => {
-        if (!this.#store.dialect.keysEnforced) await this.#lock();
-        if (await there()) return undefined;
-        await this.#rows.insert([
-          { copy_key: copyKey(stream), copy_id: stream, chunk: WATERMARK, state: 'watermark', generation: 0 },
-        ]);
-        return true;
-      });
-    } catch (error) {
-      if (!(await there())) throw error;
-    }
   }
 }
 

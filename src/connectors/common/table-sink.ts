@@ -156,7 +156,7 @@ export class TableSink implements CopySink {
   async watermark(stream: string): Promise<Watermark> {
     await this.#resolveTarget();
     await this.#ledger.ensure();
-    return this.#ledger.watermark(stream);
+    return this.#ledger.watermarks.read(stream);
   }
 
   async writeChunk(
