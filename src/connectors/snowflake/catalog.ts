@@ -15,7 +15,7 @@ export const findTable = async (
 ): Promise<{ table: TableName; columns: Column[] } | undefined> => {
   const rows = await connection.query(
     'SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, ' +
-      'DATETIME_PRECISION, IS_NULLABLE FROM INFORMATION_SCHEMA.COLUMNS ' +
+      'DATETIME_PRECISION, IS_NULLABLE, COLUMN_DEFAULT FROM INFORMATION_SCHEMA.COLUMNS ' +
       `WHERE UPPER(TABLE_SCHEMA) = UPPER(${literal(table.schema)}) AND UPPER(TABLE_NAME) = UPPER(${literal(table.name)}) ` +
       'ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION',
     `reading the columns of ${table.schema}.${table.name}`,
@@ -34,14 +34,18 @@ export const findTable = async (
     .filter((row) => row['table_schema'] === own.schema && row['table_name'] === own.name)
     .map((row) => {
       const native = String(row['data_type']);
-      return columnFromFacts({
+      const nullable = row['is_nullable'] === 'YES';
+      // An identity or a sequence shows as a default too.
+      const required = !nullable && (row['column_default'] === null || row['column_default'] === undefined);
+      const column = columnFromFacts({
         name: String(row['column_name']),
         native,
         length: number(row['character_maximum_length']),
         precision: number(row['numeric_precision']),
         scale: number(native === 'NUMBER' ? row['numeric_scale'] : row['datetime_precision']),
-        nullable: row['is_nullable'] === 'YES',
+        nullable,
       });
+      return required ? { ...column, required } : column;
     });
   return { table: own, columns };
 };
