@@ -44,6 +44,7 @@ describe('what copies leave behind', { timeout: 300_000 }, () => {
   let directory: string;
   /** What happens before a chunk is copied, by copy id. */
   const beforeChunk = new Map<string, (input: ChunkInput) => Promise<void>>();
+  const cleanUpFails = new Set<string>();
   const resumed: string[] = [];
 
   before(async () => {
@@ -76,6 +77,10 @@ describe('what copies leave behind', { timeout: 300_000 }, () => {
         const result = await copy.copyChunk(input);
         if (result.resumed) resumed.push(`${input.copy.copyId} ${input.chunk}`);
         return result;
+      },
+      cleanUpCopy: async (input) => {
+        if (cleanUpFails.has(input.copyId)) throw ApplicationFailure.nonRetryable('refused', 'QUERY_FAILED');
+        await copy.cleanUpCopy(input);
       },
     };
     worker = await Worker.create({
@@ -241,6 +246,21 @@ describe('what copies leave behind', { timeout: 300_000 }, () => {
     assert.deepEqual(await left(broken), { tables: 0, entries: 0 });
     await sweep(kept);
     assert.deepEqual(await left(kept), { tables: 0, entries: 0 });
+  });
+
+  test('a copy that went well but could not clean up says so, and is swept', async () => {
+    const copyId = `unclean/${process.pid}`;
+    const table = copyId.replace(/\W/g, '_');
+    // Its staging table cannot become the target: that holds a row.
+    await database.query(`CREATE TABLE ${table} AS SELECT 0 AS id, 'kept'::text AS note`);
+    cleanUpFails.add(copyId);
+    assert.equal((await (await start(copyId)).result()).rowsCopied, ROWS);
+    assert.equal((await left(copyId)).tables, 1);
+    cleanUpFails.delete(copyId);
+    await sweep(copyId);
+    assert.deepEqual(await left(copyId), { tables: 0, entries: 0 });
+    const { rows } = await database.query(`SELECT count(*) AS n FROM ${table}`);
+    assert.equal(Number(rows[0].n), ROWS + 1, 'what was published stays');
   });
 
   test('a cancelled copy cleans up by itself', async () => {
