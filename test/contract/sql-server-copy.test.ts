@@ -350,4 +350,87 @@ END`);
       coded('DEFINITION_INVALID', /applyChanges/),
     );
   });
+
+  test('computed columns and row versions are not written, and columns without a value are named', async () => {
+    await sql(`CREATE TABLE dbo.derived (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL, price decimal(18,2),
+      twice AS (price * 2) PERSISTED, version rowversion)`);
+    const few = { sqlReaderQuery: 'SELECT id, name, price FROM dbo.many WHERE id <= 3' };
+    await runner.copy('derived', end('x', few), end('derived'));
+    assert.deepEqual(
+      (await sql('SELECT id, twice FROM dbo.derived ORDER BY id')).map(({ twice }) => Number(twice)),
+      [0.5, 1, 1.5],
+    );
+    const computed = {
+      sqlReaderQuery: 'SELECT id + 10 AS id, name, price, price AS twice FROM dbo.many WHERE id <= 3',
+    };
+    await assert.rejects(
+      runner.copy('derived/computed', end('x', computed), end('derived')),
+      coded('OBJECT_MISSING', /twice/),
+    );
+    const less = { sqlReaderQuery: 'SELECT id + 10 AS id, price FROM dbo.many WHERE id <= 3' };
+    await assert.rejects(
+      runner.copy('derived/less', end('x', less), end('derived')),
+      coded('DEFINITION_INVALID', /name/),
+    );
+  });
+
+  test('a row version is a watermark that waits for open transactions', async () => {
+    await sql(
+      'CREATE TABLE dbo.versioned (id int NOT NULL PRIMARY KEY, name nvarchar(20), version rowversion)',
+    );
+    await sql('CREATE TABLE dbo.copied (id int NOT NULL PRIMARY KEY, name nvarchar(20))');
+    await sql("INSERT INTO dbo.versioned (id, name) VALUES (1, N'one'), (2, N'two')");
+    const translator = {
+      type: 'TabularTranslator',
+      mappings: ['id', 'name'].map((name) => ({ source: { name }, sink: { name } })),
+    };
+    let runs = 0;
+    const run = async (): Promise<number> => {
+      const sink = end('copied', { writeBehavior: 'upsert' });
+      const incremental = { watermarkColumn: 'version', name: 'versioned' };
+      return (await runner.copy(`versioned/${++runs}`, end('versioned'), sink, { incremental, translator }))
+        .published.rows;
+    };
+    await run();
+    const open = (await pool).transaction();
+    await open.begin();
+    await open.request().query("UPDATE dbo.versioned SET name = N'late' WHERE id = 1");
+    await sql("INSERT INTO dbo.versioned (id, name) VALUES (3, N'three')");
+    await run();
+    await open.commit();
+    await run();
+    assert.deepEqual(
+      await sql('SELECT id, name FROM dbo.copied ORDER BY id'),
+      await sql('SELECT id, name FROM dbo.versioned ORDER BY id'),
+    );
+  });
+
+  test('a change that commits late is read by a later run', async () => {
+    await sql('CREATE TABLE dbo.late (id int NOT NULL PRIMARY KEY, name nvarchar(20))');
+    await sql('CREATE TABLE dbo.late_copy (id int NOT NULL PRIMARY KEY, name nvarchar(20))');
+    await sql('ALTER TABLE dbo.late ENABLE CHANGE_TRACKING');
+    let runs = 0;
+    const run = () =>
+      runner.copy(
+        `late/${++runs}`,
+        end('late', { changeTracking: true }),
+        end('late_copy', { writeBehavior: 'applyChanges' }),
+        {
+          incremental: { watermarkColumn: 'SYS_CHANGE_VERSION', name: 'late' },
+        },
+      );
+    await sql("INSERT INTO dbo.late VALUES (1, N'one'), (2, N'two')");
+    await run();
+    const open = (await pool).transaction();
+    await open.begin();
+    await open.request().query("UPDATE dbo.late SET name = N'late' WHERE id = 1");
+    await sql("UPDATE dbo.late SET name = N'early' WHERE id = 2");
+    await run();
+    await open.commit();
+    await run();
+    assert.deepEqual(
+      await sql('SELECT * FROM dbo.late_copy ORDER BY id'),
+      await sql('SELECT * FROM dbo.late ORDER BY id'),
+    );
+  });
 });
