@@ -79,7 +79,7 @@ const inputFor = (copyId: string, parallelCopies: number): CopyInput => ({
   options: { parallelCopies },
 });
 
-describe('copyData', { timeout: 300_000 }, () => {
+describe('copyData', { timeout: 900_000 }, () => {
   let address: string;
   let client: Client;
   let native: NativeConnection;

@@ -1,5 +1,6 @@
 // What a copy would do, found out without moving a row, making a table or writing a ledger entry.
 import type { CopyPreview, PlannedColumn } from '../../core/copy/activities.ts';
+import { incrementalOptions } from '../../core/copy/incremental-options.ts';
 import { assessColumns, unmappedRequired } from '../../core/copy/mapping.ts';
 import { parallelCopies, verifiesContent } from '../../core/copy/options.ts';
 import type { CopyInput } from '../../core/copy.ts';
@@ -82,7 +83,14 @@ export const previewCopy = (dependencies: CopyDependencies, input: CopyInput): P
             writeBehavior: writeBehaviorText(input),
             creates: target === undefined,
             columns: planned,
-            notes: notesFor(input, sink, { columns: mapped, verify, wire: wire !== undefined }),
+            notes: [
+              ...notesFor(input, sink, { columns: mapped, verify, wire: wire !== undefined }),
+              ...(incrementalOptions(input.options) === undefined
+                ? []
+                : [
+                    'Incremental: only rows beyond the watermark in the sink are read; all are counted here.',
+                  ]),
+            ],
             problems: [
               ...planned
                 .filter(({ fidelity }) => fidelity === 'refused')
