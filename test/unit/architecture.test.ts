@@ -43,6 +43,7 @@ const RULES: Record<string, Rule> = {
       '@azure/',
       'mysql2',
       'hyparquet',
+      'hyparquet-compressors',
       '@toondepauw/node-zstd',
     ],
   },

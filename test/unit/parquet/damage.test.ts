@@ -2,7 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EncodedFile } from '../../../src/connectors/common/files/file-format.ts';
+import { openCompressor, type PageCompressor } from '../../../src/connectors/common/parquet/compression.ts';
+import { encodeFile } from '../../../src/connectors/common/parquet/encoded-file.ts';
+import { FileEncoder } from '../../../src/connectors/common/parquet/file-encoder.ts';
 import { parquetFormat } from '../../../src/connectors/common/parquet/parquet-format.ts';
+import { RowAppender } from '../../../src/connectors/common/parquet/row-values.ts';
 import type { FrameBatch } from '../../../src/connectors/connector.ts';
 import type { WaybillError } from '../../../src/core/errors.ts';
 import type { Column, InterimType, Row } from '../../../src/core/types/column.ts';
@@ -313,4 +317,30 @@ describe('Parquet encoding as a stream', () => {
     for await (const _ of format.encode([column], source(false)).bytes) break;
     assert(closed);
   });
+});
+
+test('a compressor whose pages are not restored fails the file', async () => {
+  const working = await openCompressor('gzip');
+  const column = one('Int64', 'bigint');
+  const encodeWith = (compressor: PageCompressor): Promise<Buffer> =>
+    bytesOf(
+      encodeFile(
+        async () => {
+          const encoder = new FileEncoder([column], compressor);
+          return { encoder, appender: new RowAppender(encoder) };
+        },
+        batchesOf([['1'], ['2']]),
+      ),
+    );
+  assert((await encodeWith(working)).length > 0);
+  const lossy = async (page: Buffer): Promise<Buffer> => {
+    const changed = Buffer.from(page);
+    changed[page.length - 1] = (changed[page.length - 1] as number) ^ 1;
+    return working.compress(changed);
+  };
+  await refused(encodeWith({ ...working, compress: lossy }), 'CHUNK_MISMATCH', /not restored/);
+  const broken = async (): Promise<Buffer> => {
+    throw new Error('out of memory');
+  };
+  await assert.rejects(encodeWith({ ...working, compress: broken }), /out of memory/);
 });

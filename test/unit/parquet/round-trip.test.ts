@@ -85,7 +85,7 @@ describe('Parquet round trip', () => {
 
   test('the file does not depend on where frames are cut', async () => {
     const whole = await encodeFrames(EVERY_TYPE, rows, rows.length);
-    for (const size of [1, 2, 3, 7, 100, 999, 1_023, 1_024, 1_025, 2_000]) {
+    for (const size of [1, 3, 1_023, 1_024, 1_025]) {
       assert(whole.equals(await encodeFrames(EVERY_TYPE, rows, size)), `batches of ${size}`);
     }
   });
@@ -121,7 +121,7 @@ describe('Parquet round trip', () => {
       { name: 'flag', type: 'Boolean', native: 'boolean', nullable: true },
       { name: 'text', type: 'String', native: 'text', nullable: true },
     ];
-    const many: Row[] = Array.from({ length: 300_000 }, (_, i) => [
+    const many: Row[] = Array.from({ length: 270_000 }, (_, i) => [
       String(i),
       i % 7 === 0 ? null : String(i % 2),
       i % 11 === 0 ? null : `row ${i}`,
@@ -131,7 +131,7 @@ describe('Parquet round trip', () => {
     const { metadata } = await readFooter(file);
     assert.deepEqual(
       metadata.row_groups.map((group) => Number(group.num_rows)),
-      [131_072, 131_072, 37_856],
+      [131_072, 131_072, 7_856],
     );
     const [n, flag, text] = columns as [Column, Column, Column];
     const read = await readAll(file, [text, n, flag, n]);

@@ -4,6 +4,7 @@
 // another page. What a file in the making needs is therefore a page per column, the pages being compressed, and the
 // compressed row groups not yet taken.
 import { crc32 } from 'node:zlib';
+import { WaybillError } from '../../../core/errors.ts';
 import type { Column } from '../../../core/types/column.ts';
 import type { PageCompressor } from './compression.ts';
 import { PageBuilder, type SealedPage } from './page-builder.ts';
@@ -21,6 +22,8 @@ const PAGES_BYTES = 16 << 20;
 const PAGE_BYTES = { min: 65_536, max: 524_288 } as const;
 /** Sealed but not yet compressed bytes at which encoding waits. */
 const COMPRESSING_BYTES = 12 << 20;
+/** One page in so many is decompressed again and compared: compressed data is all that checksums see. */
+const CHECK_EVERY = 16;
 /** Finished row groups at which encoding waits for the consumer. */
 const GROUPS_AHEAD = 2;
 /** Rows, or bytes of rows, between two looks at whether pages are full. */
@@ -76,6 +79,7 @@ export class FileEncoder {
   #runRows = 0;
   #runBytes = 0;
   #compressing = 0;
+  #stored = 0;
   #chunks: ChunkInMaking[];
   readonly #ready: GroupInMaking[] = [];
   readonly #places: { rows: number; chunks: ChunkPlace[] }[] = [];
@@ -240,6 +244,13 @@ export class FileEncoder {
   async #store(page: SealedPage): Promise<StoredPage> {
     const raw = page.body.length;
     const data = await this.#compressor.compress(page.body);
+    if (this.#stored++ % CHECK_EVERY === 0 && !this.#compressor.restores(page.body, data)) {
+      throw new WaybillError(
+        'CHUNK_MISMATCH',
+        `A page of the Parquet file is not restored by decompressing it (${this.#compressor.name}).`,
+        { codec: this.#compressor.name },
+      );
+    }
     page.release();
     const thrift = new ThriftWriter();
     thrift.i32(1, 0).i32(2, raw).i32(3, data.length);
