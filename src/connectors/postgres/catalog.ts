@@ -61,20 +61,6 @@ export const queryColumns = async (connection: PostgresConnection, query: string
   );
 };
 
-/** The single column of the primary key, if it has just one. */
-export const primaryKey = async (
-  connection: PostgresConnection,
-  table: TableName,
-): Promise<string | undefined> => {
-  const rows = await connection.query(
-    'SELECT a.attname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace ' +
-      'JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) ' +
-      `WHERE i.indisprimary AND n.nspname = ${literal(table.schema)} AND c.relname = ${literal(table.name)}`,
-    `reading the primary key of ${table.schema}.${table.name}`,
-  );
-  return rows.length === 1 ? String(rows[0]?.['name']) : undefined;
-};
-
 /** Columns of the primary key, then of every other unique index that ON CONFLICT may name. */
 export const uniqueKeys = async (connection: PostgresConnection, table: TableName): Promise<string[][]> => {
   const rows = await connection.query(
