@@ -9,7 +9,7 @@ import type { ConnectedLinkedService, LinkedServiceResolver } from '../core/link
 import { nearestName } from '../core/nearest-name.ts';
 import { resolveParameters } from '../core/pipeline/parameters.ts';
 import { compileLinkedService, type LinkedServiceDefinition } from '../definitions/compile-store.ts';
-import { readFactory } from '../definitions/factory.ts';
+import { type Factory, isObject, readFactory } from '../definitions/factory.ts';
 import { globalParameters } from '../definitions/global-parameters.ts';
 import { overriddenKeys, sentence } from '../definitions/validate.ts';
 import { readAwsSecret } from './secrets/aws.ts';
@@ -21,7 +21,7 @@ import { SecretCache } from './secrets/secret-cache.ts';
 /** Properties of an address. Once settings give one of them, the definition's credentials no longer hold. */
 const ADDRESS_KEYS = ['server', 'host', 'accountidentifier', 'serviceurl', 'url', 'serviceendpoint'];
 /** Properties that carry a credential without saying so by their type. */
-const CREDENTIAL_KEYS = ['connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
+const CREDENTIAL_KEYS = ['credential', 'connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -107,7 +107,7 @@ function readDefinition(
   name: string,
   settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>,
 ): { definition: LinkedServiceDefinition; globals: JsonObject } {
-  const factory = readFactory(settings.factoryDirectory, ['linkedService', 'factory']);
+  const factory = readFactory(settings.factoryDirectory, ['linkedService', 'factory', 'credential']);
   const resource = factory.find('linkedService', name);
   if (resource === undefined) {
     const near = nearestName(name, factory.names('linkedService'));
@@ -124,7 +124,18 @@ function readDefinition(
     const reason = broken === undefined ? `${resource.file} cannot be read.` : sentence(broken);
     throw new WaybillError('DEFINITION_INVALID', reason, { linkedService: name });
   }
-  return { definition, globals };
+  return { definition: withCredential(definition, factory), globals };
+}
+
+/** The definition with what its credential says (`{ type, resourceId, ... }`) in place of the reference to it. */
+function withCredential(definition: LinkedServiceDefinition, factory: Factory): LinkedServiceDefinition {
+  const { credential } = definition.typeProperties;
+  const name = isObject(credential) ? credential['referenceName'] : undefined;
+  const found = typeof name === 'string' ? factory.find('credential', name)?.properties : undefined;
+  if (!isObject(credential) || !isObject(found)) return definition;
+  const own = isObject(found['typeProperties']) ? found['typeProperties'] : {};
+  const merged = { ...credential, type: found['type'] ?? null, ...own } as JsonObject;
+  return { ...definition, typeProperties: { ...definition.typeProperties, credential: merged } };
 }
 
 const overridesOf = (settings: Pick<Settings, 'linkedService'>, name: string): LinkedServiceOverrides =>
@@ -154,7 +165,11 @@ async function connect(
     // A credential belongs to the address it was written with: never show it to another one.
     if (elsewhere && (isSecret(value) || CREDENTIAL_KEYS.includes(lower))) continue;
     const place = { linkedService: definition.name, key };
-    properties[key] = await resolveDefined(evaluateDeep(value, context), place, sources);
+    const evaluated = evaluateDeep(value, context);
+    properties[key] =
+      lower === 'credential' && isObject(evaluated)
+        ? await resolveEach(evaluated as JsonObject, place, sources)
+        : await resolveDefined(evaluated, place, sources);
   }
   const spelling = new Map(Object.keys(definition.typeProperties).map((key) => [key.toLowerCase(), key]));
   for (const [key, value] of Object.entries(overrides)) {
@@ -164,4 +179,16 @@ async function connect(
     properties[name] = await resolveSetting(value as JsonValue, place, sources);
   }
   return { name: definition.name, type: definition.type, properties };
+}
+
+/** A credential's own properties may be secrets. */
+async function resolveEach(
+  value: JsonObject,
+  place: { readonly linkedService: string; readonly key: string },
+  sources: SecretSources,
+): Promise<JsonObject> {
+  const resolved: JsonObject = {};
+  for (const [key, entry] of Object.entries(value))
+    resolved[key] = await resolveDefined(entry, place, sources);
+  return resolved;
 }

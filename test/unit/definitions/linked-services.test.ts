@@ -32,6 +32,41 @@ const factory = writeFactory({
       },
     },
   },
+  'credential/worker.json': {
+    name: 'worker',
+    properties: { type: 'ManagedIdentity', typeProperties: { resourceId: '/subscriptions/s/id' } },
+  },
+  'credential/principal.json': {
+    name: 'principal',
+    properties: {
+      type: 'ServicePrincipal',
+      typeProperties: {
+        servicePrincipalId: 'app',
+        servicePrincipalKey: { type: 'SecureString', value: 'key-of-app' },
+      },
+    },
+  },
+  'linkedService/ls_identity.json': {
+    name: 'ls_identity',
+    properties: {
+      type: 'AzureSqlDatabase',
+      parameters: { who: { type: 'String', defaultValue: 'worker' } },
+      typeProperties: {
+        server: 'prod.example',
+        credential: { referenceName: 'worker', type: 'CredentialReference' },
+      },
+    },
+  },
+  'linkedService/ls_principal.json': {
+    name: 'ls_principal',
+    properties: {
+      type: 'AzureSqlDatabase',
+      typeProperties: {
+        server: 'prod.example',
+        credential: { referenceName: 'principal', type: 'CredentialReference' },
+      },
+    },
+  },
   'linkedService/ls_text.json': {
     name: 'ls_text',
     properties: {
@@ -112,4 +147,15 @@ test('a name that is not there has a nearest one', async () => {
   const error = await failure(resolver()('ls_sqll'));
   assert.equal(error.code, 'REFERENCE_MISSING');
   assert.match(error.message, /nearest name is "ls_sql"/);
+});
+
+test('a credential stands where it is referred to, its secrets in clear, and not at another address', async () => {
+  const { properties } = await resolver()('ls_identity');
+  const credential = { referenceName: 'worker', type: 'ManagedIdentity', resourceId: '/subscriptions/s/id' };
+  assert.deepEqual(properties, { server: 'prod.example', credential });
+  const principal = (await resolver()('ls_principal')).properties['credential'] as JsonObject;
+  assert.equal(principal['servicePrincipalKey'], 'key-of-app');
+  assert.equal(redact('key-of-app'), '[secret]');
+  const moved = await resolver({ ls_principal: { server: 'localhost' } })('ls_principal');
+  assert.deepEqual(moved.properties, { server: 'localhost' });
 });
