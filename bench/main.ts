@@ -1,7 +1,8 @@
-// `npm run bench [-- copy|flights|sql-server-load]`: measures waybill beside peers and floors on the same data in the same run.
+// `npm run bench [-- copy|flights|snowflake-paths|sql-server-load]`: measures waybill beside peers and floors on the same data in the same run.
 const benches: Readonly<Record<string, () => Promise<unknown>>> = {
   copy: () => import('./copy/main.ts'),
   flights: () => import('./flights/main.ts'),
+  'snowflake-paths': () => import('./snowflake-paths/main.ts'),
   'sql-server-load': () => import('./sql-server-load/main.ts'),
 };
 

@@ -234,6 +234,9 @@ const snowflake: Engine = {
       ...['--public-key', config.setup.keys.snowflakePublicKey],
       // For staging in S3; the store's keys come with each statement.
       ...(ports['s3'] === undefined ? [] : ['--s3-endpoint', `http://127.0.0.1:${ports['s3']}`]),
+      ...(ports['azure-blob'] === undefined
+        ? []
+        : ['--azure-endpoint', `http://127.0.0.1:${ports['azure-blob']}`]),
     ],
     env: { WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword },
   }),
