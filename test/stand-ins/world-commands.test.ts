@@ -7,7 +7,7 @@ import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { projectPath } from '../../dev/cache.ts';
 import { worldDown, worldStatus, worldStopEngine } from '../../dev/world/lifecycle.ts';
-import { worldDirectory } from '../../dev/world/state.ts';
+import { engineNames, worldDirectory } from '../../dev/world/state.ts';
 
 const name = `test-cli-${process.pid}`;
 after(() => worldDown(name, { destroy: true }));
@@ -22,7 +22,7 @@ test('up --json: one document with the addresses, progress beside it, no secret 
   const { code, stdout, stderr } = await waybill('dev', 'up', '--name', name, '--json');
   assert.equal(code, 0, stderr);
   const world = JSON.parse(stdout) as { engines: string[]; temporal: { uiUrl: string }; env: string[] };
-  assert.deepEqual(world.engines.toSorted(), ['emr', 'postgres', 's3', 'snowflake', 'sqlserver', 'temporal']);
+  assert.deepEqual(world.engines.toSorted(), engineNames.toSorted());
   assert.equal((await fetch(world.temporal.uiUrl)).status, 200);
   assert.match(stderr, /temporal ✔ {2}postgres ✔/);
   for (const secret of secrets()) assert.ok(!(stdout + stderr).includes(secret));
@@ -31,7 +31,7 @@ test('up --json: one document with the addresses, progress beside it, no secret 
 test('status: exit code 0 and a line per engine; 1 when one is stopped', async () => {
   const running = await waybill('dev', 'status', '--name', name);
   assert.equal(running.code, 0);
-  for (const engine of ['temporal', 'postgres', 's3', 'snowflake', 'sqlserver', 'emr']) {
+  for (const engine of engineNames) {
     assert.match(running.stdout, new RegExp(`✔ ${engine} +running +port \\d+`));
   }
   for (const secret of secrets()) assert.ok(!running.stdout.includes(secret));
