@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { ConnectedLinkedService } from '../../src/core/linked-service.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { sharedWorld } from '../support/world.ts';
 import { CopyRunner } from './copy-runner.ts';
 import { allStores } from './stores/index.ts';
@@ -106,7 +107,7 @@ describe(`incremental copies (WAYBILL_SEED=${seed})`, { timeout: 1_800_000 }, ()
     readonly model: ModelRow[] = [];
     readonly place: string;
     readonly source: Store;
-    readonly sink: Store;
+    sink: Store;
     readonly kind: Kind;
     readonly #random: () => number;
     #run = 0;
@@ -168,6 +169,29 @@ describe(`incremental copies (WAYBILL_SEED=${seed})`, { timeout: 1_800_000 }, ()
       );
       // Runs of one pipeline share their activity; only the key differs.
       return { ...input, activity: this.place };
+    }
+
+    /** A whole copy whose every step is tried again as Temporal would, and only for errors that it would. */
+    async persist(settings: JsonObject, incremental: JsonObject): Promise<void> {
+      const input = this.input(settings, incremental);
+      const retried = async <T>(step: (attempt: number) => Promise<T>): Promise<T> => {
+        for (let attempt = 1; ; attempt++) {
+          try {
+            return await step(attempt);
+          } catch (error) {
+            assert.ok(error instanceof WaybillError && error.retryable, `not to be retried: ${error}`);
+            assert.ok(attempt < 4, `attempt ${attempt}: ${error}`);
+          }
+        }
+      };
+      const plan = await retried((attempt) => runner.run('planCopy', input, attempt));
+      for (let chunk = 0; chunk < plan.chunks; chunk++) {
+        await retried((attempt) =>
+          runner.run('copyChunk', { copy: input, chunk, epoch: plan.epoch }, attempt),
+        );
+      }
+      await retried((attempt) => runner.run('publishCopy', { copy: input, epoch: plan.epoch }, attempt));
+      await retried((attempt) => runner.run('cleanUpCopy', input, attempt));
     }
 
     /** A whole copy; at `stop` its worker is gone for a moment, and the attempt after it goes on. */
@@ -260,6 +284,46 @@ describe(`incremental copies (WAYBILL_SEED=${seed})`, { timeout: 1_800_000 }, ()
           await stage.copy(upsert(sink), {}, stop);
           const expected = stage.model.map(({ id, text }) => `${id} ${text}`).sort();
           assert.deepEqual(await stage.target(), expected, `round ${round}, ${kindName}, stopped at ${stop}`);
+        }
+      });
+    }
+
+    for (const behaviour of ['insert', 'upsert']) {
+      test(`${store.id}: connections cut at any moment of an incremental ${behaviour} lose and double nothing`, async () => {
+        const { address } = store;
+        if (address === undefined) return;
+        const place = `cut_${behaviour}_${store.id}`.toLowerCase();
+        const stage = new Stage(place, base, store, KINDS['integer'] as Kind, seed + 3);
+        const settings = behaviour === 'upsert' ? upsert(store) : {};
+        await stage.make();
+        const proxy = await TcpProxy.start(address.host, address.port);
+        services.set(`${store.id}_cut`, store.service(proxy.port));
+        const { endpoint } = store;
+        stage.sink = {
+          ...store,
+          endpoint: (name, more) => ({ ...endpoint(name, more), linkedService: `${store.id}_cut` }),
+        };
+        try {
+          let bytes = Number.POSITIVE_INFINITY;
+          for (let round = 0; round < 8; round++) {
+            for (let i = 0; i < 3; i++)
+              await stage.insert(stage.pick(3) === 0 ? null : stage.high + stage.pick(2));
+            stage.high++;
+            const cut =
+              round < 2 ? Number.POSITIVE_INFINITY : Math.ceil((bytes * (1 + stage.pick(99))) / 100);
+            proxy.reset(cut);
+            await stage.persist(settings, { onNull: 'include' });
+            bytes = round < 2 ? proxy.sent : bytes;
+            const expected = stage.model.map(({ id, text }) => `${id} ${text}`).sort();
+            assert.deepEqual(
+              await stage.target(),
+              expected,
+              `round ${round}, cut at ${cut} of ${bytes} bytes`,
+            );
+          }
+          assert.deepEqual(await store.leftovers(), []);
+        } finally {
+          await proxy.stop();
         }
       });
     }

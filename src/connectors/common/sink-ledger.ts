@@ -45,6 +45,22 @@ const figuresOf = (row: SqlRow): ChunkFigures => {
   };
 };
 
+/** What left the source is not what the sink holds. `chunk` is WHOLE for the copy as one. */
+export const sinkMismatch = (
+  label: string,
+  chunk: number,
+  what: string,
+  source: number | string,
+  sink: number | string,
+): WaybillError => {
+  const where = chunk === WHOLE ? 'The whole copy' : `Chunk ${chunk}`;
+  return new WaybillError(
+    'CHUNK_MISMATCH',
+    `${where} in ${label}: ${what} ${source} left the source, the sink holds ${sink}.`,
+    { chunk, what, source, sink },
+  );
+};
+
 export class SinkLedger {
   readonly watermarks: WatermarkLedger;
   readonly #store: SqlStore;

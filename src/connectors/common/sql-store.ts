@@ -144,3 +144,14 @@ export interface SqlStore {
   removeStaged(): Promise<void>;
   close(): Promise<void>;
 }
+
+/**
+ * Rows that go straight where they belong as each chunk commits, such as through a stored procedure: nothing is staged,
+ * nothing verified, the pre-copy script runs with the planning, and publishing only marks the end.
+ */
+export interface DirectLoad {
+  /** The columns that are taken. */
+  columns(): Promise<Column[]>;
+  /** Hands over the chunk's rows, inside the transaction that commits its ledger entry. */
+  load(request: LoadRequest, rows: MeasuredRows): Promise<Loaded>;
+}

@@ -1,7 +1,7 @@
 // A table as the sink of a copy: staging, chunks and publishing, the same for every SQL store.
 //
 // Exactly once rests on three rules. A chunk's rows and its ledger entry are committed by one transaction, so a chunk
-// is either wholly there and known, or not at all (hence no clearing before a load). The entry changes only under the
+// is either wholly there and known, or not at all (chunk-writer.ts; hence no clearing before a load). The entry changes only under the
 // claiming generation (sink-ledger.ts), so an attempt that was overtaken rolls back. And the target itself is touched
 // by one transaction only, publish (publisher.ts), guarded the same way.
 import type { PublishResult } from '../../core/copy/activities.ts';
@@ -22,25 +22,15 @@ import type {
   StoredPlan,
   WireFormat,
 } from '../connector.ts';
+import { ChunkWriter } from './chunk-writer.ts';
 import { stagingName, type TableName } from './identifier.ts';
 import { Publisher } from './publisher.ts';
-import { SinkLedger, WHOLE } from './sink-ledger.ts';
-import type { Loaded, LoadRequest, SqlStore } from './sql-store.ts';
+import { SinkLedger, sinkMismatch, WHOLE } from './sink-ledger.ts';
+import type { DirectLoad, LoadRequest, SqlStore } from './sql-store.ts';
 import { inTransaction } from './transaction.ts';
 import type { TableSinkSettings } from './write-behavior.ts';
 
 const CHUNK_COLUMN = '_wb_chunk';
-
-/**
- * Rows that go straight where they belong as each chunk commits, such as through a stored procedure: nothing is staged,
- * nothing verified, the pre-copy script runs with the planning, and publishing only marks the end.
- */
-export interface DirectLoad {
-  /** The columns that are taken. */
-  columns(): Promise<Column[]>;
-  /** Hands over the chunk's rows, inside the transaction that commits its ledger entry. */
-  load(request: LoadRequest, rows: MeasuredRows): Promise<Loaded>;
-}
 
 export interface TableSinkOptions extends TableSinkSettings {
   readonly context: EndpointContext;
@@ -166,30 +156,7 @@ export class TableSink implements CopySink {
     rows: MeasuredRows,
   ): Promise<ChunkFigures> {
     await this.#resolveTarget();
-    const { direct } = this.#options;
-    const request = this.#loadRequest(chunk, generation, plan);
-    const staged = direct === undefined ? await this.#store.stage(request, rows) : undefined;
-    const outcome = await inTransaction(this.#store, async () => {
-      const loaded =
-        direct === undefined
-          ? await this.#store.load(request, rows, staged)
-          : await direct.load(request, rows);
-      const source = rows.figures();
-      if (loaded.rows !== source.rows) throw this.#mismatch(chunk, 'rows', source.rows, loaded.rows);
-      const sinkChecksum = plan.verify && direct === undefined ? await this.#verify(request, source) : '';
-      const figures: ChunkFigures = {
-        rows: source.rows,
-        bytesRead: source.bytes,
-        bytesWritten: loaded.bytes,
-        sourceChecksum: source.checksum,
-        sinkChecksum,
-        ...(source.skipped === undefined ? {} : { skipped: source.skipped }),
-      };
-      // Last before the commit, so that stores which lock the whole ledger for an update hold it for a moment only.
-      const committed = await this.#ledger.commitChunk(chunk, generation, figures, rows.remembered?.());
-      return committed ? figures : undefined;
-    });
-    return outcome ?? this.#ledger.committedFigures(chunk, generation);
+    return this.#chunks.writeRows(this.#loadRequest(chunk, generation, plan), plan, rows);
   }
 
   acceptsFrames(format: WireFormat, columns: readonly MappedColumn[]): boolean {
@@ -203,26 +170,7 @@ export class TableSink implements CopySink {
     frames: AsyncIterable<FrameBatch>,
   ): Promise<ChunkFigures> {
     await this.#resolveTarget();
-    const request = this.#loadRequest(chunk, generation, plan);
-    let passed = 0;
-    async function* counted(): AsyncGenerator<FrameBatch> {
-      for await (const batch of frames) {
-        passed += batch.rows;
-        yield batch;
-      }
-    }
-    const outcome = await inTransaction(this.#store, async () => {
-      const loaded = await this.#store.loadFrames?.(request, counted(), plan.verify);
-      if (loaded === undefined) throw new WaybillError('INTERNAL', `${this.label} takes rows only.`);
-      const { rows, bytes, bytesRead, sourceChecksum, sinkChecksum } = loaded;
-      if (rows !== passed) throw this.#mismatch(chunk, 'rows', passed, rows);
-      if (sourceChecksum !== sinkChecksum) {
-        throw this.#mismatch(chunk, 'checksum', sourceChecksum, sinkChecksum);
-      }
-      const figures: ChunkFigures = { rows, bytesRead, bytesWritten: bytes, sourceChecksum, sinkChecksum };
-      return (await this.#ledger.commitChunk(chunk, generation, figures, undefined)) ? figures : undefined;
-    });
-    return outcome ?? this.#ledger.committedFigures(chunk, generation);
+    return this.#chunks.writeFrames(this.#loadRequest(chunk, generation, plan), plan, frames);
   }
 
   async publish(epoch: number, skipped?: SkippedKeys): Promise<PublishResult> {
@@ -318,9 +266,14 @@ export class TableSink implements CopySink {
       left = rows.length;
       await skipped?.(rows);
     });
-    if (moved !== expected - left) throw this.#mismatch(WHOLE, 'rows', expected - left, moved);
+    if (moved !== expected - left) throw sinkMismatch(this.label, WHOLE, 'rows', expected - left, moved);
     if (left > 0) await this.#ledger.noteTaken(left);
     return script;
+  }
+
+  get #chunks(): ChunkWriter {
+    const { direct } = this.#options;
+    return new ChunkWriter({ store: this.#store, ledger: this.#ledger, direct, label: this.label });
   }
 
   #publisher(): Publisher {
@@ -366,25 +319,6 @@ export class TableSink implements CopySink {
     };
   }
 
-  async #verify(
-    request: LoadRequest,
-    source: { readonly rows: number; readonly checksum: string },
-  ): Promise<string> {
-    const columns = request.columns.map(({ sink }) => sink);
-    const { staging, chunkColumn, chunk } = request;
-    const [found] =
-      this.#store.chunkChecksum === undefined
-        ? await this.#store.query(this.#store.dialect.checksum(staging, columns, chunkColumn, chunk))
-        : [await this.#store.chunkChecksum(request, source.rows)];
-    const rows = Number(found?.['n'] ?? 0);
-    const checksum = String(found?.['c'] ?? '0');
-    if (rows !== source.rows) throw this.#mismatch(request.chunk, 'rows', source.rows, rows);
-    if (checksum !== source.checksum) {
-      throw this.#mismatch(request.chunk, 'checksum', source.checksum, checksum);
-    }
-    return checksum;
-  }
-
   /** Finds the target's own spelling, which names the staging table too. */
   async #resolveTarget(): Promise<void> {
     if (this.#resolved) return;
@@ -397,14 +331,5 @@ export class TableSink implements CopySink {
     const { dialect } = this.#store;
     const name = stagingName(this.#target.name, this.#options.context.copyId, dialect.nameLimit);
     return { schema: this.#options.stagingSchema ?? this.#target.schema, name };
-  }
-
-  #mismatch(chunk: number, what: string, source: number | string, sink: number | string): WaybillError {
-    const where = chunk === WHOLE ? 'The whole copy' : `Chunk ${chunk}`;
-    return new WaybillError(
-      'CHUNK_MISMATCH',
-      `${where} in ${this.label}: ${what} ${source} left the source, the sink holds ${sink}.`,
-      { chunk, what, source, sink },
-    );
   }
 }
