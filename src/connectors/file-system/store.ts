@@ -20,7 +20,7 @@ import { crc32 } from 'node:zlib';
 import { WaybillError } from '../../core/errors.ts';
 import type { ReadableFile } from '../common/files/file-format.ts';
 import type { FileStore, StoredFile, WriteOptions, WrittenFile } from '../common/files/file-store.ts';
-import { readBackCrc32 } from '../common/files/read-back.ts';
+import { otherBytes } from '../common/files/read-back.ts';
 import { readResumably } from '../common/files/resumable-read.ts';
 import { fileSystemError } from './errors.ts';
 import { keyOf, pathOf, refuseEscape } from './paths.ts';
@@ -109,7 +109,7 @@ export class FolderStore implements FileStore {
     });
     const written = stored(key, file);
     if (!options.verify) return { ...written, check: 'none' };
-    await readBackCrc32(this, written, crc);
+    if ((await this.#storedCrc(path, key)) !== crc) throw otherBytes(this.label, key);
     return { ...written, check: 'readBack' };
   }
 
@@ -195,6 +195,25 @@ export class FolderStore implements FileStore {
 
   async close(): Promise<void> {
     // Handles are closed by whoever opened them.
+  }
+
+  /** CRC32 of a file, read into one buffer. */
+  #storedCrc(path: string, key: string): Promise<number> {
+    return this.#do(`reading ${key} back`, async () => {
+      const handle = await open(path, constants.O_RDONLY);
+      try {
+        const buffer = Buffer.allocUnsafe(READ_SIZE);
+        let crc = 0;
+        for (;;) {
+          this.#signal.throwIfAborted();
+          const { bytesRead } = await handle.read(buffer, 0, READ_SIZE);
+          if (bytesRead === 0) return crc;
+          crc = crc32(buffer.subarray(0, bytesRead), crc);
+        }
+      } finally {
+        await handle.close();
+      }
+    });
   }
 
   async *#stream(path: string, key: string, etag: string, offset: number): AsyncGenerator<Buffer> {
