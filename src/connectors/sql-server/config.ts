@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { WaybillError } from '../../core/errors.ts';
 import type { ConnectedLinkedService } from '../../core/linked-service.ts';
+import { connectionStringPairs } from '../common/connection-string.ts';
 import { type Authentication, sqlServerAuthentication } from './authentication.ts';
-import { connectionStringPairs } from './connection-string.ts';
 
 const truth = z.union([z.boolean(), z.string()]).optional();
 const count = z.union([z.number(), z.string()]).optional();
