@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { CancelledFailure } from '@temporalio/activity';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import mysql from 'mysql2/promise';
 import type pg from 'pg';
 import type { World } from '../../dev/world/world.ts';
+import { createCopyActivities } from '../../src/activities/copy.ts';
 import { connectorFor } from '../../src/connectors/registry.ts';
 import { type ErrorCode, WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -361,6 +364,35 @@ test('cancelled, or left in the middle, a read ends on the server too', async ()
   }
   await left.close();
   await until('no thread is left after an early end', async () => (await threads()) === 0);
+});
+
+test('cancelled in the middle of a load, nothing of it stays, nor its thread', async () => {
+  const query =
+    'SELECT i AS id, pg_sleep(i % 1000 / 999) IS NULL AS slow FROM generate_series(1, 20000) AS i';
+  const input = runner.input('cancelled', postgres.endpoint('few', { query }), table('cancelled', create));
+  const plan = await runner.run('planCopy', input);
+  const environment = new MockActivityEnvironment({ attempt: 1 });
+  const { copyChunk } = createCopyActivities({
+    resolveLinkedService: async (service) => services.get(service) as ConnectedLinkedService,
+    workDirectory: runner.workDirectory,
+  });
+  const cancelled = assert.rejects(
+    environment.run(copyChunk, { copy: input, chunk: 0, epoch: plan.epoch }) as Promise<unknown>,
+    (error: unknown) => error instanceof CancelledFailure,
+  );
+  await until('the load runs', async () => (await threads()) === 1);
+  await until('it has rows', async () => {
+    const [found] = await sql(
+      "SELECT COUNT(*) AS n FROM INFORMATION_SCHEMA.INNODB_TRX WHERE trx_rows_modified > 0 AND trx_query LIKE 'LOAD DATA%'",
+    );
+    return Number(found?.['n']) === 1;
+  });
+  environment.cancel();
+  await cancelled;
+  await until('no thread is left', async () => (await threads()) === 0);
+  const [staging] = (await my.leftovers()).filter((left) => left.startsWith('cancelled'));
+  assert.deepEqual(await sql(`SELECT COUNT(*) AS n FROM \`${staging}\``), [{ n: '0' }]);
+  await runner.run('cleanUpCopy', input);
 });
 
 test('a connection killed in the middle of LOAD DATA, and of a read, is a connection that failed', async () => {

@@ -198,6 +198,8 @@ const connectOnce = (options: mysql.ConnectionOptions): Promise<mysql.Connection
       dateStrings: true,
       jsonStrings: true,
       enableKeepAlive: true,
+      // Milliseconds; a peer that is gone without a word is found out within a minute, not after two hours.
+      keepAliveInitialDelay: 30_000,
     });
     // A connection that breaks while idle must not end the process; the next statement reports it.
     connection.on('error', () => undefined);
