@@ -14,7 +14,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 
 const WORLD = 'bench-snowflake';
 const COLUMNS =
-  'ID NUMBER(38,0), CUSTOMER VARCHAR, AMOUNT NUMBER(18,4), RATIO FLOAT, FLAG BOOLEAN, DAY DATE, AT TIMESTAMP_NTZ(6), ' +
+  'ID NUMBER(38,0), CUSTOMER VARCHAR, AMOUNT NUMBER(18,4), RATIO FLOAT, FLAG BOOLEAN, DAY DATE, SEEN TIMESTAMP_NTZ(6), ' +
   'NOTE VARCHAR, DETAIL VARCHAR, EXTRA NUMBER(38,0), WB NUMBER(10,0)';
 /** In this order: `unload` and `streamRows` read what `load` wrote. */
 const PATHS = ['load', 'binds', 'unload', 'streamRows'] as const;
