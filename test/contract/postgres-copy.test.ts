@@ -322,6 +322,18 @@ describe('PostgreSQL to PostgreSQL', { timeout: 300_000 }, () => {
     assert.equal(await count(), 60000);
   });
 
+  test('rows that fill gaps before the end of the staging table are verified too', async () => {
+    await db.query(
+      "CREATE TABLE wide AS SELECT i AS id, CASE WHEN i % 16000 < 8000 THEN repeat('w', 4100) ELSE 'short' END AS pad FROM generate_series(1, 32000) AS i",
+    );
+    await db.query('ALTER TABLE wide ALTER pad SET STORAGE PLAIN; ALTER TABLE wide ADD PRIMARY KEY (id)');
+    await db.query('CREATE TABLE place (LIKE wide INCLUDING ALL)');
+    const one = input('gaps', { from: 'wide', options: { parallelCopies: 4 } });
+    const published = await copy(one);
+    assert.equal(published.rows, 32000);
+    await sameRows('wide', 'place');
+  });
+
   test('a source that fails on its way leaves nothing, and the target is not emptied', async () => {
     await db.query(
       "CREATE TABLE place (id int, name text, half numeric(4,1)); INSERT INTO place VALUES (-1, 'old', 0)",
