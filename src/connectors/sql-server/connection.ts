@@ -113,9 +113,9 @@ export class SqlServerConnection {
     );
   }
 
-  /** Rows changed by the last statement of `sql` that counts rows. */
+  /** Rows changed by the last statement of `sql` that counts rows. It takes as long as it takes: a whole copy may publish. */
   async execute(sql: string, doing: string): Promise<number> {
-    const result = await this.#run(sql, doing);
+    const result = await this.#run(sql, doing, 0);
     return result.rowsAffected.at(-1) ?? 0;
   }
 
@@ -163,8 +163,12 @@ export class SqlServerConnection {
     await this.#pool.close();
   }
 
-  async #run(sql: string, doing: string): Promise<mssql.IResult<Record<string, unknown>>> {
-    const request = this.request(this.#commandMilliseconds);
+  async #run(
+    sql: string,
+    doing: string,
+    milliseconds = this.#commandMilliseconds,
+  ): Promise<mssql.IResult<Record<string, unknown>>> {
+    const request = this.request(milliseconds);
     try {
       return await request.query(sql);
     } catch (error) {
