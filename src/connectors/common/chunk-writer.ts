@@ -1,7 +1,8 @@
 // Loads one chunk into the staging table (or straight to its place), compares, and commits it with its ledger entry.
 import { WaybillError } from '../../core/errors.ts';
 import type { ChunkFigures, FrameBatch, MeasuredRows, StoredPlan } from '../connector.ts';
-import { type SinkLedger, sinkMismatch } from './sink-ledger.ts';
+import { sinkMismatch } from './ledger-entries.ts';
+import type { SinkLedger } from './sink-ledger.ts';
 import type { DirectLoad, LoadRequest, SqlStore } from './sql-store.ts';
 import { inTransaction } from './transaction.ts';
 

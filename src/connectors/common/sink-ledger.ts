@@ -8,58 +8,23 @@ import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { ChunkFigures, ClaimedChunk, LedgerState, StoredPlan } from '../connector.ts';
 import { copyKey } from './identifier.ts';
+import {
+  asText,
+  chunkEntry,
+  detailOf,
+  figuresOf,
+  totalsOf,
+  WHOLE,
+  type WholeDetail,
+  wholeDetailOf,
+} from './ledger-entries.ts';
 import { LedgerLock } from './ledger-lock.ts';
 import { LedgerRows, type LedgerValue } from './ledger-rows.ts';
 import type { SqlRow, SqlStore } from './sql-store.ts';
 import { inTransaction } from './transaction.ts';
-import { type ChunkMemory, WatermarkLedger } from './watermark-ledger.ts';
+import { WatermarkLedger } from './watermark-ledger.ts';
 
-/** The entry of the copy itself, besides those of its chunks. */
-export const WHOLE = -1;
 const ROWS_PER_INSERT = 500;
-
-const asNumber = (value: unknown): number => Number(value ?? 0);
-const asText = (value: unknown): string | null =>
-  value === null || value === undefined ? null : String(value);
-
-/** What a chunk's entry keeps besides its figures. */
-interface ChunkDetail extends ChunkMemory {
-  /** Rows that were left out because they do not fit. */
-  readonly skipped?: number;
-}
-
-/** What the copy's own entry keeps: its plan, and how many rows publishing left out. */
-type WholeDetail = StoredPlan & { readonly chunks: number; readonly taken?: number };
-
-const detailOf = (row: SqlRow): ChunkDetail => JSON.parse(asText(row['detail']) ?? '{}') as ChunkDetail;
-
-const figuresOf = (row: SqlRow): ChunkFigures => {
-  const { skipped } = detailOf(row);
-  return {
-    rows: asNumber(row['row_count']),
-    ...(skipped === undefined ? {} : { skipped }),
-    bytesRead: asNumber(row['bytes_read']),
-    bytesWritten: asNumber(row['bytes_written']),
-    sourceChecksum: asText(row['checksum']) ?? '',
-    sinkChecksum: asText(row['checksum']) ?? '',
-  };
-};
-
-/** What left the source is not what the sink holds. `chunk` is WHOLE for the copy as one. */
-export const sinkMismatch = (
-  label: string,
-  chunk: number,
-  what: string,
-  source: number | string,
-  sink: number | string,
-): WaybillError => {
-  const where = chunk === WHOLE ? 'The whole copy' : `Chunk ${chunk}`;
-  return new WaybillError(
-    'CHUNK_MISMATCH',
-    `${where} in ${label}: ${what} ${source} left the source, the sink holds ${sink}.`,
-    { chunk, what, source, sink },
-  );
-};
 
 export class SinkLedger {
   readonly watermarks: WatermarkLedger;
@@ -212,14 +177,14 @@ export class SinkLedger {
 
   async state(): Promise<LedgerState> {
     const entry = await this.#entry(WHOLE);
-    const { chunks, taken: _, ...plan } = JSON.parse(String(entry['detail'])) as WholeDetail;
-    return { plan, chunks, epoch: asNumber(entry['generation']), published: entry['state'] === 'published' };
+    const { chunks, taken: _, ...plan } = wholeDetailOf(entry);
+    return { plan, chunks, epoch: Number(entry['generation']), published: entry['state'] === 'published' };
   }
 
   /** Within the transaction that publishes: rows of committed chunks that were left out since their key is taken. */
   async noteTaken(rows: number): Promise<void> {
-    const detail = JSON.parse(String((await this.#entry(WHOLE))['detail'])) as WholeDetail;
-    await this.#rows.update({ detail: JSON.stringify({ ...detail, taken: rows }) }, [this.#rows.is(WHOLE)]);
+    const detail: WholeDetail = { ...wholeDetailOf(await this.#entry(WHOLE)), taken: rows };
+    await this.#rows.update({ detail: JSON.stringify(detail) }, [this.#rows.is(WHOLE)]);
   }
 
   /** Sums of the committed chunks. Throws CHUNK_MISMATCH while one of them is not committed. */
@@ -231,21 +196,7 @@ export class SinkLedger {
         open,
       });
     }
-    const figures = rows.map(figuresOf);
-    const sum = (pick: (one: ChunkFigures) => number): number =>
-      figures.reduce((total, one) => total + pick(one), 0);
-    const checksum = figures.reduce((total, one) => total + BigInt(one.sourceChecksum || '0'), 0n).toString();
-    const { taken = 0 } = JSON.parse(String((await this.#entry(WHOLE))['detail'])) as WholeDetail;
-    const skipped = taken + sum((one) => one.skipped ?? 0);
-    return {
-      rows: sum((one) => one.rows) - taken,
-      bytesRead: sum((one) => one.bytesRead),
-      bytesWritten: sum((one) => one.bytesWritten),
-      sourceChecksum: checksum,
-      sinkChecksum: checksum,
-      files: 0,
-      ...(skipped > 0 ? { skipped } : {}),
-    };
+    return totalsOf(rows, wholeDetailOf(await this.#entry(WHOLE)).taken ?? 0);
   }
 
   /** Forgets a copy that was not published, and fences whoever is about to publish it. */
@@ -296,12 +247,3 @@ export class SinkLedger {
     return (await this.#rows.select([this.#rows.is(WHOLE)])).length > 0;
   }
 }
-
-const chunkEntry = (chunk: number, { lower, upper, part }: KeyRange): Record<string, LedgerValue> => ({
-  chunk,
-  state: 'planned',
-  generation: 0,
-  lower_bound: lower,
-  upper_bound: upper,
-  detail: part === undefined ? null : JSON.stringify({ part }),
-});

@@ -6,7 +6,6 @@
 // by one transaction only, publish (publisher.ts), guarded the same way.
 import type { PublishResult } from '../../core/copy/activities.ts';
 import type { Watermark } from '../../core/copy/incremental.ts';
-import { findColumn } from '../../core/copy/mapping.ts';
 import type { KeyRange } from '../../core/copy/ranges.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column, MappedColumn } from '../../core/types/column.ts';
@@ -24,9 +23,11 @@ import type {
 } from '../connector.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { stagingName, type TableName } from './identifier.ts';
+import { sinkMismatch, WHOLE } from './ledger-entries.ts';
 import { Publisher } from './publisher.ts';
-import { SinkLedger, sinkMismatch, WHOLE } from './sink-ledger.ts';
+import { SinkLedger } from './sink-ledger.ts';
 import type { DirectLoad, LoadRequest, SqlStore } from './sql-store.ts';
+import { ownColumns, stagedColumns } from './staged-columns.ts';
 import { inTransaction } from './transaction.ts';
 import type { TableSinkSettings } from './write-behavior.ts';
 
@@ -92,12 +93,14 @@ export class TableSink implements CopySink {
   }
 
   previewTarget(columns: readonly Column[]): Column[] {
-    return this.#staged(this.#ownColumns(columns));
+    return this.#staged(ownColumns(columns, this.#options.writeBehavior, this.#store.dialect));
   }
 
   async createTarget(columns: readonly Column[]): Promise<Column[]> {
     const { dialect } = this.#store;
-    await this.#store.execute(dialect.createTable(this.#target, this.#ownColumns(columns)));
+    await this.#store.execute(
+      dialect.createTable(this.#target, ownColumns(columns, this.#options.writeBehavior, dialect)),
+    );
     const found = await this.#store.findTable(this.#target);
     if (found === undefined) throw new WaybillError('OBJECT_MISSING', `${this.label} was not created.`);
     this.#target = found.table;
@@ -212,31 +215,8 @@ export class TableSink implements CopySink {
     await this.#store.close();
   }
 
-  /** The target's columns for those that come from another store. */
-  #ownColumns(columns: readonly Column[]): Column[] {
-    const { writeBehavior } = this.#options;
-    const operation =
-      writeBehavior.kind === 'changes' ? findColumn(columns, writeBehavior.operationColumn) : undefined;
-    return columns
-      .filter((column) => column !== operation)
-      .map((column) => this.#store.dialect.columnFor(column));
-  }
-
-  /** What is staged for these columns of the target: changes carry their operation, and a deleted row only its key. */
   #staged(target: readonly Column[]): Column[] {
-    const { writeBehavior } = this.#options;
-    if (writeBehavior.kind !== 'changes') return [...target];
-    const operation: Column = {
-      name: writeBehavior.operationColumn,
-      type: 'String',
-      length: 1,
-      nullable: false,
-      native: '',
-    };
-    return [
-      ...target.map((column) => ({ ...column, nullable: true })),
-      this.#store.dialect.columnFor(operation),
-    ];
+    return stagedColumns(target, this.#options.writeBehavior, this.#store.dialect);
   }
 
   #preCopyStatements(): readonly string[] {
