@@ -17,6 +17,8 @@ A first day with waybill:
   waybill dev up --seed                       start the local world (Temporal, databases, S3, EMR) with data
   waybill dev worker                          run a worker in it, in another terminal
   waybill validate factory                    check every definition before anything runs
+  waybill --local plan pl_sqlserver_to_snowflake --param 'tables=["planes"]'
+                                              what its copies would do, column by column
   waybill --local run pl_sqlserver_to_snowflake --param 'tables=["planes"]'
   waybill --local list                        what ran, newest first
   waybill --local status pipeline/pl_sqlserver_to_snowflake/2026-11-22
