@@ -124,6 +124,14 @@ for (const place of places) {
       });
     });
 
+    test('a listing has no end page', async () => {
+      const wanted = Array.from({ length: 1_205 }, (_, i) => `pages/${String(i).padStart(5, '0')}`);
+      for (let at = 0; at < wanted.length; at += 20) {
+        await Promise.all(wanted.slice(at, at + 20).map((key) => place.put(key, 'x')));
+      }
+      await withStore(async (store) => assert.deepEqual(await listed(store.list('pages/')), wanted));
+    });
+
     test('of many who write a receipt once, one does', async () => {
       await withStore(async (store) => {
         const tries = await Promise.all(
@@ -275,6 +283,23 @@ for (const place of places) {
             [0, 0, 0],
           );
           assert.ok(bytes.equals(await place.content('throttled/a')));
+        });
+      });
+
+      test('an expired credential is tried again, with what the next attempt signs with', async () => {
+        await throughProxy(async (proxy, store) => {
+          const code = onAzure ? 'AuthenticationFailed' : 'ExpiredToken';
+          const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Message>expired</Message></Error>`;
+          proxy.faults.push({ match: part, kind: 'status', status: onAzure ? 403 : 400, body, times: 10 });
+          await assert.rejects(
+            store.write('expired/a', inPieces(bytes), text),
+            coded(onAzure ? 'AUTHENTICATION_FAILED' : 'CONNECTION_FAILED'),
+          );
+          proxy.faults.length = 0;
+          assert.deepEqual(await place.keys('expired/'), []);
+          assert.deepEqual(await place.uploads('expired/'), []);
+          await store.write('expired/a', inPieces(bytes), text);
+          assert.ok(bytes.equals(await place.content('expired/a')));
         });
       });
 

@@ -348,6 +348,16 @@ describe('which files a source reads', () => {
     );
   });
 
+  test('a plan of waybill 0.1, whose ranges name the files, is read on', async () => {
+    const open = await source({ folderPath: 'in' }, {});
+    const columns = await open.columns();
+    const rows: (string | null)[][] = [];
+    const range = { lower: 'in/b.txt', upper: '' };
+    for await (const batch of open.read(columns, range, { names: ['who'], expected: {} }))
+      rows.push(...batch);
+    assert.deepEqual(rows, [['in/b.txt']]);
+  });
+
   test('many small files share a chunk, a changed one is found, and a file that came later is not read', async () => {
     for (let i = 0; i < 2_500; i++) {
       await mkdir(join(root, 'many'), { recursive: true });

@@ -61,8 +61,7 @@ export class FilesSink implements CopySink {
     if (prefix !== undefined && /[/\\\0]|^[._]/.test(prefix))
       throw new WaybillError('DEFINITION_INVALID', `fileNamePrefix "${prefix}" cannot begin a file's name.`);
     this.#prefix = prefix === undefined ? 'part-' : `${prefix}_`;
-    const behavior = (textSetting(storeSettings, 'copyBehavior') ?? '').toLowerCase();
-    this.#single = fileName !== undefined || behavior === 'mergefiles';
+    this.#single = fileName !== undefined || merges(textSetting(storeSettings, 'copyBehavior'));
     if (fileName !== undefined && Number.isFinite(this.#rowsPerFile))
       throw new WaybillError('DEFINITION_INVALID', 'maxRowsPerFile needs a dataset that names no file.');
     this.#readsRows = (textSetting(storeSettings, 'verification') ?? 'bytes').toLowerCase() === 'rows';
@@ -396,6 +395,13 @@ const listed = async (files: AsyncIterable<StoredFile>): Promise<StoredFile[]> =
   const found: StoredFile[] = [];
   for await (const file of files) found.push(file);
   return found;
+};
+
+/** Rows have no hierarchy to preserve or to flatten: names are always made here. Only merging means something. */
+const merges = (behavior: string | undefined): boolean => {
+  const known = (behavior ?? 'PreserveHierarchy').toLowerCase();
+  if (['preservehierarchy', 'flattenhierarchy', 'mergefiles'].includes(known)) return known === 'mergefiles';
+  throw new WaybillError('DEFINITION_INVALID', `There is no copyBehavior "${behavior}".`);
 };
 
 const rowsPerFile = (given: unknown): number => {
