@@ -1,6 +1,9 @@
 // Conversions between column types: what is kept, what is checked, what is refused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { canonicalText as postgresText } from '../../src/connectors/postgres/types.ts';
+import { canonicalText as snowflakeText } from '../../src/connectors/snowflake/types.ts';
+import { canonicalText as sqlServerText } from '../../src/connectors/sql-server/types.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { Column, InterimType } from '../../src/core/types/column.ts';
 import { conversionBetween } from '../../src/core/types/conversion.ts';
@@ -89,4 +92,24 @@ test('pairs that could lose something are refused before the first row', () => {
   assert.equal(conversionBetween(column('Int64'), column('Double')), undefined);
   assert.equal(conversionBetween(column('Byte[]'), column('Guid')), undefined);
   assert.equal(conversionBetween(column('Guid'), column('String'))?.fidelity, 'widened');
+});
+
+test('stores print as many digits of a second as the interim form of the column has', () => {
+  const at = (scale: number, native: string): Column => column('DateTime', { scale, native });
+  assert.equal(
+    sqlServerText(at(7, 'datetime2'), 'c'),
+    "REPLACE(CONVERT(varchar(27), CONVERT(datetime2(7), c), 121), ' ', 'T')",
+  );
+  assert.equal(
+    sqlServerText(at(3, 'datetime2'), 'c'),
+    "REPLACE(CONVERT(varchar(26), CONVERT(datetime2(6), c), 121), ' ', 'T')",
+  );
+  assert.equal(snowflakeText(at(9, 'TIMESTAMP_NTZ'), 'c'), `TO_VARCHAR(c, 'YYYY-MM-DD"T"HH24:MI:SS.FF9')`);
+  assert.equal(
+    snowflakeText(at(7, 'TIMESTAMP_NTZ'), 'c'),
+    `LEFT(TO_VARCHAR(c, 'YYYY-MM-DD"T"HH24:MI:SS.FF9'), 27)`,
+    'Snowflake prints three, six or nine',
+  );
+  assert.equal(snowflakeText(at(0, 'TIMESTAMP_NTZ'), 'c'), `TO_VARCHAR(c, 'YYYY-MM-DD"T"HH24:MI:SS.FF6')`);
+  assert.match(postgresText(at(6, 'timestamp without time zone'), 'c'), /HH24:MI:SS\.US/);
 });
