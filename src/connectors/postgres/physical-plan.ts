@@ -31,7 +31,7 @@ const restState = (table: TableName): string =>
   `FROM pg_class c WHERE c.oid = to_regclass(${literal(quoteTable(table))})`;
 
 /** Whether the definition asks for ADF's physical partitions. */
-export const wantsPhysical = (settings: JsonObject): boolean =>
+const wantsPhysical = (settings: JsonObject): boolean =>
   textSetting(settings, 'partitionOption') === 'PhysicalPartitionsOfTable';
 
 /**
