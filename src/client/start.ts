@@ -45,7 +45,7 @@ export function searchAttributesFor(request: {
 }
 
 /**
- * Starts a run under its logical id. A run that failed has cleaned up and may be started again under the same id; one that runs or has succeeded is returned as it is, with `isNew` false.
+ * Starts a run under its logical id. A run that failed may be started again under the same id, where its copies go on or begin anew; one that runs or has succeeded is returned as it is, with `isNew` false.
  */
 export async function startRun(client: Client, request: StartRequest): Promise<StartedRun> {
   const isPipeline = request.kind === 'pipeline';

@@ -345,6 +345,7 @@ describe(`incremental copies (WAYBILL_SEED=${seed})`, { timeout: 1_800_000 }, ()
       const again = await runner.run('planCopy', first);
       assert.equal(again.published, true);
       assert.deepEqual(await runner.run('publishCopy', { copy: first, epoch: again.epoch }), published);
+      assert.ok(plan.notes.includes('Incremental by mark: from the beginning to 3.'), String(plan.notes));
       assert.equal(await stage.copy({}, {}), 1);
       assert.equal(await stage.copy({}, {}), 0);
       await sql(base, `DELETE FROM ${stage.place}_from WHERE id = 1`);

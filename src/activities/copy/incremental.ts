@@ -207,6 +207,13 @@ export const filterOf = (
   lowerIncluded: !resumed,
 });
 
+const boundsText = ({ column, lower, upper, resumed, reload }: IncrementalPlan): string => {
+  const by = `Incremental by ${column.name}`;
+  if (upper === null) return `${by}: the source has nothing to copy.`;
+  const from = reload ? 'everything' : lower === null ? 'from the beginning' : `from ${lower}`;
+  return `${by}: ${from} to ${upper}${resumed && lower === upper ? ', which was reached before' : ''}.`;
+};
+
 /** Cuts every part into chunks. Rows at a bound are one chunk: they are few, and are compared as a whole. */
 export const planParts = async (
   dependencies: CopyDependencies,
@@ -215,11 +222,13 @@ export const planParts = async (
   planPart: (source: CopySource) => Promise<PlannedRanges>,
 ): Promise<PlannedRanges> => {
   const ranges: KeyRange[] = [];
+  const notes = [boundsText(plan)];
   let rows = 0;
   let sourceState: PlannedRanges['sourceState'] = {};
   for (const part of parts) {
     const planned = await withSource(dependencies, input, planPart, filterOf(plan, part));
     rows += planned.rows;
+    notes.push(...(planned.notes ?? []).filter((note) => !notes.includes(note)));
     if (part === 'window' || part === 'between') {
       ranges.push(...planned.ranges.map((range) => ({ ...range, part })));
       sourceState = planned.sourceState;
@@ -227,7 +236,7 @@ export const planParts = async (
       ranges.push({ lower: null, upper: null, part });
     }
   }
-  return { ranges, rows, sourceState };
+  return { ranges, rows, sourceState, notes };
 };
 
 /** The filter of a chunk, and what it must remember of its rows; both undefined where there is nothing to. */
