@@ -59,11 +59,9 @@ async function prepare(properties: JsonObject): Promise<void> {
 
 async function run(path: string, rows: number, properties: JsonObject, directory: string): Promise<Figures> {
   const program = join(import.meta.dirname, 'path.js');
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [program, path, String(rows), JSON.stringify(properties), directory],
-    { maxBuffer: 1 << 24 },
-  );
+  const { stdout } = await promisify(execFile)(process.execPath, [program, path, String(rows), directory], {
+    env: { ...process.env, BENCH_SNOWFLAKE: JSON.stringify(properties) },
+  });
   const figures = JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Figures;
   if (figures.rows !== rows) throw new Error(`${path} moved ${figures.rows} of ${rows} rows`);
   return figures;

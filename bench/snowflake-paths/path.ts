@@ -1,5 +1,5 @@
 // One way into or out of Snowflake, in a process of its own, so that its memory and CPU are its own. Prints one JSON line.
-// Arguments: path, rows, linked service's properties as JSON, directory for files in passing.
+// Arguments: path, rows, directory for files in passing. BENCH_SNOWFLAKE holds the linked service's properties as JSON.
 import snowflake, { type Connection, type RowStatement } from 'snowflake-sdk';
 import { measureRows } from '../../src/connectors/common/measured-rows.ts';
 import { findTable } from '../../src/connectors/snowflake/catalog.ts';
@@ -17,9 +17,9 @@ const BIND_ROWS = 10_000;
 /** waybill plans chunks of about this size; every one is a file, a COPY INTO and a commit. */
 const CHUNK_ROWS = 75_000;
 
-const [, , path = '', count = '0', settings = '{}', directory = '.'] = process.argv;
+const [, , path = '', count = '0', directory = '.'] = process.argv;
 const rows = Number(count);
-const properties = JSON.parse(settings) as JsonObject;
+const properties = JSON.parse(process.env['BENCH_SNOWFLAKE'] ?? '{}') as JsonObject;
 const service = { name: 'bench', type: 'SnowflakeV2', properties };
 const signal = new AbortController().signal;
 const text = (name: string): string => String(properties[name]);
@@ -32,7 +32,7 @@ const rowOf = (i: number): Row => [
   String((i % 1_000) / 8),
   i % 3 === 0 ? '1' : '0',
   `20${String(10 + (i % 15)).padStart(2, '0')}-0${1 + (i % 9)}-${String(1 + (i % 28)).padStart(2, '0')}`,
-  `2024-01-${String(1 + (i % 28)).padStart(2, '0')}T12:${String(i % 60).padStart(2, '0')}:00.${String(i % 1_000_000).padStart(6, '0')}`,
+  `2024-01-${String(1 + (i % 28)).padStart(2, '0')}T12:${String(i % 60).padStart(2, '0')}:00.${String(i % 1_000_000).padStart(6, '0')}000`,
   `note, with "quotes" and ${'text '.repeat(i % 8)}`,
   `{"k": ${i % 10}}`,
   i % 4 === 0 ? null : String(i % 77),

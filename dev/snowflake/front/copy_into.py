@@ -64,6 +64,8 @@ def copy_into_table(session: Session, tree: exp.Copy, sql: str, access: dict[str
     table = tables.find(session, target)
     source = tree.args["files"][0]
     select = source.this if isinstance(source, exp.Subquery) else None
+    if select is not None and location.direct:
+        raise unsupported("transformation of files of an external location: name a stage")
     copy = _Copy(session, table, names or [column.name for column in table.columns], location, options, select, exact)
     return copy.run()
 

@@ -33,6 +33,11 @@ class Location:
     options: dict[str, Any] | None = None
 
     @property
+    def direct(self) -> bool:
+        """An address of its own, without a stage that was created for it."""
+        return self.url is not None and self.stage == self.url
+
+    @property
     def external(self) -> bool:
         return self.url is not None
 
