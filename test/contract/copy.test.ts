@@ -361,7 +361,8 @@ describe('the contract of every connector', { timeout: 1_200_000 }, () => {
   /** Rows and distinct keys as found in the store; files are counted by copying them into PostgreSQL. */
   async function rowsOf(store: Store, place: string, copyId: string): Promise<number> {
     if (store.count) return store.count(place);
-    const target = `${place}_counted_${copyId.length}_${copyId.replaceAll(/\W/g, '').slice(-6)}`.toLowerCase();
+    const target =
+      `${place}_counted_${copyId.length}_${copyId.replaceAll(/\W/g, '').slice(-6)}`.toLowerCase();
     await runner.copy(copyId, end(store, place), end(base, target, created));
     const [found] = await sql(`SELECT count(*)::int AS n, count(DISTINCT id)::int AS keys FROM ${target}`);
     assert.equal(found?.['n'], found?.['keys']);
