@@ -234,3 +234,36 @@ test('a bound that is no value of its column never becomes SQL, and a table of N
   const nulls = request(id, { n: 90_000, lowest: null, highest: null }, { key: ['id'] });
   assert.deepEqual((await planSqlRanges(nulls)).ranges, [{ lower: null, upper: null }]);
 });
+
+test('wide columns are measured by their first rows, and a column without a text is left out of that', async () => {
+  const id = column('Int32', { name: 'id', nullable: false });
+  const note = column('String', { name: 'note' });
+  const place = column('String', { name: 'place', native: 'geography' });
+  const wide = request(
+    id,
+    { n: 100_000, lowest: '1', highest: '100000' },
+    {
+      columns: [id, note, place],
+      key: ['id'],
+      text: (of, expression) => {
+        if (of === place) throw new WaybillError('TYPE_UNSUPPORTED', 'no text');
+        return canonicalText(of, expression);
+      },
+    },
+  );
+  const answer = wide.query;
+  const asked: string[] = [];
+  const plan = await planSqlRanges({
+    ...wide,
+    query: async (sql) => {
+      asked.push(sql);
+      return sql.includes('AVG(') ? [{ b: '25000.5' }] : answer(sql);
+    },
+  });
+  const measured = asked.find((sql) => sql.includes('AVG('));
+  assert.equal(
+    measured,
+    'SELECT AVG(COALESCE(LENGTH("note"::text), 0)) AS b FROM (SELECT "note" FROM t LIMIT 1000) AS sampled',
+  );
+  assert.equal(plan.ranges.length, 100, 'a hundred chunks of a thousand rows, 25 MB each');
+});

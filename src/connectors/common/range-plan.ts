@@ -86,25 +86,38 @@ const typicalBytes = ({ type, length }: Column): number => {
 const isWide = ({ type, length }: Column): boolean =>
   (type === 'String' || type === 'Byte[]') && (length === undefined || length > SHORT);
 
+/** The length of the column's text in SQL; undefined for one whose values have no text, which no mapping may take. */
+const lengthOf = (request: RangeRequest, column: Column): string | undefined => {
+  const length = request.length ?? ((expression: string) => `LENGTH(${expression})`);
+  try {
+    return `COALESCE(${length(request.text(column, request.dialect.quote(column.name)))}, 0)`;
+  } catch (error) {
+    if (error instanceof WaybillError && error.code === 'TYPE_UNSUPPORTED') return undefined;
+    throw error;
+  }
+};
+
 /** Bytes of an average row: by type, and for wide columns by the first rows. */
 const rowBytes = async (request: RangeRequest): Promise<number> => {
   const { columns, dialect, from, query } = request;
-  const wide = columns.filter(isWide);
-  const narrow = columns.filter((column) => !isWide(column));
+  const lengths = new Map(
+    columns.filter(isWide).flatMap((column) => {
+      const length = lengthOf(request, column);
+      return length === undefined ? [] : [[column, length] as const];
+    }),
+  );
+  const narrow = columns.filter((column) => !lengths.has(column));
   const known = narrow.reduce((sum, column) => sum + typicalBytes(column), 0);
-  if (wide.length === 0) return known;
+  if (lengths.size === 0) return known;
   const limited =
     request.limited ?? ((fields, place, rows) => `SELECT ${fields} FROM ${place} LIMIT ${rows}`);
-  const length = request.length ?? ((expression) => `LENGTH(${expression})`);
-  const fields = wide.map((column) => dialect.quote(column.name)).join(', ');
-  const sum = wide
-    .map((column) => `COALESCE(${length(request.text(column, dialect.quote(column.name)))}, 0)`)
-    .join(' + ');
+  const fields = [...lengths.keys()].map((column) => dialect.quote(column.name)).join(', ');
+  const sum = [...lengths.values()].join(' + ');
   const [found] = await query(
     `SELECT AVG(${sum}) AS b FROM (${limited(fields, from, SAMPLED_ROWS)}) AS sampled`,
   );
   const measured = Number(found?.['b'] ?? Number.NaN);
-  return known + (Number.isFinite(measured) ? measured : wide.length * UNKNOWN_BYTES);
+  return known + (Number.isFinite(measured) ? measured : lengths.size * UNKNOWN_BYTES);
 };
 
 /** A bound that the definition gives, as a position on the axis. */
