@@ -14,7 +14,6 @@ import {
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
-  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import { WaybillError } from '../../core/errors.ts';
 import type { ReadableFile } from '../common/files/file-format.ts';
@@ -22,7 +21,9 @@ import type { FileStore, StoredFile, WriteOptions, WrittenFile } from '../common
 import { partsOf, sendParts } from '../common/files/parts.ts';
 import { otherBytes, readBackCrc32 } from '../common/files/read-back.ts';
 import { readExactly, readResumably } from '../common/files/resumable-read.ts';
+import { base64Crc, compositeCrc } from './checksums.ts';
 import type { S3Config } from './config.ts';
+import { copyInParts, copySource } from './copy-in-parts.ts';
 import { s3Error } from './errors.ts';
 
 export interface S3StoreOptions {
@@ -34,8 +35,6 @@ export interface S3StoreOptions {
 
 const MEBIBYTE = 1_048_576;
 const LARGEST_COPY = 5 * 1024 ** 3;
-/** Parts of a copy within S3: 10,000 of them are 5 TiB, the largest object there is. */
-const COPY_PARTS = 10_000;
 const PARTS_AT_ONCE = 2;
 /** Time that aborting an upload may take once nobody waits for it any more. */
 const ABORT_MS = 10_000;
@@ -132,13 +131,17 @@ export class S3Store implements FileStore {
 
   async copy(from: StoredFile, to: string): Promise<void> {
     if (from.key === to) return;
-    if (from.bytes > this.#largestCopy) return this.#copyInParts(from, to);
+    if (from.bytes > this.#largestCopy) {
+      const place = { client: this.#client, bucket: this.#bucket, signal: this.#signal };
+      await this.#do(`copying ${from.key} to ${to}`, () => copyInParts(place, from, to, this.#partSize));
+      return;
+    }
     await this.#do(`copying ${from.key} to ${to}`, (abortSignal) =>
       this.#client.send(
         new CopyObjectCommand({
           Bucket: this.#bucket,
           Key: to,
-          CopySource: this.#copySource(from.key),
+          CopySource: copySource(this.#bucket, from.key),
           ...(from.etag === '' ? {} : { CopySourceIfMatch: from.etag }),
         }),
         { abortSignal },
@@ -346,49 +349,6 @@ export class S3Store implements FileStore {
     return { ...file, check: 'readBack' };
   }
 
-  /** Beyond what S3 copies at once, in parts; the source must stay the same object all the while. */
-  async #copyInParts(from: StoredFile, to: string): Promise<void> {
-    const { UploadId } = await this.#do(`copying ${from.key} to ${to}`, (abortSignal) =>
-      this.#client.send(new CreateMultipartUploadCommand({ Bucket: this.#bucket, Key: to }), { abortSignal }),
-    );
-    const size = Math.max(this.#partSize, Math.ceil(from.bytes / COPY_PARTS));
-    try {
-      const parts: { PartNumber: number; ETag: string }[] = [];
-      for (let at = 0; at < from.bytes; at += size) {
-        const PartNumber = parts.length + 1;
-        const answer = await this.#do(`copying part ${PartNumber} of ${from.key}`, (abortSignal) =>
-          this.#client.send(
-            new UploadPartCopyCommand({
-              Bucket: this.#bucket,
-              Key: to,
-              UploadId,
-              PartNumber,
-              CopySource: this.#copySource(from.key),
-              CopySourceRange: `bytes=${at}-${Math.min(at + size, from.bytes) - 1}`,
-              ...(from.etag === '' ? {} : { CopySourceIfMatch: from.etag }),
-            }),
-            { abortSignal },
-          ),
-        );
-        parts.push({ PartNumber, ETag: answer.CopyPartResult?.ETag ?? '' });
-      }
-      await this.#do(`copying ${from.key} to ${to}`, (abortSignal) =>
-        this.#client.send(
-          new CompleteMultipartUploadCommand({
-            Bucket: this.#bucket,
-            Key: to,
-            UploadId,
-            MultipartUpload: { Parts: parts },
-          }),
-          { abortSignal },
-        ),
-      );
-    } catch (error) {
-      await this.#abortUpload(to, UploadId, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
-      throw error;
-    }
-  }
-
   async #head(
     key: string,
   ): Promise<{ readonly file: StoredFile; readonly checksum: string | undefined } | undefined> {
@@ -439,10 +399,6 @@ export class S3Store implements FileStore {
     );
   }
 
-  #copySource(key: string): string {
-    return `${this.#bucket}/${key}`.split('/').map(encodeURIComponent).join('/');
-  }
-
   #missing(key: string): WaybillError {
     return new WaybillError('OBJECT_MISSING', `There is no ${key} in ${this.label}.`, { key });
   }
@@ -461,15 +417,3 @@ export class S3Store implements FileStore {
     }
   }
 }
-
-const crcBytes = (crc: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc);
-  return bytes;
-};
-
-const base64Crc = (crc: number): string => crcBytes(crc).toString('base64');
-
-/** S3's checksum of an object made of parts: the CRC32 of the parts' CRC32s, and how many they were. */
-const compositeCrc = (parts: readonly SentPart[]): string =>
-  `${base64Crc(crc32(Buffer.concat(parts.map(({ crc }) => crcBytes(crc)))))}-${parts.length}`;
