@@ -433,4 +433,28 @@ END`);
       await sql('SELECT * FROM dbo.late ORDER BY id'),
     );
   });
+
+  test('physical partitions are chunks', async () => {
+    await sql('CREATE PARTITION FUNCTION byId (int) AS RANGE RIGHT FOR VALUES (1000, 2000)');
+    await sql('CREATE PARTITION SCHEME everywhere AS PARTITION byId ALL TO ([PRIMARY])');
+    await sql('CREATE TABLE dbo.parted (id int NOT NULL PRIMARY KEY, name nvarchar(20)) ON everywhere (id)');
+    await sql('INSERT INTO dbo.parted SELECT id, name FROM dbo.many');
+    const physical = { partitionOption: 'PhysicalPartitionsOfTable' };
+    const copy = await runner.copy(
+      'parted',
+      end('parted', physical),
+      end('unparted', { tableOption: 'autoCreate' }),
+    );
+    assert.deepEqual(
+      copy.chunks.map(({ rows }) => rows),
+      [999, 1000, 501],
+    );
+    assert.equal(copy.published.rows, 2500);
+    const whole = await runner.copy(
+      'parted/not',
+      end('many', physical),
+      end('unparted_too', { tableOption: 'autoCreate' }),
+    );
+    assert.equal(whole.published.rows, 2500, 'a table without partitions is read all the same');
+  });
 });

@@ -125,10 +125,11 @@ create or replace view sys.indexes as
 select i.indrelid::int as object_id, case when obj_description(x.oid, 'pg_class') like '{%' then obj_description(x.oid, 'pg_class')::json ->> 'name' else x.relname::text end collate tsql.ci as name,
   row_number() over (partition by i.indrelid order by i.indisprimary desc, i.indexrelid)::int as index_id, case when i.indisprimary then 1 else 2 end::tsql.tinyint as type,
   case when i.indisprimary then 'CLUSTERED' else 'NONCLUSTERED' end as type_desc, i.indisunique::int::tsql.bit as is_unique, i.indisprimary::int::tsql.bit as is_primary_key,
-  exists (select from pg_constraint k where k.conindid = x.oid and k.contype = 'u')::int::tsql.bit as is_unique_constraint, i.indexrelid::int as held_index
+  exists (select from pg_constraint k where k.conindid = x.oid and k.contype = 'u')::int::tsql.bit as is_unique_constraint, i.indexrelid::int as held_index, coalesce((select p.scheme_id from tsql.partitioned p where p.relation = i.indrelid and i.indisprimary), 1) as data_space_id
 from pg_index i join pg_class x on x.oid = i.indexrelid join sys.tables t on t.object_id = i.indrelid::int;
 create or replace view sys.index_columns as
-select i.object_id, i.index_id, u.position::int as index_column_id, d.ordinal as column_id, u.position::tsql.tinyint as key_ordinal, 0::tsql.bit as is_descending_key, 0::tsql.bit as is_included_column
+select i.object_id, i.index_id, u.position::int as index_column_id, d.ordinal as column_id, u.position::tsql.tinyint as key_ordinal, 0::tsql.bit as is_descending_key, 0::tsql.bit as is_included_column,
+  (case when i.type = 1 and exists (select from tsql.partitioned q where q.relation = p.indrelid and q.column_name = d.held_name) then 1 else 0 end)::tsql.tinyint as partition_ordinal
 from sys.indexes i join pg_index p on p.indexrelid = i.held_index::oid cross join lateral unnest(p.indkey::int2[]) with ordinality u(attnum, position)
 join tsql.declared_columns d on d.relation = p.indrelid and d.attnum = u.attnum;
 create or replace view sys.table_types as
@@ -136,6 +137,12 @@ select substr(d.name, strpos(d.name, '.') + 1) collate tsql.ci as name, tsql.sch
 from (select c.oid::int as relation, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate "C" as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tsql_types' and c.relkind = 'r') d;
 create or replace view sys.procedures as
 select shown collate tsql.ci as name, hashtext(schema || '.' || name) as object_id, tsql.schema_id(schema) as schema_id, 'P ' as type, 'SQL_STORED_PROCEDURE' as type_desc from tsql.procedures;
+create or replace view sys.partition_functions as
+select shown collate tsql.ci as name, id as function_id, boundary_right::int::tsql.bit as boundary_value_on_right, cardinality(boundaries) + 1 as fanout from tsql.partition_functions;
+create or replace view sys.partition_schemes as select shown collate tsql.ci as name, id as data_space_id, function_id from tsql.partition_schemes;
+create or replace view sys.partitions as
+select i.object_id, i.index_id, n as partition_number from sys.indexes i left join tsql.partition_schemes s on s.id = i.data_space_id
+left join tsql.partition_functions f on f.id = s.function_id cross join lateral generate_series(1, coalesce(cardinality(f.boundaries), 0) + 1) n;
 create or replace view sys.change_tracking_tables as
 select c.oid::int as object_id, 0::tsql.bit as is_track_columns_updated_on, 0::bigint as min_valid_version from pg_class c where exists (select from pg_trigger where tgrelid = c.oid and tgname = 'tsql_tracking_insert');
 `;

@@ -155,4 +155,23 @@ begin
   return jsonb_populate_record(new, jsonb_build_object(tg_argv[0], '\\x' || lpad(to_hex(v), 16, '0')));
 end $f$;
 create or replace function tsql.min_active_rowversion() returns bytea language sql volatile as $$select tsql.rowversion_of(tsql.oldest_open(735017, 'tsql.rowversion'))$$;
+create or replace function tsql.partition_number(partitioning text, value text) returns int language plpgsql stable as $f$
+declare p tsql.partition_functions; n int;
+begin
+  select * into p from tsql.partition_functions where name = partitioning;
+  if not found then raise exception 'Invalid partition function ''%'' specified.', partitioning using errcode = 'P7726'; end if;
+  execute format('select 1 + count(*) from unnest($1) b where b::%1$s %2$s $2::%1$s', p.type, case when p.boundary_right then '<=' else '<' end) into n using p.boundaries, value;
+  return n;
+end $f$;
+create or replace function tsql.create_partition_scheme(held text, written text, partitioning text) returns void language plpgsql as $f$
+begin
+  insert into tsql.partition_schemes (name, shown, function_id) select held, written, id from tsql.partition_functions where name = partitioning;
+  if not found then raise exception 'Invalid partition function ''%'' specified.', partitioning using errcode = 'P7726'; end if;
+end $f$;
+create or replace function tsql.partition_table(held text, scheme text, col text) returns void language plpgsql as $f$
+begin
+  insert into tsql.partitioned select held::regclass::oid, id, col from tsql.partition_schemes where name = scheme
+    on conflict (relation) do update set scheme_id = excluded.scheme_id, column_name = excluded.column_name;
+  if not found then raise exception 'Invalid partition scheme ''%'' specified.', scheme using errcode = 'P1921'; end if;
+end $f$;
 `;

@@ -11,6 +11,9 @@ create schema if not exists dbo; create schema if not exists tsql; create schema
 create schema if not exists tsql_information_schema; create schema if not exists tsql_tracking; create schema if not exists tsql_types;
 create collation if not exists tsql.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 create table if not exists tsql.version (hash text);
+create table if not exists tsql.partition_functions (id int primary key generated always as identity, name text unique, shown text not null, type text not null, boundary_right boolean not null, boundaries text[] not null);
+create table if not exists tsql.partition_schemes (id int primary key generated always as identity (start with 65601), name text unique, shown text not null, function_id int not null);
+create table if not exists tsql.partitioned (relation oid primary key, scheme_id int not null, column_name text not null);
 create table if not exists tsql.procedures (schema text, name text, shown text not null, parameters text not null, body text not null, primary key (schema, name));
 create table if not exists tsql_tracking.started (yes bool);
 create table if not exists tsql_tracking.tables (relation oid primary key, from_version bigint not null);

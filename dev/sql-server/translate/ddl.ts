@@ -1,6 +1,7 @@
 // CREATE, ALTER and DROP; what was declared is kept as JSON comments on the PostgreSQL objects.
 import { notSupported } from '../errors.ts';
 import { isBinary, postgresType, type SqlType } from '../sql-types.ts';
+import { onScheme } from './partitions.ts';
 import { heldName, quoteName, quoteText } from './token-stream.ts';
 import type { TableName, Translator } from './translator.ts';
 import { dataType } from './types.ts';
@@ -49,12 +50,14 @@ export function tableDefinition(t: Translator, table: TableName): Script {
     }
   } while (tokens.acceptSymbol(','));
   tokens.expectSymbol(')');
+  const partitioned = onScheme(t, table);
   storageClauses(t);
   return [
     `CREATE ${temporary ? 'TEMPORARY ' : ''}TABLE ${table.sql} (${parts.join(', ')})`,
     tableComment(table.sql, table.name),
     ...comments,
     ...computed,
+    ...partitioned,
   ];
 }
 

@@ -3,7 +3,7 @@ import { notSupported, SqlError } from '../errors.ts';
 import { isCharacter, isInteger, type SqlType } from '../sql-types.ts';
 import { commonType, compareAs, convert, definite } from './conversions.ts';
 import { functionCall } from './functions.ts';
-import { quoteName, quoteText } from './token-stream.ts';
+import { heldName, quoteName, quoteText } from './token-stream.ts';
 import type { Expression, Translator } from './translator.ts';
 import { dataType } from './types.ts';
 
@@ -350,6 +350,12 @@ function columnReference(t: Translator): Expression {
   const { tokens } = t;
   const parts = [tokens.name()];
   while (tokens.acceptSymbol('.')) parts.push(tokens.name());
+  if (parts.length === 2 && parts[0]?.toLowerCase() === '$partition' && tokens.acceptSymbol('(')) {
+    const value = expression(t);
+    tokens.expectSymbol(')');
+    const name = quoteText(heldName(parts[1] ?? ''));
+    return { sql: `tsql.partition_number(${name}, (${value.sql})::text)`, type: { name: 'int' } };
+  }
   if (tokens.isSymbol('(')) throw notSupported(`${parts.join('.')}()`);
   const last = parts.at(-1) as string;
   const hint = t.column(parts);

@@ -7,6 +7,7 @@ import { alterTable, createIndex, createSchema, createTable, createView, drop, t
 import { insert, merge, remove, truncate, update } from './dml.ts';
 import { condition, expression } from './expressions.ts';
 import type { Token } from './lexer.ts';
+import { createPartition } from './partitions.ts';
 import { query, selectStatement, withClause } from './select.ts';
 import {
   type Grammar,
@@ -130,6 +131,7 @@ function create(t: Translator): Statement {
   if (tokens.accept('table')) return script('create', createTable(t));
   if (tokens.accept('view')) return script('create', createView(t));
   if (tokens.accept('type')) return script('create', createType(t));
+  if (tokens.accept('partition')) return script('create', createPartition(t));
   if (tokens.accept('schema')) return script('create', createSchema(t));
   if (tokens.accept('database')) {
     const name = tokens.name();

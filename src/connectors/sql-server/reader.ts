@@ -12,6 +12,7 @@ import { batchColumns, primaryKey, tableColumns } from './catalog.ts';
 import type { SqlServerConnection } from './connection.ts';
 import { formatRowDecoders, pickRowDecoders } from './decoders.ts';
 import { literal, quote, quoteTable, sqlServerDialect } from './dialect.ts';
+import { partitionCondition, planPartitions } from './partitions.ts';
 import { selectList } from './select-list.ts';
 import { parseSourceQuery, type SourceQuery } from './source-query.ts';
 import { streamRows } from './source-reading.ts';
@@ -88,6 +89,14 @@ export class SqlServerSource implements CopySource {
       // How many rows there are only the reading tells.
       return { ranges: [{ lower: null, upper: null }], rows: 0, sourceState: {} };
     }
+    if (
+      this.#source.kind === 'table' &&
+      this.#filter === undefined &&
+      textSetting(this.#settings, 'partitionOption')?.toLowerCase() === 'physicalpartitionsoftable'
+    ) {
+      const planned = await planPartitions(this.#connection, this.#source.table, this.#isolation);
+      if (planned !== undefined) return planned;
+    }
     const { before, from, after } = this.#around();
     return planSqlRanges({
       settings: this.#settings,
@@ -110,7 +119,8 @@ export class SqlServerSource implements CopySource {
       yield* this.#readBatch(this.#source.text, columns);
       return;
     }
-    const condition = rangeCondition(range, sourceState, sqlServerDialect);
+    const condition =
+      partitionCondition(range, sourceState) ?? rangeCondition(range, sourceState, sqlServerDialect);
     const sql = this.#select(selectList(columns), { condition, ordered: condition === '' });
     yield* this.#stream(sql, formatRowDecoders(columns));
   }
