@@ -348,6 +348,26 @@ describe('PostgreSQL to PostgreSQL', { timeout: 300_000 }, () => {
     assert.equal(await value("SELECT count(*)::int FROM pg_class WHERE relname LIKE '%\\_\\_wb\\_%'"), 0);
   });
 
+  test('a row that the target refuses ends the COPY at once, and both ends are free for the next attempt', async () => {
+    await db.query('CREATE TABLE place (LIKE many, CHECK (id <> 500), CHECK (id <> 59999))');
+    for (const from of [0, 500]) {
+      const source = { query: `SELECT * FROM many WHERE id > ${from}` };
+      await assert.rejects(copy(input(`refused after ${from}`, { source })), coded('CONSTRAINT_VIOLATED'));
+    }
+    await db.query(
+      'DROP TABLE place; CREATE TABLE place (LIKE many); ALTER TABLE place ALTER name SET NOT NULL',
+    );
+    const source = { query: 'SELECT id, nullif(name, $$row 7$$) AS name, half FROM many' };
+    await assert.rejects(copy(input('null', { source })), /CONSTRAINT_VIOLATED|name/);
+    assert.equal(await count(), 0);
+    assert.equal(
+      await value(
+        "SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'waybill' AND state <> 'idle'",
+      ),
+      0,
+    );
+  });
+
   test('a target that rounds or cuts is not written verbatim, and says so', async () => {
     await db.query('CREATE TABLE exact (id int, amount numeric(8,3), name varchar(10))');
     await db.query("INSERT INTO exact VALUES (1, 1.005, 'abcdefghij')");
