@@ -45,6 +45,10 @@ describe('what copies leave behind', { timeout: 300_000 }, () => {
   /** What happens before a chunk is copied, by copy id. */
   const beforeChunk = new Map<string, (input: ChunkInput) => Promise<void>>();
   const cleanUpFails = new Set<string>();
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   const resumed: string[] = [];
 
   before(async () => {
@@ -98,6 +102,7 @@ describe('what copies leave behind', { timeout: 300_000 }, () => {
     running = worker.run();
   });
   after(async () => {
+    release();
     worker?.shutdown();
     await running;
     await native?.close();
@@ -178,10 +183,6 @@ describe('what copies leave behind', { timeout: 300_000 }, () => {
   test('a terminated copy is swept once; a copy that runs is never touched', async () => {
     const killed = `killed/${process.pid}`;
     const alive = `alive/${process.pid}`;
-    let release = (): void => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
     beforeChunk.set(killed, hang);
     beforeChunk.set(alive, () => released);
     const handle = await start(killed);
