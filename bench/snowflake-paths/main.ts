@@ -2,7 +2,7 @@
 // local Snowflake stand-in, each path in a process of its own. Prints medians and ratios.
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { worldDown, worldUp } from '../../dev/world/lifecycle.ts';
@@ -17,7 +17,7 @@ const COLUMNS =
   'ID NUMBER(38,0), CUSTOMER VARCHAR, AMOUNT NUMBER(18,4), RATIO FLOAT, FLAG BOOLEAN, DAY DATE, SEEN TIMESTAMP_NTZ(6), ' +
   'NOTE VARCHAR, DETAIL VARCHAR, EXTRA NUMBER(38,0), WB NUMBER(10,0)';
 /** In this order: `unload` and `streamRows` read what `load` wrote. */
-const PATHS = ['load', 'binds', 'unload', 'streamRows'] as const;
+const PATHS = ['load', 'inlineBinds', 'stagedBinds', 'unload', 'streamRows'] as const;
 
 interface Figures {
   readonly rows: number;
@@ -103,24 +103,29 @@ try {
     wall: of(other, (one) => one.wall) / of(mine, (one) => one.wall),
     cpu: of(other, (one) => one.cpu) / of(mine, (one) => one.cpu),
   });
-  const write = ratios(['load', 'binds']);
-  const read = ratios(['unload', 'streamRows']);
-  console.log(
-    `\nload is ${write.wall.toFixed(1)}× as fast as array binds, at 1/${write.cpu.toFixed(1)} of the client's CPU`,
-  );
-  console.log(
-    `unload is ${read.wall.toFixed(1)}× as fast as streamRows, at 1/${read.cpu.toFixed(1)} of the client's CPU`,
-  );
+  const pairs = [
+    ['load', 'inlineBinds'],
+    ['load', 'stagedBinds'],
+    ['unload', 'streamRows'],
+  ] as const;
+  const compared = pairs.map((pair) => ({ pair, ...ratios(pair) }));
+  console.log('');
+  for (const { pair, wall, cpu } of compared) {
+    console.log(
+      `${pair[0]} is ${wall.toFixed(1)}× as fast as ${pair[1]}, at 1/${cpu.toFixed(1)} of the client's CPU`,
+    );
+  }
   const results = join(import.meta.dirname, '../../../bench/results');
   await mkdir(results, { recursive: true });
   const machine = {
+    loadAverage: loadavg()[0],
     cpus: cpus().length,
     model: cpus()[0]?.model,
     memoryGb: Math.round(totalmem() / 2 ** 30),
   };
   await writeFile(
     join(results, `snowflake-paths-${rows}.json`),
-    `${JSON.stringify({ machine, node: process.version, rows, rounds: Object.fromEntries(all), ratios: { write, read } }, null, 2)}\n`,
+    `${JSON.stringify({ machine, node: process.version, rows, rounds: Object.fromEntries(all), ratios: compared }, null, 2)}\n`,
   );
 } finally {
   await worldDown(WORLD, { destroy: true });

@@ -12,8 +12,9 @@ import { SnowflakeStore } from '../../src/connectors/snowflake/writer.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Row } from '../../src/core/types/column.ts';
 
-/** Rows of one INSERT with array binds: 10 columns × 10,000 are above the driver's threshold for staging them. */
-const BIND_ROWS = 10_000;
+/** Rows of one INSERT with array binds. Above 65,280 values the driver stages them as files by itself. */
+const INLINE_ROWS = 5_000;
+const STAGED_ROWS = 10_000;
 /** waybill plans chunks of about this size; every one is a file, a COPY INTO and a commit. */
 const CHUNK_ROWS = 75_000;
 
@@ -109,13 +110,13 @@ const load = async (): Promise<number> => {
 };
 
 /** What drivers' users write: INSERT with array binds. */
-const binds = async (): Promise<number> => {
+const binds = async (atOnce: number): Promise<number> => {
   const connection = await driverConnection();
   const places = Array.from({ length: 11 }, () => '?').join(', ');
   let inserted = 0;
-  for (let at = 0; at < rows; at += BIND_ROWS) {
+  for (let at = 0; at < rows; at += atOnce) {
     const values: (string | null)[][] = [];
-    for (let i = at; i < Math.min(rows, at + BIND_ROWS); i++) values.push([...rowOf(i), '0']);
+    for (let i = at; i < Math.min(rows, at + atOnce); i++) values.push([...rowOf(i), '0']);
     const statement = await execute(connection, `INSERT INTO PUBLIC.BOUND VALUES (${places})`, values);
     inserted += statement.getNumUpdatedRows() ?? 0;
   }
@@ -156,7 +157,13 @@ const streamRows = async (): Promise<number> => {
   return read;
 };
 
-const paths: Readonly<Record<string, () => Promise<number>>> = { load, binds, unload, streamRows };
+const paths: Readonly<Record<string, () => Promise<number>>> = {
+  load,
+  inlineBinds: () => binds(INLINE_ROWS),
+  stagedBinds: () => binds(STAGED_ROWS),
+  unload,
+  streamRows,
+};
 const run = paths[path];
 if (run === undefined) throw new Error(`There is no path "${path}".`);
 let peak = 0;
