@@ -54,10 +54,15 @@ const makePlan = async (
   const wire = incremental?.plan.remembers ? undefined : commonWire(input, source, sink, mapped);
   const parallel = parallelCopies(input.options, input.source.settings);
   const planPart = (part: CopySource): Promise<PlannedRanges> => part.plan(parallel, wire);
-  const { ranges, rows, sourceState, notes = [] }: PlannedRanges =
-    incremental === undefined
-      ? await planPart(source)
-      : await planParts(dependencies, input, incremental, planPart);
+  const {
+    ranges,
+    rows,
+    sourceState,
+    files,
+    notes = [],
+  }: PlannedRanges = incremental === undefined
+    ? await planPart(source)
+    : await planParts(dependencies, input, incremental, planPart);
   const plan: StoredPlan = {
     columns: mapped,
     ...(wire === undefined ? {} : { wire }),
@@ -66,6 +71,7 @@ const makePlan = async (
     sourceState,
     rows,
     from: source.label,
+    ...(files === undefined ? {} : { files }),
     verify,
     notes: [...notesFor(input, sink, { columns: mapped, verify, wire: wire !== undefined }), ...notes],
     inputHash: hashOf(input),
@@ -100,6 +106,7 @@ export const planCopy = (dependencies: CopyDependencies, input: CopyInput): Prom
           verified: plan.verify,
           parallelCopies: parallelCopies(input.options, input.source.settings),
           ...(typeof partitionColumn === 'string' ? { partitionColumn } : {}),
+          ...(plan.files === undefined ? {} : { files: plan.files }),
           ...(logPath === undefined ? {} : { logPath }),
         };
       }),
