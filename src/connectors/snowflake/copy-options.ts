@@ -14,6 +14,8 @@ export interface UnloadOptions {
 
 export interface LoadOptions {
   readonly storageIntegration: string | undefined;
+  /** Options that ask for less care than waybill takes, for the result's notes. */
+  readonly notes: readonly string[];
 }
 
 type Rule = (value: string) => boolean;
@@ -48,22 +50,30 @@ const UNLOAD: Readonly<Record<string, Rule>> = {
   INCLUDE_QUERY_ID: only('FALSE'),
 };
 
+/**
+ * How ADF would load the files it staged. waybill loads files of its own, each once, and every error fails the copy: what
+ * asks for less is taken, changes nothing and is told in a note. Microsoft's own examples have FORCE and SKIP_FILE.
+ */
 const LOAD: Readonly<Record<string, Rule>> = {
-  ON_ERROR: only('ABORT_STATEMENT'),
+  ON_ERROR: (value) => /^(CONTINUE|SKIP_FILE(_\d+%?)?|ABORT_STATEMENT)$/i.test(value),
   // Staged files are always removed after the copy.
   PURGE: anything,
-  FORCE: only('FALSE'),
-  TRUNCATECOLUMNS: only('FALSE'),
-  ENFORCE_LENGTH: only('TRUE'),
-  RETURN_FAILED_ONLY: only('FALSE'),
-  LOAD_UNCERTAIN_FILES: only('FALSE'),
+  FORCE: only('TRUE', 'FALSE'),
+  TRUNCATECOLUMNS: only('TRUE', 'FALSE'),
+  ENFORCE_LENGTH: only('TRUE', 'FALSE'),
+  RETURN_FAILED_ONLY: only('TRUE', 'FALSE'),
+  LOAD_UNCERTAIN_FILES: only('TRUE', 'FALSE'),
 };
 
-const WHY: Readonly<Record<string, string>> = {
-  ON_ERROR:
-    'a load that leaves out rows would not be verified; waybill sets rows aside before it with enableSkipIncompatibleRow',
-  FORCE: 'every file is loaded just once, and loading it again would duplicate its rows',
-  TRUNCATECOLUMNS: 'cut values would not be those of the source',
+/** Values that are what waybill does anyway, and what it does in the place of others. */
+const CARE: Readonly<Record<string, { readonly same: string; readonly instead: string }>> = {
+  ON_ERROR: {
+    same: 'ABORT_STATEMENT',
+    instead: 'a row that does not load fails the copy; enableSkipIncompatibleRow sets such rows aside',
+  },
+  FORCE: { same: 'FALSE', instead: 'every staged file is loaded once' },
+  TRUNCATECOLUMNS: { same: 'FALSE', instead: 'a text that is too long fails the copy' },
+  ENFORCE_LENGTH: { same: 'TRUE', instead: 'a text that is too long fails the copy' },
 };
 
 const options = (settings: JsonObject, name: string, rules: Readonly<Record<string, Rule>>) => {
@@ -73,10 +83,9 @@ const options = (settings: JsonObject, name: string, rules: Readonly<Record<stri
     const text = String(value).replace(/^'(.*)'$/, '$1');
     const rule = rules[option];
     if (rule === undefined || !rule(text)) {
-      const why = WHY[option] === undefined ? '' : `: ${WHY[option]}`;
       throw new WaybillError(
         'DEFINITION_UNSUPPORTED',
-        `${name}: ${option} = ${text.slice(0, 40)} is not supported with Snowflake${why}.`,
+        `${name}: ${option} = ${text.slice(0, 40)} is not supported with Snowflake.`,
         { key: `${name}.${option}` },
       );
     }
@@ -96,10 +105,14 @@ export const unloadOptions = (settings: JsonObject): UnloadOptions => {
   };
 };
 
-/** Of a sink's importSettings. Throws DEFINITION_UNSUPPORTED for options that could lose or repeat rows. */
+/** Of a sink's importSettings. Throws DEFINITION_UNSUPPORTED for options there are none of here. */
 export const loadOptions = (settings: JsonObject): LoadOptions => {
   const given = objectSetting(settings, 'importSettings');
   options(given, 'additionalFormatOptions', FORMAT);
-  options(given, 'additionalCopyOptions', LOAD);
-  return { storageIntegration: textSetting(given, 'storageIntegration') };
+  const notes = [...options(given, 'additionalCopyOptions', LOAD)].flatMap(([option, value]) => {
+    const care = CARE[option];
+    if (care === undefined || care.same === value.toUpperCase()) return [];
+    return [`${option} = ${value.toUpperCase()} is passed over: ${care.instead}.`];
+  });
+  return { storageIntegration: textSetting(given, 'storageIntegration'), notes };
 };

@@ -56,7 +56,7 @@ export const snowflake: Connector = {
     const { config, connection, staging } = await open(context, load.storageIntegration);
     return new TableSink({
       context,
-      store: new SnowflakeStore(connection, staging),
+      store: new SnowflakeStore(connection, staging, {}, load.notes),
       target: requiredTable(dataset, config.schema),
       ...options,
     });

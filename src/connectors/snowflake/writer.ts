@@ -21,11 +21,18 @@ const FILES_PER_COPY = 1_000;
 
 export class SnowflakeStore implements SqlStore {
   readonly dialect = snowflakeDialect;
+  readonly notes: readonly string[];
   readonly #connection: SnowflakeConnection;
   readonly #staging: Staging;
   readonly #sizes: SizedFilesOptions;
 
-  constructor(connection: SnowflakeConnection, staging: Staging, sizes: SizedFilesOptions = {}) {
+  constructor(
+    connection: SnowflakeConnection,
+    staging: Staging,
+    sizes: SizedFilesOptions = {},
+    notes: readonly string[] = [],
+  ) {
+    this.notes = notes;
     this.#connection = connection;
     this.#staging = staging;
     this.#sizes = sizes;
