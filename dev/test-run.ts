@@ -16,7 +16,7 @@ const TIERS: readonly { name: string; directories: readonly string[]; parallel: 
   { name: 'unit', directories: ['unit'], parallel: 2 },
   { name: 'workflow and replay', directories: ['workflow', 'replay'], parallel: 2 },
   { name: 'stand-ins', directories: ['stand-ins'], parallel: 2 },
-  { name: 'contract', directories: ['contract'], parallel: 1 },
+  { name: 'contract', directories: ['contract'], parallel: 2 },
   { name: 'end to end', directories: ['e2e'], parallel: 1 },
 ];
 
