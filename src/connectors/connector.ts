@@ -57,6 +57,8 @@ export type WireFormat = 'pg-binary' | 'csv';
 export interface FrameBatch {
   readonly data: Buffer;
   readonly rows: number;
+  /** Gives the memory back for another batch, once: `data` may not be used from then on. Who keeps `data` does not call it. */
+  release?(): void;
 }
 
 /** Everything a copy was planned with. Kept in the sink's ledger, so that a resumed copy does not plan anew. */

@@ -26,6 +26,10 @@ import { fileSystemError } from './errors.ts';
 import { keyOf, pathOf, refuseEscape } from './paths.ts';
 
 const READ_SIZE = 1_048_576;
+/** Pieces are written together up to this size: a small write costs as much as a large one. */
+const WRITE_SIZE = 1_048_576;
+/** No more of them than any system takes at once (IOV_MAX). */
+const WRITE_PIECES = 512;
 /** Files on their way are named ".<name>.<uuid>.uploading" beside their place. */
 const UPLOADING = /^\.(.+)\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.uploading$/s;
 
@@ -101,11 +105,19 @@ export class FolderStore implements FileStore {
     const path = await this.#path(key);
     let crc = 0;
     const file = await this.#replace(path, `writing ${key}`, async (handle) => {
+      let pieces: Buffer[] = [];
+      let size = 0;
       for await (const piece of bytes) {
         this.#signal.throwIfAborted();
         if (options.verify) crc = crc32(piece, crc);
-        await writeAll(handle, piece);
+        pieces.push(piece);
+        size += piece.length;
+        if (size < WRITE_SIZE && pieces.length < WRITE_PIECES) continue;
+        await writeTogether(handle, pieces, size);
+        pieces = [];
+        size = 0;
       }
+      await writeTogether(handle, pieces, size);
     });
     const written = stored(key, file);
     if (!options.verify) return { ...written, check: 'none' };
@@ -363,6 +375,17 @@ const scratchName = (path: string): string =>
 const writeAll = async (handle: FileHandle, piece: Buffer): Promise<void> => {
   let at = 0;
   while (at < piece.length) at += (await handle.write(piece, at, piece.length - at)).bytesWritten;
+};
+
+const writeTogether = async (handle: FileHandle, pieces: readonly Buffer[], size: number): Promise<void> => {
+  if (size === 0) return;
+  let { bytesWritten: rest } = await handle.writev(pieces);
+  if (rest === size) return;
+  // The disk took less of them: what is left, piece by piece.
+  for (const piece of pieces) {
+    if (rest < piece.length) await writeAll(handle, piece.subarray(rest));
+    rest = Math.max(0, rest - piece.length);
+  }
 };
 
 const writeSynced = async (path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> => {

@@ -4,6 +4,8 @@ import type { FrameBatch } from '../connector.ts';
 
 /** A batch is handed over once it holds this much: large enough to write at once, small enough to keep memory flat. */
 const BATCH_BYTES = 256 * 1024;
+/** Batches given back that are kept for use again: a new one each time is what sets off most garbage collections. */
+const BATCHES_KEPT = 6;
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 /** Signature, flags, length of the extension. */
 const HEADER_BYTES = SIGNATURE.length + 8;
@@ -23,6 +25,7 @@ const broken = (what: string): WaybillError =>
  */
 export class CopyTuples {
   readonly #emit: (batch: FrameBatch) => void;
+  readonly #free: ReturnType<typeof Buffer.allocUnsafe>[] = [];
   #batch = Buffer.allocUnsafe(BATCH_BYTES);
   /** Bytes in the batch, and how many of them are whole messages. */
   #filled = 0;
@@ -161,8 +164,15 @@ export class CopyTuples {
 
   #flush(): void {
     if (this.#filled === 0) return;
-    const batch = { data: this.#batch.subarray(0, this.#filled), rows: this.#rows };
-    this.#batch = Buffer.allocUnsafe(BATCH_BYTES);
+    const memory = this.#batch;
+    const batch = {
+      data: memory.subarray(0, this.#filled),
+      rows: this.#rows,
+      release: () => {
+        if (memory.length === BATCH_BYTES && this.#free.length < BATCHES_KEPT) this.#free.push(memory);
+      },
+    };
+    this.#batch = this.#free.pop() ?? Buffer.allocUnsafe(BATCH_BYTES);
     this.#filled = 0;
     this.#rows = 0;
     this.#emit(batch);

@@ -55,7 +55,11 @@ export const parquetFormat = (settings: ParquetSettings = {}): FileFormat => {
           await openCompressor(codec),
         );
         const appender = new PgBinaryAppender(encoder, columns);
-        return { encoder, appender: { append: ({ data }: FrameBatch) => appender.append(data) } };
+        const append = (batch: FrameBatch): void => {
+          appender.append(batch.data);
+          batch.release?.();
+        };
+        return { encoder, appender: { append } };
       }, frames),
   };
 };
