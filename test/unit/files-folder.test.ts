@@ -7,8 +7,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openFileStore } from '../../src/connectors/file-stores.ts';
 import { fileSystemConfig } from '../../src/connectors/file-system/config.ts';
+import { fileSystem } from '../../src/connectors/file-system/index.ts';
 import { FolderStore } from '../../src/connectors/file-system/store.ts';
 import { WaybillError } from '../../src/core/errors.ts';
+import type { Column } from '../../src/core/types/column.ts';
 
 const never = new AbortController().signal;
 const text = { contentType: 'text/plain', verify: true };
@@ -166,4 +168,38 @@ describe('a folder of files', () => {
       execFileSync('umount', [disk], { stdio: 'ignore' });
     }
   });
+});
+
+test('a pattern of names chooses among the files that a manifest publishes, and the types it names hold', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'waybill-manifest-'));
+  try {
+    await mkdir(join(root, 'd'));
+    for (const name of ['part-0.csv', 'part-1.csv', 'other.csv', 'part-9.csv'])
+      await writeFile(join(root, 'd', name), 'carrier,flights\nAA,3\n');
+    const files = ['part-0.csv', 'part-1.csv', 'other.csv'].map((name) => ({ name, rows: 1 }));
+    const columns = [
+      { name: 'carrier', type: 'varchar(2)' },
+      { name: 'flights', type: 'bigint' },
+    ];
+    await writeFile(join(root, 'd', 'manifest.json'), JSON.stringify({ files, rows: 3, columns }));
+    const source = await fileSystem.openSource({
+      linkedService: { name: 'ls', type: 'FileServer', properties: { host: root } },
+      endpoint: {
+        linkedService: 'ls',
+        datasetType: 'DelimitedText',
+        dataset: { location: { type: 'FileServerLocation', folderPath: 'd' }, firstRowAsHeader: true },
+        settings: { storeSettings: { wildcardFileName: 'part-*.csv' } },
+      },
+      copyId: 'manifest',
+      workDirectory: root,
+      signal: new AbortController().signal,
+    });
+    const { type } = (await source.columns()).find(({ name }) => name === 'flights') as Column;
+    assert.equal(type, 'Int64');
+    // part-9.csv matches, but nobody published it.
+    assert.equal((await source.plan(1)).files, 2);
+    await source.close();
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
 });

@@ -37,12 +37,27 @@ export const findFiles = async (dataset: FileDataset): Promise<FoundFiles> => {
       if (file === undefined) throw missing(`There is no ${key} in ${store.label}.`);
       return { files: [file], manifest: undefined };
     }
+  }
+  // A pattern of names chooses among the files that a manifest publishes; other filters look elsewhere, or at times.
+  const others = filtered.filter((name) => name !== 'wildcardFileName');
+  if (fileName === undefined && !others.some((name) => textSetting(storeSettings, name) !== undefined)) {
     const manifest = await readManifest(store, keyIn(folder, MANIFEST));
-    if (manifest !== undefined) return { files: await manifestFiles(dataset, manifest), manifest };
+    if (manifest !== undefined) return chosen(dataset, manifest, await manifestFiles(dataset, manifest));
   }
   const files = await filteredFiles(dataset);
   if (files.length === 0) throw missing(`There is no file to read under ${store.label}/${folder}.`);
   return { files, manifest: undefined };
+};
+
+/** Without a part of its files, a manifest's total says nothing. */
+const chosen = (dataset: FileDataset, manifest: Manifest, all: readonly StoredFile[]): FoundFiles => {
+  const pattern = textSetting(dataset.storeSettings, 'wildcardFileName');
+  const matches = pattern === undefined ? () => true : wildcard(pattern);
+  const files = all.filter(({ key }) => matches(key.slice(key.lastIndexOf('/') + 1)));
+  if (files.length === 0)
+    throw missing(`No file of the manifest in ${dataset.store.label}/${dataset.folder} matches ${pattern}.`);
+  const { rows, ...rest } = manifest;
+  return { files, manifest: files.length === all.length && rows !== undefined ? { ...rest, rows } : rest };
 };
 
 const manifestFiles = async ({ store, folder }: FileDataset, manifest: Manifest): Promise<StoredFile[]> => {
