@@ -131,6 +131,8 @@ export const mysqlDialect: Dialect = {
     'SELECT COUNT(*) AS n, CAST(COALESCE(SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS DECIMAL(20,0))), 0) AS CHAR) AS c FROM (' +
     `SELECT MD5(${rowText(columns)}) AS h FROM ${quoteTable(staging)} WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
   transactional: (script) => transactionalStatements(script, SCRIPT_RULE),
+  // Rows are numbered as they come; of two attempts at a chunk only one is ever committed.
+  stagedOrder: [quote('_wb_chunk'), quote(ROW_COLUMN)].join(', '),
   keysEnforced: true,
   rowText,
   typedLiteral,
