@@ -98,10 +98,17 @@ export class TableSink implements CopySink {
 
   async createTarget(columns: readonly Column[]): Promise<Column[]> {
     const { dialect } = this.#store;
-    await this.#store.execute(
-      dialect.createTable(this.#target, ownColumns(columns, this.#options.writeBehavior, dialect)),
+    const statement = dialect.createTable(
+      this.#target,
+      ownColumns(columns, this.#options.writeBehavior, dialect),
+    );
+    // An attempt whose worker died may have sent the same statement, and the store may have run it a moment ago.
+    const refused = await this.#store.execute(statement).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
     );
     const found = await this.#store.findTable(this.#target);
+    if (found === undefined && refused !== undefined) throw refused.error;
     if (found === undefined) throw new WaybillError('OBJECT_MISSING', `${this.label} was not created.`);
     this.#target = found.table;
     return this.#staged(found.columns);
