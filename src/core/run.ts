@@ -12,6 +12,32 @@ export interface RunPipelineInput {
   /** Values for `@trigger()` and `@triggerBody()`, where a trigger started it. */
   readonly triggerContext?: JsonObject;
   readonly windowStart?: string;
+  /** The run whose Execute Pipeline activity started this one. */
+  readonly invokedBy?: PipelineInvocation;
+  /** Values for the run's dimensions, as Data Factory's monitoring filters by them. */
+  readonly runDimensions?: JsonObject;
+  /** Set on a rerun: the run it repeats, under the same workflow id, and what of it counts again. */
+  readonly rerun?: Rerun;
+}
+
+/** Where an Execute Pipeline activity stands. */
+export interface PipelineInvocation {
+  readonly pipeline: string;
+  readonly runId: string;
+  readonly workflowId: string;
+}
+
+/** How much of an earlier run is done again. */
+export interface Rerun {
+  /** Temporal's run id of the run that is repeated, which is ADF's runId. */
+  readonly runId: string;
+  /** The first run of the group: ADF's runGroupId. */
+  readonly groupId: string;
+  /**
+   * 'all': everything anew. 'failed': what did not succeed, and all that depends on it. `{ activity }`: that activity,
+   * what did not succeed, and all that depends on either.
+   */
+  readonly from: 'all' | 'failed' | { readonly activity: string };
 }
 
 export type ActivityStatus =
@@ -32,10 +58,27 @@ export interface ActivityRun {
   readonly status: ActivityStatus;
   readonly start?: number;
   readonly end?: number;
+  /** Evaluated; absent where `secureInput` hides it. */
+  readonly input?: JsonValue;
   readonly output?: JsonValue;
-  readonly error?: { readonly errorCode: string; readonly message: string };
+  readonly error?: ActivityRunError;
+  /** Evaluated `userProperties`. */
+  readonly userProperties?: JsonObject;
+  /** Further attempts that `policy.retry` allowed and that were made; absent where the first one sufficed. */
+  readonly retryAttempt?: number;
   /** Workflow id of the child that did it, where there is one (Copy, ExecutePipeline). */
   readonly workflowId?: string;
+  /** Workflow ids of the children that ran a long loop's iterations, a slice each; their runs are listed there. */
+  readonly slices?: string[];
+  /** Set where a rerun took the result over: the run that it comes from. */
+  readonly reusedFrom?: string;
+}
+
+export interface ActivityRunError {
+  readonly errorCode: string;
+  readonly message: string;
+  /** Facts that came with the failure: names, ranges, counts. */
+  readonly details?: JsonValue;
 }
 
 /** Result of `runPipeline`. */
@@ -49,8 +92,11 @@ export interface RunPipelineOutput {
 export interface PipelineProgress {
   readonly kind: 'pipeline';
   readonly pipeline: string;
-  readonly status: 'InProgress' | 'Succeeded' | 'Failed' | 'Cancelled';
+  /** Queued: it waits for a slot, because the pipeline's `concurrency` allows no further run. */
+  readonly status: 'Queued' | 'InProgress' | 'Succeeded' | 'Failed' | 'Cancelling' | 'Cancelled';
   readonly activities: ActivityRun[];
+  /** The parameters with their defaults, once the definition is loaded. */
+  readonly parameters?: JsonObject;
 }
 
 /** Input of the workflow `runLakehouse`. */
