@@ -2,9 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const program = fileURLToPath(new URL('../../src/worker.js', import.meta.url));
+import { workerCommand } from '../world/worker-command.ts';
 
 export class WorkerProcess {
   readonly #env: NodeJS.ProcessEnv;
@@ -29,7 +27,7 @@ export class WorkerProcess {
     mkdirSync(dirname(this.#logFile), { recursive: true });
     const log = openSync(this.#logFile, 'a');
     this.#expectedToEnd = false;
-    this.#child = spawn(process.execPath, [program], { env: this.#env, stdio: ['ignore', log, log] });
+    this.#child = spawn(process.execPath, workerCommand(), { env: this.#env, stdio: ['ignore', log, log] });
     closeSync(log);
     this.#child.once('exit', (code, signal) => {
       if (this.#expectedToEnd) return;

@@ -1,7 +1,7 @@
 // Pointing other processes at a running world: its environment for a shell, for a command, for a worker.
 import { spawn } from 'node:child_process';
-import { projectPath } from '../cache.ts';
 import { findWorld } from './lifecycle.ts';
+import { workerCommand } from './worker-command.ts';
 
 /** The variables of a running world, or undefined when it is down. */
 export async function worldEnvironment(name: string): Promise<Readonly<Record<string, string>> | undefined> {
@@ -22,7 +22,7 @@ export async function printEnvironment(name: string): Promise<number> {
 export async function runWorker(name: string): Promise<number> {
   const environment = await worldEnvironment(name);
   if (environment === undefined) return tellDown(name);
-  const child = spawn(process.execPath, [projectPath('build', 'src', 'worker.js')], {
+  const child = spawn(process.execPath, workerCommand(), {
     env: { ...process.env, ...environment },
     stdio: 'inherit',
   });
