@@ -40,6 +40,10 @@ export const ERRORS = {
     'An activity of a pipeline ran longer than its policy allows.',
     'Raise "timeout" in the policy of the activity, or find out what made it slow.',
   ),
+  ATTEMPT_LOST: fatal(
+    'A worker died while it performed an activity that may not be repeated blindly.',
+    'Look whether its effect is there, then run again; "retry" in the policy says that repeating is harmless.',
+  ),
   ACTIVITY_UNKNOWN: fatal(
     'An activity has a type that Data Factory does not have.',
     'Correct the type; the nearest existing one is given.',

@@ -124,6 +124,7 @@ function compileActivity(
   const inputs = datasetUses(parsed.inputs, [...path, 'inputs'], context, inactiveAs === undefined);
   const outputs = datasetUses(parsed.outputs, [...path, 'outputs'], context, inactiveAs === undefined);
   if (type === 'Copy' && inactiveAs === undefined) checkCopy(typeProperties, inputs, outputs, path, problems);
+  const linkedService = ownLinkedService(parsed as JsonObject);
   return {
     name: parsed.name,
     type,
@@ -133,6 +134,7 @@ function compileActivity(
     ...(inactiveAs === undefined ? {} : { inactiveAs }),
     ...(inputs.length === 0 ? {} : { inputs }),
     ...(outputs.length === 0 ? {} : { outputs }),
+    ...(linkedService === undefined ? {} : { linkedService }),
     ...(blocks === undefined ? {} : { blocks }),
   };
 }
@@ -267,6 +269,13 @@ function useLinkedService(
   const name = isObject(reference) ? reference['referenceName'] : undefined;
   if (typeof name === 'string' && !name.includes('@'))
     context.linkedServices.push({ name, path: [...path, 'linkedServiceName', 'referenceName'] });
+}
+
+function ownLinkedService(activity: JsonObject): ActivitySnapshot['linkedService'] {
+  const reference = activity['linkedServiceName'];
+  if (!isObject(reference) || typeof reference['referenceName'] !== 'string') return undefined;
+  const { referenceName: name, parameters } = reference;
+  return { name, ...(isObject(parameters) ? { parameters } : {}) };
 }
 
 function datasetUses(

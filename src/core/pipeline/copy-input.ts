@@ -1,11 +1,10 @@
 // Makes the input of `copyData` from a Copy activity: evaluates the activity, its datasets, and what the datasets pass
 // on to their linked services.
 import type { CopyEndpoint } from '../copy.ts';
-import { WaybillError } from '../errors.ts';
 import type { EvaluationContext } from '../expression/context.ts';
 import { evaluateDeep } from '../expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
-import { resolveParameters } from './parameters.ts';
+import { evaluateDataset } from './evaluate-dataset.ts';
 import type { ActivitySnapshot, DatasetSnapshot, DatasetUse } from './snapshot.ts';
 
 export interface EvaluatedCopy {
@@ -35,26 +34,13 @@ function endpoint(
   datasets: Readonly<Record<string, DatasetSnapshot>>,
   context: EvaluationContext,
 ): CopyEndpoint {
-  const dataset = use === undefined ? undefined : datasets[use.dataset.toLowerCase()];
-  if (use === undefined || dataset === undefined)
-    throw new WaybillError(
-      'REFERENCE_MISSING',
-      `Copy "${activity.name}" refers to a dataset that is not there.`,
-    );
-  const given = evaluateDeep(use.parameters, context) as JsonObject;
-  const parameters = resolveParameters(`dataset "${use.dataset}"`, dataset.parameters, given, {
-    ignoreUnknown: true,
-  });
-  const inDataset: EvaluationContext = {
-    ...context,
-    roots: { ...context.roots, dataset: () => parameters },
-  };
-  const linkedServiceParameters = evaluateDeep(dataset.linkedServiceParameters, inDataset) as JsonObject;
+  const dataset = evaluateDataset(`Copy "${activity.name}"`, use, datasets, context);
+  const { name, parameters } = dataset.linkedService;
   return {
-    linkedService: dataset.linkedService,
-    ...(Object.keys(linkedServiceParameters).length === 0 ? {} : { linkedServiceParameters }),
+    linkedService: name,
+    ...(parameters === undefined ? {} : { linkedServiceParameters: parameters }),
     datasetType: dataset.type,
-    dataset: evaluateDeep(dataset.typeProperties, inDataset) as JsonObject,
+    dataset: dataset.typeProperties,
     settings: evaluateDeep(settings ?? {}, context) as JsonObject,
   };
 }

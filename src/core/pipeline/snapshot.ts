@@ -37,6 +37,8 @@ export interface ActivitySnapshot {
   readonly typeProperties: JsonObject;
   readonly inputs?: DatasetUse[];
   readonly outputs?: DatasetUse[];
+  /** The activity's own linked service; parameters may hold expressions. */
+  readonly linkedService?: { readonly name: string; readonly parameters?: JsonObject };
   /** Inner activities: `activities`, `ifTrueActivities`, `ifFalseActivities`, `defaultActivities`, `case <value>`. */
   readonly blocks?: Record<string, ActivitySnapshot[]>;
 }

@@ -1,0 +1,138 @@
+// One-shot activities of a pipeline as Temporal activities: the policy's timeout and retries are the workflow's own, so
+// that every attempt is to be seen.
+import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  proxyActivities,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import { convertTo } from '../core/pipeline/parameters.ts';
+import { opened, sealed } from '../core/pipeline/secure.ts';
+import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
+import type { TaskActivity, TaskInput } from '../core/pipeline/task.ts';
+import { evaluateTask } from '../core/pipeline/task-input.ts';
+import { ActivityEndedError } from './pipeline-failure.ts';
+import type { PipelineInterpreter } from './pipeline-interpreter.ts';
+import { type BlockScope, labelOf } from './pipeline-scope.ts';
+
+export interface TaskOptions {
+  /**
+   * Whether doing it twice does no more than doing it once: such an attempt is made again where its worker died.
+   * Anything else then fails with ATTEMPT_LOST, and the policy's retries decide. May look at the evaluated properties.
+   */
+  readonly repeatable: boolean | ((typeProperties: JsonObject) => boolean);
+}
+
+/** A dead worker is known by its silence. A false alarm costs an attempt where it may not be repeated: more patience. */
+const REPEATABLE_HEARTBEAT = '15s';
+const ONCE_HEARTBEAT = '1m';
+/** Longest text Temporal takes as a summary, in bytes; names may be of several bytes a character. */
+const SUMMARY_CHARACTERS = 60;
+
+/**
+ * How the activities of one type are performed: by the Temporal activity `perform<Type>`, registered in src/worker.ts
+ * by way of `asTask`. Gives ADF's output.
+ */
+export const taskActivity =
+  (type: string, options: TaskOptions) =>
+  async (
+    interpreter: PipelineInterpreter,
+    activity: ActivitySnapshot,
+    scope: BlockScope,
+  ): Promise<JsonValue> => {
+    const { loaded } = interpreter;
+    const { secureInput, secureOutput } = activity.policy;
+    const { workflowId, firstExecutionRunId } = workflowInfo();
+    const item = labelOf(scope);
+    const evaluated = evaluateTask(activity, loaded.datasets, interpreter.context(scope));
+    const { typeProperties } = evaluated;
+    const { repeatable } = options;
+    const once = !(typeof repeatable === 'boolean' ? repeatable : repeatable(typeProperties));
+    const place = [firstExecutionRunId, activity.name, ...(item === undefined ? [] : [item])].join('/');
+    const input = {
+      runId: firstExecutionRunId,
+      pipelineWorkflowId: workflowId,
+      pipeline: loaded.pipeline.name,
+      activity: activity.name,
+      type: activity.type,
+      ...(item === undefined ? {} : { item }),
+      ...evaluated,
+      typeProperties: secureInput ? sealed(typeProperties) : typeProperties,
+      ...(secureOutput ? { secureOutput } : {}),
+    };
+    return withRetries(interpreter, activity, scope, (attempt) =>
+      perform(type, { ...input, attemptKey: `${place}/${attempt}` }, activity, { once, attempt }),
+    );
+  };
+
+/** Makes attempts until one ends well or the policy's retries are used up. `attempt` counts from 1. */
+async function withRetries<T>(
+  interpreter: PipelineInterpreter,
+  activity: ActivitySnapshot,
+  scope: BlockScope,
+  attempt: (number: number) => Promise<T>,
+): Promise<T> {
+  const { retry, retryIntervalSeconds } = activity.policy;
+  const retries = Number(convertTo('Int', interpreter.evaluate(retry, scope)) ?? 0);
+  for (let tried = 0; ; tried++) {
+    try {
+      return await attempt(tried + 1);
+    } catch (error) {
+      if (tried >= retries || CancellationScope.current().consideredCancelled) throw error;
+      await sleep(retryIntervalSeconds * 1000, { summary: `${activity.name}: before the next attempt` });
+    }
+  }
+}
+
+async function perform(
+  type: string,
+  input: TaskInput,
+  activity: ActivitySnapshot,
+  { once, attempt }: { once: boolean; attempt: number },
+): Promise<JsonObject> {
+  const { timeout } = activity.policy;
+  const activities = proxyActivities<Record<string, TaskActivity>>({
+    // Both, so that neither waiting for a worker nor attempts in a row make it longer than the policy allows.
+    startToCloseTimeout: timeout,
+    scheduleToCloseTimeout: timeout,
+    heartbeatTimeout: once ? ONCE_HEARTBEAT : REPEATABLE_HEARTBEAT,
+    // How often a store that is away is asked again is the activity's own decision (asTask): worker deaths do not count.
+    retry: once
+      ? { maximumAttempts: 1 }
+      : { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: summaryOf(input, attempt),
+  });
+  const run = activities[`perform${type}`];
+  if (run === undefined) throw new TypeError(`no activity perform${type}`);
+  try {
+    const { output } = await run(input);
+    return opened(output) as JsonObject;
+  } catch (error) {
+    throw explained(error, activity);
+  }
+}
+
+function summaryOf({ activity, item }: TaskInput, attempt: number): string {
+  const name = item === undefined ? activity : `${activity} ${item}`;
+  return `${name.slice(0, SUMMARY_CHARACTERS)}${attempt === 1 ? '' : ` (attempt ${attempt})`}`;
+}
+
+/** Temporal's time-outs in words of the definition; everything else as it is. */
+function explained(error: unknown, activity: ActivitySnapshot): unknown {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined;
+  if (!(cause instanceof TimeoutFailure)) return error;
+  if (cause.timeoutType === 'HEARTBEAT')
+    return new ActivityEndedError(
+      'ATTEMPT_LOST',
+      `The worker that performed "${activity.name}" died or was cut off. What it asked for may have been done or not, so it is not repeated blindly.`,
+    );
+  const last = cause.cause instanceof ApplicationFailure ? ` Last: ${cause.cause.message}` : '';
+  return new ActivityEndedError(
+    'ACTIVITY_TIMEOUT',
+    `"${activity.name}" ran longer than the ${Math.round(activity.policy.timeout / 1000)} s its timeout allows.${last}`,
+  );
+}
