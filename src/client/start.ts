@@ -19,12 +19,18 @@ export interface StartRequest {
   readonly parameters: JsonObject;
   readonly trigger: string;
   readonly windowStart?: string;
+  /** What `@trigger()` and `@triggerBody()` show: `{ type, scheduledTime, startTime, outputs: { body } }`. */
+  readonly triggerContext?: JsonObject;
+  /** Never start it again, not even after it failed: an event that is delivered again is no new event. */
+  readonly once?: boolean;
   readonly taskQueue: string;
 }
 
 export interface StartedRun {
   readonly handle: WorkflowHandle;
   readonly workflowId: string;
+  /** Id of the new run; absent where `isNew` is false. */
+  readonly runId?: string;
   /** False when a run under this key was already there; it is running, or it has succeeded. */
   readonly isNew: boolean;
 }
@@ -59,19 +65,23 @@ export async function startRun(client: Client, request: StartRequest): Promise<S
         parameters: request.parameters,
         trigger: request.trigger,
         ...(request.windowStart === undefined ? {} : { windowStart: request.windowStart }),
+        ...(request.triggerContext === undefined ? {} : { triggerContext: request.triggerContext }),
       }
     : { name: request.name, window: request.key, parameters: request.parameters, trigger: request.trigger };
   const options: WorkflowStartOptions = {
     workflowId,
     taskQueue: request.taskQueue,
     args: [input],
-    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+    workflowIdReusePolicy:
+      request.once === true
+        ? WorkflowIdReusePolicy.REJECT_DUPLICATE
+        : WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
     typedSearchAttributes: searchAttributesFor(request),
     staticSummary: `${request.kind} ${request.name} · ${request.key}`,
   };
   try {
     const handle = await client.workflow.start(isPipeline ? 'runPipeline' : 'runLakehouse', options);
-    return { handle, workflowId, isNew: true };
+    return { handle, workflowId, runId: handle.firstExecutionRunId, isNew: true };
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     return { handle: client.workflow.getHandle(workflowId), workflowId, isNew: false };

@@ -28,7 +28,46 @@ export interface Settings {
   readonly sparkPollSeconds: number;
   /** By linked service name, in the case in which it was written. */
   readonly linkedService: Readonly<Record<string, LinkedServiceOverrides>>;
+  readonly web: WebSettings;
+  readonly server: ServerSettings;
 }
+
+/** What Web activities may call. */
+export interface WebSettings {
+  /** Hosts (`host`, `host:port`) and networks (`127.0.0.0/8`) that may be called though they are refused by default. */
+  readonly allow: readonly string[];
+}
+
+/** The HTTP door. Its keys are in the environment; these are the variables' names, the first of each kind in use. */
+export interface ServerSettings {
+  readonly host: string;
+  readonly port: number;
+  /** How others reach the door, without a slash at the end: callBackUri begins with it. */
+  readonly publicUrl?: string;
+  /** Requests that start runs, and callBackUris, are signed with one of these. */
+  readonly signingKeys: readonly string[];
+  /** Senders of events know one of these. */
+  readonly eventKeys: readonly string[];
+  /** Readers of runs know one of these. */
+  readonly apiKeys: readonly string[];
+  /** Hosts besides AWS's own at which subscriptions to SNS topics may be confirmed. */
+  readonly snsHosts: readonly string[];
+}
+
+/** Values of keys never stand in the file. */
+const keyVariables = z.array(z.strictObject({ env: z.string().min(1) })).optional();
+
+const webSchema = z.strictObject({ allow: z.array(z.string().min(1)).optional() });
+
+const serverSchema = z.strictObject({
+  host: z.string().min(1).optional(),
+  port: z.number().int().min(0).max(65_535).optional(),
+  publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+  signingKeys: keyVariables,
+  eventKeys: keyVariables,
+  apiKeys: keyVariables,
+  snsHosts: z.array(z.string().min(1)).optional(),
+});
 
 const schema = z.strictObject({
   factoryDirectory: z.string().min(1).optional(),
@@ -37,6 +76,8 @@ const schema = z.strictObject({
   jobsDirectory: z.string().min(1).optional(),
   sparkPollSeconds: z.number().positive().optional(),
   linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
+  web: webSchema.optional(),
+  server: serverSchema.optional(),
 });
 
 /** jobs/ of this installation, seen from build/src/config/. */
@@ -74,7 +115,30 @@ export function loadSettings(from: {
     taskQueue: env['WAYBILL_TASK_QUEUE'] || (parsed.taskQueue ?? DEFAULT_TASK_QUEUE),
     sparkPollSeconds: parsed.sparkPollSeconds ?? 20,
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),
+    web: { allow: parsed.web?.allow ?? [] },
+    server: serverSettings(parsed.server ?? {}, env),
   });
+}
+
+function serverSettings(
+  written: z.infer<typeof serverSchema>,
+  env: Readonly<Record<string, string | undefined>>,
+): ServerSettings {
+  const port = env['WAYBILL_SERVER_PORT'];
+  if (port && !/^\d{1,5}$/.test(port))
+    throw invalid(`WAYBILL_SERVER_PORT is "${port}", which is no port.`, 'WAYBILL_SERVER_PORT');
+  const publicUrl = env['WAYBILL_PUBLIC_URL'] || written.publicUrl;
+  const variables = (keys: { env: string }[] | undefined, otherwise: string): string[] =>
+    keys?.map((key) => key.env) ?? (env[otherwise] ? [otherwise] : []);
+  return {
+    host: env['WAYBILL_SERVER_HOST'] || (written.host ?? '127.0.0.1'),
+    port: port ? Number(port) : (written.port ?? 8080),
+    ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
+    signingKeys: variables(written.signingKeys, 'WAYBILL_SIGNING_KEY'),
+    eventKeys: variables(written.eventKeys, 'WAYBILL_EVENT_KEY'),
+    apiKeys: variables(written.apiKeys, 'WAYBILL_API_KEY'),
+    snsHosts: written.snsHosts ?? [],
+  };
 }
 
 function readSettingsFile(file: string): z.infer<typeof schema> {

@@ -148,6 +148,22 @@ export const ERRORS = {
     'A check of the result did not hold.',
     'Do not use the result; the check says what differs.',
   ),
+  ADDRESS_REFUSED: fatal(
+    'An address is one that waybill does not call: this machine, its own network link or a metadata service.',
+    'Use another address, or name the host in "allow" of [web] in waybill.toml.',
+  ),
+  WEB_FAILED: fatal(
+    'An HTTP endpoint answered with an error, or with something that is no answer.',
+    'Correct the request, or what the endpoint complains of; "retry" in the policy has it tried again.',
+  ),
+  REQUEST_INVALID: fatal(
+    'A request to the HTTP door is not of the form it should have.',
+    'Correct what the message names; docs/http.md shows every request.',
+  ),
+  REQUEST_UNAUTHORIZED: fatal(
+    'A request to the HTTP door bears no proof that it may be made, or one that no longer counts.',
+    'Sign it anew with a key of this installation; docs/http.md shows how.',
+  ),
   INTERNAL: transient('Something unforeseen went wrong.', 'Report it with the workflow id.'),
 } as const satisfies Record<string, ErrorEntry>;
 
