@@ -1,5 +1,6 @@
 // Resolves a linked service at the moment of use: definition, parameters, the settings' overrides, secrets.
 import { randomInt, randomUUID } from 'node:crypto';
+import { rememberSecret } from '../config/redaction.ts';
 import type { LinkedServiceOverrides, Settings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { EvaluationContext } from '../core/expression/context.ts';
@@ -28,6 +29,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Resolves linked services, and knows when a refused secret has a successor. */
 export interface LinkedServices {
   readonly resolve: LinkedServiceResolver;
+  /** The secret that stands in an activity: text, a SecureString or a Key Vault reference. Throws as `resolve` does. */
+  secret(value: JsonValue, place: { readonly activity: string; readonly key: string }): Promise<JsonValue>;
   /** Whether a secret of the linked service has changed after `since`, ms since epoch; asks where it is kept. */
   secretsChanged(linkedService: string, since: number): Promise<boolean>;
 }
@@ -85,6 +88,22 @@ export function createLinkedServices(dependencies: {
   };
   return {
     resolve,
+    secret: (value, { activity, key }) => {
+      if (typeof value === 'string') rememberSecret(value);
+      const sources: SecretSources = {
+        env,
+        read: (reference) =>
+          cache.get(reference, `activity ${activity}`).catch((error: unknown) => {
+            const cause = error instanceof WaybillError ? error : undefined;
+            throw new WaybillError(
+              cause?.code ?? 'CONNECTION_FAILED',
+              `"${key}" of "${activity}" is ${describeReference(reference)}. ${cause?.message ?? 'It cannot be read.'}`,
+              { activity, key, ...cause?.details },
+            );
+          }),
+      };
+      return resolveDefined(value, { linkedService: activity, key }, sources);
+    },
     secretsChanged: (linkedService, since) => {
       const { definition } = readDefinition(linkedService, settings);
       return cache.changedSince(definition.name, since);
