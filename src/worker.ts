@@ -10,9 +10,11 @@ import { createDefinitionActivities } from './activities/definitions.ts';
 import { createDeltaActivities } from './activities/delta.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServices } from './activities/linked-services.ts';
+import { createRunActivities } from './activities/runs.ts';
 import { createSparkActivities } from './activities/spark.ts';
 import { createSweepActivities } from './activities/sweep.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
+import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
 import { ensureSweeper } from './client/sweeper-schedule.ts';
 import { createCompute } from './compute/registry.ts';
 import { loadSettings } from './config/settings.ts';
@@ -50,6 +52,7 @@ async function run(): Promise<void> {
       ...workflowSource(),
       activities: {
         ...createDefinitionActivities({ settings }),
+        ...createRunActivities({ runs: new TemporalPipelineRuns(client, settings.taskQueue) }),
         ...createCopyActivities({
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,

@@ -3,7 +3,12 @@ import type { Settings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import { resolveParameters } from '../core/pipeline/parameters.ts';
-import type { DefinitionActivities, LoadedPipeline, LoadPipelineInput } from '../core/pipeline/snapshot.ts';
+import {
+  type DefinitionActivities,
+  type LoadedPipeline,
+  type LoadPipelineInput,
+  SNAPSHOT_FORMAT,
+} from '../core/pipeline/snapshot.ts';
 import {
   type CompiledFactory,
   type CompiledPipeline,
@@ -31,6 +36,7 @@ export function createDefinitionActivities(dependencies: {
         throw notRunnable(input.pipeline, verdict, reasons);
       const { dataFactory, values } = globalParameters(compiled.factory);
       return {
+        format: SNAPSHOT_FORMAT,
         dataFactory,
         pipeline: snapshot,
         datasets: Object.fromEntries(

@@ -88,6 +88,24 @@ export interface RunPipelineOutput {
   readonly returnValue: JsonObject;
 }
 
+/** First detail of the failure ACTIVITY_FAILED that a pipeline ends with. */
+export interface FailedActivity {
+  readonly pipeline: string;
+  readonly activity: string;
+  readonly errorCode: string;
+  /** The activity's own message. Absent in histories of version 0.1. */
+  readonly reason?: string;
+}
+
+/** Second detail of that failure: the runs as they can be read when no worker answers. */
+export interface FailedRunDetails {
+  readonly activityRuns: ActivityRun[];
+  readonly parameters?: JsonObject;
+}
+
+/** Memo of a cancelled run: its FailedRunDetails. */
+export const RUNS_MEMO = 'waybillRuns';
+
 /** Answer of the query `progress` on `runPipeline`. */
 export interface PipelineProgress {
   readonly kind: 'pipeline';

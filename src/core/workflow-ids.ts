@@ -20,3 +20,14 @@ export const sparkWorkflowId = (parent: string, stage: string): string => `${par
 /** The id of a pipeline that another pipeline's Execute Pipeline activity runs. */
 export const childPipelineWorkflowId = (parent: string, activity: string, item?: string): string =>
   item === undefined ? `${parent}/pipeline/${activity}` : `${parent}/pipeline/${activity}/${item}`;
+
+/** The id of a child that runs iterations of a loop; `first` tells the children of one loop apart. */
+export const loopWorkflowId = (
+  parent: string,
+  activity: string,
+  item: string | undefined,
+  first: string,
+): string => `${parent}/loop/${activity}${item === undefined ? '' : `/${item}`}/from-${first}`;
+
+/** The id of the workflow that hands out the slots of a pipeline with a limit on its runs. */
+export const slotsWorkflowId = (pipeline: string): string => `slots/${pipeline}`;

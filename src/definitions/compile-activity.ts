@@ -125,18 +125,29 @@ function compileActivity(
   const outputs = datasetUses(parsed.outputs, [...path, 'outputs'], context, inactiveAs === undefined);
   if (type === 'Copy' && inactiveAs === undefined) checkCopy(typeProperties, inputs, outputs, path, problems);
   const linkedService = ownLinkedService(parsed as JsonObject);
+  const userProperties = userPropertiesOf(parsed.userProperties ?? null);
   return {
     name: parsed.name,
     type,
     dependsOn: dependencies(parsed, path, problems),
     policy: compilePolicy(parsed.policy, [...path, 'policy'], problems),
     typeProperties,
+    ...(userProperties === undefined ? {} : { userProperties }),
     ...(inactiveAs === undefined ? {} : { inactiveAs }),
     ...(inputs.length === 0 ? {} : { inputs }),
     ...(outputs.length === 0 ? {} : { outputs }),
     ...(linkedService === undefined ? {} : { linkedService }),
     ...(blocks === undefined ? {} : { blocks }),
   };
+}
+
+/** `[{ name, value }]` as one object. */
+function userPropertiesOf(written: JsonValue): JsonObject | undefined {
+  if (!Array.isArray(written)) return undefined;
+  const entries = written.flatMap((entry): [string, JsonValue][] =>
+    isObject(entry) && typeof entry['name'] === 'string' ? [[entry['name'], entry['value'] ?? null]] : [],
+  );
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
 function checkType(

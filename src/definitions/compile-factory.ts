@@ -107,7 +107,32 @@ function compileDraft(resource: Resource, globals: readonly string[]): Draft {
   }
   if (parsed === undefined) return { resource, parameters, context };
   const activities = compileActivities(list, [...path, 'activities'], context);
-  return { resource, parameters, context, snapshot: { name: resource.name, activities, variables } };
+  const concurrency = concurrencyOf(parsed.concurrency ?? null, path, problems);
+  const snapshot: PipelineSnapshot = {
+    name: resource.name,
+    activities,
+    variables,
+    ...(concurrency === undefined ? {} : { concurrency }),
+  };
+  return { resource, parameters, context, snapshot };
+}
+
+/** How many runs may go on at a time; undefined for any number. */
+function concurrencyOf(
+  written: JsonValue,
+  path: readonly PropertyKey[],
+  problems: Resource['problems'],
+): number | undefined {
+  if (written === null) return undefined;
+  const value = Number(written);
+  if (Number.isInteger(value) && value > 0) return value;
+  problems.warn(
+    [...path, 'concurrency'],
+    'PROPERTY_IGNORED',
+    `${JSON.stringify(written)} is not a number of runs; any number may go on at a time.`,
+    'Write a whole number from 1 on.',
+  );
+  return undefined;
 }
 
 /** The names of activities at every level: expressions may refer to any of them. */

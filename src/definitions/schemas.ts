@@ -32,6 +32,7 @@ export const pipelineSchema = z.looseObject({
   activities: z.preprocess((value) => value ?? [], z.array(object)),
   parameters: specifications,
   variables: specifications,
+  concurrency: z.json().optional(),
 });
 
 /** Scalars that Data Factory also takes as an expression object or text. */
@@ -64,6 +65,7 @@ export const activitySchema = z.looseObject({
   typeProperties: z.preprocess((value) => value ?? {}, object),
   inputs: z.array(reference).optional(),
   outputs: z.array(reference).optional(),
+  userProperties: z.json().optional(),
 });
 export type ActivityDefinition = z.infer<typeof activitySchema>;
 

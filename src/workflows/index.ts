@@ -1,6 +1,8 @@
 // Every workflow, by name: the one entry of the workflow bundle.
 export { copyData } from './copy-data.ts';
 export { copyDelta } from './copy-delta.ts';
+export { pipelineLoop } from './pipeline-loop.ts';
+export { pipelineSlots } from './pipeline-slots.ts';
 export { planPipeline } from './plan-pipeline.ts';
 export { removeOrphan } from './remove-orphan.ts';
 export { runLakehouse } from './run-lakehouse.ts';

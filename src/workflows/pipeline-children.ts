@@ -1,5 +1,10 @@
 // The activities that are workflows of their own: Copy and Execute Pipeline.
-import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
+import {
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  defineSearchAttributeKey,
+  type SearchAttributePair,
+} from '@temporalio/common';
 import {
   CancellationScope,
   ChildWorkflowCancellationType,
@@ -7,7 +12,6 @@ import {
   ParentClosePolicy,
   sleep,
   startChild,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { CopyInput, CopyOutput } from '../core/copy.ts';
 import { copyWorkflowType } from '../core/delta.ts';
@@ -15,9 +19,10 @@ import type { JsonObject, JsonValue } from '../core/json.ts';
 import { evaluateCopy } from '../core/pipeline/copy-input.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
 import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
-import type { ActivityRun, RunPipelineInput, RunPipelineOutput } from '../core/run.ts';
+import type { ActivityRun, FailedActivity, RunPipelineInput, RunPipelineOutput } from '../core/run.ts';
 import { SEARCH_ATTRIBUTES } from '../core/search-attributes.ts';
 import { childPipelineWorkflowId, copyWorkflowId } from '../core/workflow-ids.ts';
+import { ActivityEndedError } from './pipeline-failure.ts';
 import type { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { type BlockScope, labelOf } from './pipeline-scope.ts';
 import { withTimeout } from './pipeline-timeout.ts';
@@ -27,7 +32,12 @@ const triggerKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.trigger, 'KEYWORD'
 const windowStartKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.windowStart, 'DATETIME');
 const stageKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.stage, 'KEYWORD');
 
-function searchAttributes(pipeline: string, input: RunPipelineInput, stage?: string): SearchAttributePair[] {
+/** The search attributes of a child that works for a pipeline's run. */
+export function searchAttributes(
+  pipeline: string,
+  input: RunPipelineInput,
+  stage?: string,
+): SearchAttributePair[] {
   const start = input.windowStart === undefined ? undefined : new Date(input.windowStart);
   return [
     { key: pipelineKey, value: pipeline },
@@ -44,9 +54,11 @@ export async function copyActivity(
   scope: BlockScope,
   entry: ActivityRun,
 ): Promise<JsonValue> {
-  const { input: run } = interpreter;
-  const copyId = copyWorkflowId(workflowInfo().workflowId, activity.name, labelOf(scope));
+  const { input: run, identity } = interpreter;
+  const copyId = copyWorkflowId(identity.workflowId, activity.name, labelOf(scope));
   const evaluated = evaluateCopy(activity, interpreter.loaded.datasets, interpreter.context(scope));
+  const { source, sink, options } = evaluated;
+  interpreter.noteInput(activity, entry, { source: source.settings, sink: sink.settings, ...options });
   const input: CopyInput = {
     copyId,
     pipeline: interpreter.loaded.pipeline.name,
@@ -67,7 +79,10 @@ export async function copyActivity(
       typedSearchAttributes: searchAttributes(input.pipeline, run, 'copy'),
     });
   const retries = Number(convertTo('Int', interpreter.evaluate(activity.policy.retry, scope)) ?? 0);
-  const output = await withPolicy(activity, retries, attempt);
+  const output = await withPolicy(activity, retries, (tried) => {
+    if (tried > 0) interpreter.log.setRetryAttempt(entry, tried);
+    return attempt();
+  });
   return output as unknown as JsonObject;
 }
 
@@ -86,12 +101,12 @@ function describe(dataset: JsonObject): string {
 async function withPolicy<T>(
   activity: ActivitySnapshot,
   retries: number,
-  attempt: () => Promise<T>,
+  attempt: (tried: number) => Promise<T>,
 ): Promise<T> {
   const { timeout, retryIntervalSeconds } = activity.policy;
   for (let tried = 0; ; tried++) {
     try {
-      return await withTimeout(activity, timeout, attempt);
+      return await withTimeout(activity, timeout, () => attempt(tried));
     } catch (error) {
       if (tried >= retries || CancellationScope.current().consideredCancelled) throw error;
       await sleep(retryIntervalSeconds * 1000);
@@ -106,13 +121,18 @@ export async function executePipelineActivity(
   scope: BlockScope,
   entry: ActivityRun,
 ): Promise<JsonValue> {
-  const { input: run } = interpreter;
+  const { input: run, identity, loaded } = interpreter;
   const properties = activity.typeProperties;
   const pipeline = String((properties['pipeline'] as JsonObject)['referenceName']);
   const parameters = interpreter.evaluate(properties['parameters'] ?? {}, scope) as JsonObject;
-  const workflowId = childPipelineWorkflowId(workflowInfo().workflowId, activity.name, labelOf(scope));
+  const workflowId = childPipelineWorkflowId(identity.workflowId, activity.name, labelOf(scope));
   const waits =
     convertTo('Bool', interpreter.evaluate(properties['waitOnCompletion'] ?? false, scope)) === true;
+  interpreter.noteInput(activity, entry, {
+    pipeline: { referenceName: pipeline, type: 'PipelineReference' },
+    parameters,
+    waitOnCompletion: waits,
+  });
   const input: RunPipelineInput = {
     pipeline,
     key: labelOf(scope) ?? activity.name,
@@ -120,6 +140,7 @@ export async function executePipelineActivity(
     trigger: run.trigger,
     ...(run.triggerContext === undefined ? {} : { triggerContext: run.triggerContext }),
     ...(run.windowStart === undefined ? {} : { windowStart: run.windowStart }),
+    invokedBy: { pipeline: loaded.pipeline.name, runId: identity.runId, workflowId: identity.workflowId },
   };
   const child = await startChild<(input: RunPipelineInput) => Promise<RunPipelineOutput>>('runPipeline', {
     workflowId,
@@ -132,8 +153,25 @@ export async function executePipelineActivity(
     typedSearchAttributes: searchAttributes(pipeline, run),
   });
   interpreter.log.setWorkflowId(entry, workflowId);
+  interpreter.show();
   const started = { pipelineName: pipeline, pipelineRunId: child.firstExecutionRunId };
   if (!waits) return started;
-  const { returnValue } = await child.result();
-  return { ...started, pipelineReturnValue: returnValue };
+  try {
+    const { returnValue } = await child.result();
+    return { ...started, pipelineReturnValue: returnValue };
+  } catch (error) {
+    throw asOperationFailure(error);
+  }
+}
+
+/** The called pipeline's failure as Data Factory tells it: "Operation on target Copy1 failed: ...". */
+function asOperationFailure(error: unknown): unknown {
+  const cause = error instanceof ChildWorkflowFailure ? error.cause : undefined;
+  if (!(cause instanceof ApplicationFailure) || cause.type !== 'ACTIVITY_FAILED') return error;
+  const failed = (cause.details?.[0] ?? {}) as Partial<FailedActivity>;
+  if (failed.activity === undefined || failed.reason === undefined) return error;
+  return new ActivityEndedError(
+    failed.errorCode ?? 'ACTIVITY_FAILED',
+    `Operation on target ${failed.activity} failed: ${failed.reason}`,
+  );
 }

@@ -8,9 +8,12 @@ import { evaluateDeep } from '../core/expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { type Ending, failedLeaves, readiness } from '../core/pipeline/dag.ts';
 import { activityRoot, runRoots, variableRoot } from '../core/pipeline/roots.ts';
+import { referredActivities } from '../core/pipeline/references.ts';
+import type { EarlierRun, Reuse } from '../core/pipeline/rerun.ts';
 import type { RunLog } from '../core/pipeline/run-log.ts';
+import { opened, sealed } from '../core/pipeline/secure.ts';
 import type { ActivitySnapshot, LoadedPipeline } from '../core/pipeline/snapshot.ts';
-import { initialVariables } from '../core/pipeline/variables.ts';
+import { Variables } from '../core/pipeline/variables.ts';
 import type { ActivityRun, RunPipelineInput } from '../core/run.ts';
 import { performActivity } from './pipeline-activities.ts';
 import { activityFailure } from './pipeline-failure.ts';
@@ -22,51 +25,114 @@ import { type BlockOutcome, type BlockScope, itemOf, labelOf } from './pipeline-
  */
 const MAX_PER_TASK = 150;
 
+/** Characters of outputs that a run hands to its rerun; beyond it those that no expression refers to stay behind. */
+const RESUME_BUDGET = 1_200_000;
+
+/** Who a run is, also for a child workflow that runs some of its iterations. */
+export interface RunIdentity {
+  /** The pipeline run's workflow id: what the ids of its copies and children begin with. */
+  readonly workflowId: string;
+  /** `@pipeline().RunId`. */
+  readonly runId: string;
+  /** ms since epoch. */
+  readonly startTime: number;
+}
+
+/** How much history the workflow may have before its loops go on in children. */
+export interface HistoryLimit {
+  readonly events: number;
+  readonly bytes: number;
+}
+
+export interface InterpreterOptions {
+  readonly identity?: RunIdentity;
+  readonly historyLimit?: HistoryLimit;
+  /** Variables' values where another workflow has written before, by lower-case name. */
+  readonly variables?: JsonObject;
+  /** Activities that expressions of the pipeline refer to, where `loaded` has none to look at. */
+  readonly wanted?: ReadonlySet<string> | 'all';
+  /** Whether an activity hides its output, where `loaded` has none to look at. */
+  readonly secure?: boolean;
+  /** What a rerun takes over from the run it repeats. */
+  readonly reuse?: Reuse & { readonly runId: string };
+}
+
+/** A run's own history stays this short: what follows a long loop needs room too, and a replay takes its time. */
+const HISTORY_LIMIT: HistoryLimit = { events: 2_000, bytes: 4_000_000 };
+
 export class PipelineInterpreter {
   readonly input: RunPipelineInput;
   readonly loaded: LoadedPipeline;
   readonly log: RunLog;
-  readonly variables: Map<string, JsonValue>;
+  readonly identity: RunIdentity;
+  readonly variables: Variables;
   readonly show: () => void;
-  returnValue: JsonObject = {};
-  private readonly constantRoots: EvaluationContext['roots'];
   /** The last result of every activity that ended, for what refers out of its own block. */
-  private readonly lastResults = new Map<string, ActivityRun>();
+  readonly lastResults = new Map<string, ActivityRun>();
+  private readonly constantRoots: EvaluationContext['roots'];
+  private readonly options: InterpreterOptions;
+  private readonly root: BlockScope = { results: new Map(), labels: [] };
 
   private begun = 0;
   private begunAt = 0;
   private breath: Promise<void> | undefined;
 
-  constructor(input: RunPipelineInput, loaded: LoadedPipeline, log: RunLog, show: () => void) {
+  constructor(
+    input: RunPipelineInput,
+    loaded: LoadedPipeline,
+    log: RunLog,
+    show: () => void,
+    options: InterpreterOptions = {},
+  ) {
     this.input = input;
     this.loaded = loaded;
     this.log = log;
     this.show = show;
-    this.variables = initialVariables(loaded.pipeline.variables);
-    const { firstExecutionRunId, startTime } = workflowInfo();
+    this.options = options;
+    this.variables = new Variables(loaded.pipeline.variables, options.variables);
+    this.variables.repeat(options.reuse?.writes ?? []);
+    this.identity = options.identity ?? ownIdentity();
     this.constantRoots = runRoots({
       pipeline: loaded.pipeline.name,
       dataFactory: loaded.dataFactory,
-      runId: firstExecutionRunId,
+      runId: this.identity.runId,
+      groupId: input.rerun?.groupId ?? this.identity.runId,
       parameters: loaded.parameters,
       globalParameters: loaded.globalParameters,
       trigger: input.trigger,
       triggerContext: input.triggerContext ?? {},
-      startTime: formatDateTime(fromMilliseconds(startTime.getTime()), 'o'),
+      ...(input.invokedBy === undefined ? {} : { invokedBy: input.invokedBy }),
+      startTime: formatDateTime(fromMilliseconds(this.identity.startTime), 'o'),
     });
+  }
+
+  /** Lower-case names of the activities that expressions refer to; 'all' where a name is made by an expression. */
+  get referred(): ReadonlySet<string> | 'all' {
+    return this.options.wanted ?? referredActivities(this.loaded.pipeline.activities as unknown as JsonValue);
+  }
+
+  /** Whether any activity hides its output. */
+  get secure(): boolean {
+    return this.options.secure ?? this.loaded.pipeline.activities.some(hidesOutput);
+  }
+
+  /** The last results of the activities named, as far as they have any. */
+  lastResultsOf(names: ReadonlySet<string> | 'all'): ActivityRun[] {
+    if (names === 'all') return [...this.lastResults.values()];
+    return [...names].flatMap((name) => this.lastResults.get(name) ?? []);
   }
 
   /** Runs the pipeline to its end. Throws ACTIVITY_FAILED where its outcome is a failure. */
   async run(): Promise<void> {
     const { pipeline } = this.loaded;
-    const outcome = await this.runBlock(pipeline.activities, { results: new Map(), labels: [] });
+    const outcome = await this.runBlock(pipeline.activities, this.root);
     if (outcome.failure === undefined) return;
     const { activity, errorCode, message } = outcome.failure;
     throw ApplicationFailure.create({
       type: 'ACTIVITY_FAILED',
       message: `Activity "${activity}" of pipeline "${pipeline.name}" failed: ${errorCode} ${message}`,
       nonRetryable: true,
-      details: [{ pipeline: pipeline.name, activity, errorCode }],
+      details: [{ pipeline: pipeline.name, activity, errorCode, reason: message }],
     });
   }
 
@@ -85,7 +151,8 @@ export class PipelineInterpreter {
           if (verdict === 'wait') continue;
           changed = true;
           pending.delete(activity);
-          if (verdict === 'skip') endings.set(activity.name, this.pass(activity, scope, 'Skipped'));
+          if (this.takeOver(activity, scope)) endings.set(activity.name, 'Succeeded');
+          else if (verdict === 'skip') endings.set(activity.name, this.pass(activity, scope, 'Skipped'));
           else if (activity.inactiveAs !== undefined)
             endings.set(activity.name, this.pass(activity, scope, activity.inactiveAs));
           else
@@ -117,7 +184,9 @@ export class PipelineInterpreter {
       roots: {
         ...this.constantRoots,
         ...variableRoot(this.variables),
-        ...activityRoot((name) => this.result(name, scope)),
+        ...activityRoot({ pipeline: this.loaded.pipeline.name, runId: this.identity.runId }, (name) =>
+          this.result(name, scope),
+        ),
         ...(item === undefined ? {} : { item: () => item.value }),
       },
       now: () => Date.now(),
@@ -130,7 +199,8 @@ export class PipelineInterpreter {
     return evaluateDeep(value ?? null, this.context(scope));
   }
 
-  private result(name: string, scope: BlockScope): ActivityRun | undefined {
+  /** The last result of an activity as `scope` sees it; `name` in lower case. */
+  result(name: string, scope: BlockScope): ActivityRun | undefined {
     for (let at: BlockScope | undefined = scope; at !== undefined; at = at.parent) {
       const run = at.results.get(name);
       if (run !== undefined) return run;
@@ -143,6 +213,8 @@ export class PipelineInterpreter {
     const entry = this.log.begin(activity, labelOf(scope), Date.now());
     this.show();
     try {
+      if (activity.userProperties !== undefined)
+        this.log.setUserProperties(entry, this.evaluate(activity.userProperties, scope) as JsonObject);
       const output = await performActivity(this, activity, scope, entry);
       const secret = activity.policy.secureOutput;
       this.log.end(entry, Date.now(), { status: 'Succeeded', ...(secret ? {} : { output }) });
@@ -156,13 +228,68 @@ export class PipelineInterpreter {
       const failure = activityFailure(error);
       if (failure === undefined) throw error;
       const { errorCode, message } = failure;
+      const [details] = failure.details as JsonValue[];
       const status = isCancellation(error) ? 'Cancelled' : 'Failed';
-      this.log.end(entry, Date.now(), { status, error: { errorCode, message } });
+      this.log.end(entry, Date.now(), {
+        status,
+        error: { errorCode, message, ...(details === undefined ? {} : { details }) },
+      });
       this.remember(activity, scope, entry);
       return 'Failed';
     } finally {
       this.show();
     }
+  }
+
+  /** Whether this workflow's history is so long that a loop should go on in a child. */
+  isLong(): boolean {
+    if ((this.loaded.format ?? 1) < 2) return false;
+    const { events, bytes } = this.options.historyLimit ?? HISTORY_LIMIT;
+    const { historyLength, historySize } = workflowInfo();
+    return historyLength > events || historySize > bytes;
+  }
+
+  /** Notes what an activity was given, unless its policy hides it. */
+  noteInput(activity: ActivitySnapshot, entry: ActivityRun, input: JsonValue): void {
+    if (!activity.policy.secureInput) this.log.setInput(entry, input);
+  }
+
+  /** What a rerun of this run needs to know of it. */
+  resume(): EarlierRun {
+    const { activities } = this.loaded.pipeline;
+    const secure = new Set(
+      activities.filter(({ policy }) => policy.secureOutput).map(({ name }) => name.toLowerCase()),
+    );
+    const runs = [...this.root.results].map(([name, run]): ActivityRun => {
+      const output = run.output !== undefined && secure.has(name) ? sealed(run.output) : run.output;
+      const { input: _, output: __, ...rest } = run;
+      return { ...rest, ...(output === undefined ? {} : { output }) };
+    });
+    const writes = this.variables.writes();
+    if (JSON.stringify([runs, writes]).length <= RESUME_BUDGET) return { activities: runs, writes };
+    const referred = referredActivities(activities as unknown as JsonValue);
+    const needed = (name: string): boolean => referred === 'all' || referred.has(name.toLowerCase());
+    return {
+      activities: runs.map(({ output, ...rest }) => ({
+        ...rest,
+        ...(output === undefined || !needed(rest.activityName) ? {} : { output }),
+      })),
+      writes,
+    };
+  }
+
+  /** Whether an activity of the outermost block need not run, because a rerun has its result from before. */
+  private takeOver(activity: ActivitySnapshot, scope: BlockScope): boolean {
+    const { reuse } = this.options;
+    if (reuse === undefined || scope !== this.root) return false;
+    const run = reuse.results.get(activity.name.toLowerCase());
+    if (run === undefined) return false;
+    const output = run.output === undefined ? undefined : opened(run.output);
+    const { output: _, ...rest } = { ...run, reusedFrom: run.reusedFrom ?? reuse.runId };
+    const hidden = activity.policy.secureOutput || output === undefined;
+    this.log.adopt([hidden ? rest : { ...rest, output }]);
+    this.remember(activity, scope, output === undefined ? rest : { ...rest, output });
+    return true;
   }
 
   /** Whether so many activities began in this workflow task that the next ones should wait for another. */
@@ -211,3 +338,11 @@ export class PipelineInterpreter {
     };
   }
 }
+
+function ownIdentity(): RunIdentity {
+  const { workflowId, firstExecutionRunId, startTime } = workflowInfo();
+  return { workflowId, runId: firstExecutionRunId, startTime: startTime.getTime() };
+}
+
+const hidesOutput = ({ policy, blocks }: ActivitySnapshot): boolean =>
+  policy.secureOutput || Object.values(blocks ?? {}).some((block) => block.some(hidesOutput));

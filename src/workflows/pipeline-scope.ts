@@ -10,15 +10,20 @@ export interface BlockScope {
   readonly item?: { readonly value: JsonValue };
   /** Iterations, outermost first; they make child workflow ids. */
   readonly labels: readonly string[];
+  /** The activity of the outermost block that this scope is inside of; absent in the outermost block itself. */
+  readonly top?: string;
 }
 
+/** The scope of a block inside of the activity named `owner`. */
 export const innerScope = (
   parent: BlockScope,
+  owner: string,
   iteration?: { label: string; item?: JsonValue },
 ): BlockScope => ({
   parent,
   results: new Map(),
   labels: iteration === undefined ? parent.labels : [...parent.labels, iteration.label],
+  top: parent.top ?? owner,
   ...(iteration?.item === undefined ? {} : { item: { value: iteration.item } }),
 });
 

@@ -6,7 +6,6 @@ import {
   CancellationScope,
   proxyActivities,
   sleep,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
@@ -14,9 +13,11 @@ import { opened, sealed } from '../core/pipeline/secure.ts';
 import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
 import type { TaskActivity, TaskInput } from '../core/pipeline/task.ts';
 import { evaluateTask } from '../core/pipeline/task-input.ts';
+import type { ActivityRun } from '../core/run.ts';
 import { ActivityEndedError } from './pipeline-failure.ts';
 import type { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { type BlockScope, labelOf } from './pipeline-scope.ts';
+import { withTimeout } from './pipeline-timeout.ts';
 
 export interface TaskOptions {
   /**
@@ -24,7 +25,18 @@ export interface TaskOptions {
    * Anything else then fails with ATTEMPT_LOST, and the policy's retries decide. May look at the evaluated properties.
    */
   readonly repeatable: boolean | ((typeProperties: JsonObject) => boolean);
+  /** What remains to be done in the workflow after the Temporal activity: waiting for what it set going. */
+  readonly followUp?: FollowUp;
 }
+
+/** Makes the output of an attempt from what its Temporal activity gave. Throwing makes the attempt fail. */
+export type FollowUp = (attempt: {
+  readonly interpreter: PipelineInterpreter;
+  readonly input: TaskInput;
+  readonly output: JsonObject;
+  /** Runs the Temporal activity `perform<type>`, which may be repeated. */
+  again(type: string, input: TaskInput): Promise<JsonObject>;
+}) => Promise<JsonObject>;
 
 /** A dead worker is known by its silence. A false alarm costs an attempt where it may not be repeated: more patience. */
 const REPEATABLE_HEARTBEAT = '15s';
@@ -42,19 +54,19 @@ export const taskActivity =
     interpreter: PipelineInterpreter,
     activity: ActivitySnapshot,
     scope: BlockScope,
+    entry: ActivityRun,
   ): Promise<JsonValue> => {
-    const { loaded } = interpreter;
+    const { loaded, identity } = interpreter;
     const { secureInput, secureOutput } = activity.policy;
-    const { workflowId, firstExecutionRunId } = workflowInfo();
     const item = labelOf(scope);
     const evaluated = evaluateTask(activity, loaded.datasets, interpreter.context(scope));
     const { typeProperties } = evaluated;
     const { repeatable } = options;
     const once = !(typeof repeatable === 'boolean' ? repeatable : repeatable(typeProperties));
-    const place = [firstExecutionRunId, activity.name, ...(item === undefined ? [] : [item])].join('/');
+    const place = [identity.runId, activity.name, ...(item === undefined ? [] : [item])].join('/');
     const input = {
-      runId: firstExecutionRunId,
-      pipelineWorkflowId: workflowId,
+      runId: identity.runId,
+      pipelineWorkflowId: identity.workflowId,
       pipeline: loaded.pipeline.name,
       activity: activity.name,
       type: activity.type,
@@ -63,9 +75,21 @@ export const taskActivity =
       typeProperties: secureInput ? sealed(typeProperties) : typeProperties,
       ...(secureOutput ? { secureOutput } : {}),
     };
-    return withRetries(interpreter, activity, scope, (attempt) =>
-      perform(type, { ...input, attemptKey: `${place}/${attempt}` }, activity, { once, attempt }),
-    );
+    interpreter.noteInput(activity, entry, typeProperties);
+    return withRetries(interpreter, activity, scope, (attempt) => {
+      if (attempt > 1) interpreter.log.setRetryAttempt(entry, attempt - 1);
+      const task = { ...input, attemptKey: `${place}/${attempt}` };
+      const { followUp } = options;
+      if (followUp === undefined) return perform(type, task, activity, { once, attempt });
+      return withTimeout(activity, activity.policy.timeout, async () =>
+        followUp({
+          interpreter,
+          input: task,
+          output: await perform(type, task, activity, { once, attempt }),
+          again: (next, more) => perform(next, more, activity, { once: false, attempt }),
+        }),
+      );
+    });
   };
 
 /** Makes attempts until one ends well or the policy's retries are used up. `attempt` counts from 1. */

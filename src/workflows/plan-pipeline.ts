@@ -89,13 +89,13 @@ function copiesIn(
     const blocks = Object.values(activity.blocks ?? {});
     const inner = (place: BlockScope, reason = unknown): Found[] =>
       blocks.flatMap((block) => copiesIn(interpreter, block, place, reason));
-    if (activity.type !== 'ForEach') return inner(innerScope(scope));
+    if (activity.type !== 'ForEach') return inner(innerScope(scope, activity.name));
     const items = itemsOf(interpreter, activity, scope);
-    if (typeof items === 'string') return inner(innerScope(scope), items);
+    if (typeof items === 'string') return inner(innerScope(scope, activity.name), items);
     const labels = itemLabels(items);
     return items
       .slice(0, MAX_ITEMS)
-      .flatMap((item, i) => inner(innerScope(scope, { label: labels[i] as string, item })));
+      .flatMap((item, i) => inner(innerScope(scope, activity.name, { label: labels[i] as string, item })));
   });
 }
 

@@ -13,15 +13,23 @@ const MARKS: Readonly<Record<ActivityRun['status'], string>> = {
 
 const MAX_ROWS = 40;
 
-/** The activities as a table, newest last; of many, those that run or failed come first. `now` in ms since epoch. */
-export function pipelineDetails(pipeline: string, runs: readonly ActivityRun[], now: number): string {
+/**
+ * The activities as a table, newest last; of many, those that run or failed come first. `now` in ms since epoch;
+ * `unlisted` counts those that ended well and are not among `runs` any more.
+ */
+export function pipelineDetails(
+  pipeline: string,
+  runs: readonly ActivityRun[],
+  now: number,
+  unlisted = 0,
+): string {
   const rank = (run: ActivityRun): number =>
     run.status === 'Failed' ? 0 : run.status === 'InProgress' ? 1 : 2;
   const shown =
     runs.length <= MAX_ROWS ? runs : [...runs].sort((a, b) => rank(a) - rank(b)).slice(0, MAX_ROWS);
   const done = runs.filter((run) => run.end !== undefined).length;
   const lines = [
-    `**${cell(pipeline)}**: ${done} of ${runs.length} activities done`,
+    `**${cell(pipeline)}**: ${done + unlisted} of ${runs.length + unlisted} activities done`,
     '',
     '| | activity | type | took | result |',
     '|---|---|---|---|---|',
@@ -30,7 +38,8 @@ export function pipelineDetails(pipeline: string, runs: readonly ActivityRun[], 
         `| ${MARKS[run.status]} | ${cell(nameOf(run))} | ${run.activityType} | ${took(run, now)} | ${cell(resultOf(run))} |`,
     ),
   ];
-  if (shown.length < runs.length) lines.push('', `and ${runs.length - shown.length} more`);
+  const more = runs.length + unlisted - shown.length;
+  if (more > 0) lines.push('', `and ${more} more`);
   return lines.join('\n');
 }
 

@@ -1,6 +1,6 @@
 // The record of a pipeline's activity runs: what progress, details and result are made from.
-import type { JsonValue } from '../json.ts';
-import type { ActivityRun, ActivityStatus } from '../run.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import type { ActivityRun, ActivityRunError, ActivityStatus } from '../run.ts';
 import type { ActivitySnapshot } from './snapshot.ts';
 
 type Entry = { -readonly [K in keyof ActivityRun]: ActivityRun[K] };
@@ -12,11 +12,19 @@ const MAX_RUNS = 2000;
 const OUTPUT_BUDGET = 500_000;
 
 export class RunLog {
-  private readonly entries: Entry[] = [];
+  private entries: Entry[] = [];
   private readonly sizes = new Map<Entry, number>();
+  private left = 0;
+  private pruneAt = 2 * MAX_RUNS;
 
+  /** Runs noted so far, also those that are no longer listed. */
   get size(): number {
-    return this.entries.length;
+    return this.entries.length + this.left;
+  }
+
+  /** Runs that ended well and are no longer listed. */
+  get unlisted(): number {
+    return this.left;
   }
 
   /** Notes that an activity began, and returns its entry. */
@@ -36,7 +44,7 @@ export class RunLog {
     result: {
       status: ActivityStatus;
       output?: JsonValue;
-      error?: { errorCode: string; message: string };
+      error?: ActivityRunError;
     },
   ): void {
     const entry = run as Entry;
@@ -45,7 +53,43 @@ export class RunLog {
     if (result.error !== undefined) entry.error = result.error;
     if (result.output !== undefined) {
       entry.output = result.output;
-      this.sizes.set(entry, JSON.stringify(result.output).length);
+      this.measure(entry, result.output);
+    }
+    this.prune();
+  }
+
+  /** Notes what an activity was given, evaluated. */
+  setInput(run: ActivityRun, input: JsonValue): void {
+    (run as Entry).input = input;
+    this.measure(run as Entry, input);
+  }
+
+  setUserProperties(run: ActivityRun, properties: JsonObject): void {
+    (run as Entry).userProperties = properties;
+  }
+
+  /** Notes that an attempt after the first one began: 1 for the second attempt. */
+  setRetryAttempt(run: ActivityRun, attempt: number): void {
+    (run as Entry).retryAttempt = attempt;
+  }
+
+  /** Notes a child workflow that runs iterations of this loop. */
+  addSlice(run: ActivityRun, workflowId: string): void {
+    const entry = run as Entry;
+    entry.slices = [...(entry.slices ?? []), workflowId];
+  }
+
+  /** Counts activities that child workflows ran. */
+  addUnlisted(count: number): void {
+    this.left += count;
+  }
+
+  /** Takes over what an earlier run, or an earlier part of this one, had noted. */
+  adopt(runs: readonly ActivityRun[]): void {
+    for (const run of runs) {
+      const entry = { ...run };
+      this.entries.push(entry);
+      for (const part of [entry.input, entry.output]) if (part !== undefined) this.measure(entry, part);
     }
   }
 
@@ -53,24 +97,32 @@ export class RunLog {
     (run as Entry).workflowId = workflowId;
   }
 
-  /** The runs in the order in which they began, and their outputs, as far as the limits go. */
-  runs(): ActivityRun[] {
-    let left = OUTPUT_BUDGET;
-    return this.listed().map((entry) => {
-      left -= this.sizes.get(entry) ?? 0;
-      if (left >= 0 || entry.output === undefined) return { ...entry };
-      const { output: _, ...rest } = entry;
-      return rest;
+  /** The runs in the order in which they began, with inputs and outputs as far as `budget` characters go. */
+  runs(budget = OUTPUT_BUDGET): ActivityRun[] {
+    let left = budget;
+    return listed(this.entries, MAX_RUNS).map((entry) => {
+      left -= (this.sizes.get(entry) ?? 0) + (entry.error?.message.length ?? 0);
+      if (left >= 0) return { ...entry };
+      const { output: _, input: __, error, ...rest } = entry;
+      if (error === undefined) return rest;
+      return { ...rest, error: { errorCode: error.errorCode, message: error.message.slice(0, 200) } };
     });
   }
 
-  private listed(): Entry[] {
-    let surplus = this.entries.length - MAX_RUNS;
-    if (surplus <= 0) return this.entries;
-    return this.entries.filter((entry) => {
-      const dull = entry.item !== undefined && (entry.status === 'Succeeded' || entry.status === 'Skipped');
-      return !dull || surplus-- <= 0;
-    });
+  private measure(entry: Entry, value: JsonValue): void {
+    const length = JSON.stringify(value)?.length ?? 0;
+    this.sizes.set(entry, (this.sizes.get(entry) ?? 0) + length);
+  }
+
+  /** Forgets what is not listed any more: a loop of 100,000 iterations must not fill the worker's memory. */
+  private prune(): void {
+    if (this.entries.length <= this.pruneAt) return;
+    const kept = listed(this.entries, MAX_RUNS);
+    this.left += this.entries.length - kept.length;
+    const keep = new Set(kept);
+    for (const entry of this.entries) if (!keep.has(entry)) this.sizes.delete(entry);
+    this.entries = kept;
+    this.pruneAt = Math.max(this.pruneAt, 2 * kept.length);
   }
 
   private add(activity: ActivitySnapshot, item: string | undefined, rest: Partial<Entry>): ActivityRun {
@@ -84,4 +136,25 @@ export class RunLog {
     this.entries.push(entry);
     return entry;
   }
+}
+
+/**
+ * At most `limit` entries, as far as iterations of loops can be left out: first those that went well, the oldest first;
+ * then the failed ones between the first and the last. What runs, and what is in no loop, stays.
+ */
+function listed(entries: Entry[], limit: number): Entry[] {
+  let surplus = entries.length - limit;
+  if (surplus <= 0) return entries;
+  const notable = entries.filter((entry) => {
+    const dull = entry.item !== undefined && (entry.status === 'Succeeded' || entry.status === 'Skipped');
+    return !dull || surplus-- <= 0;
+  });
+  surplus = notable.length - limit;
+  if (surplus <= 0) return notable;
+  let seen = 0;
+  return notable.filter((entry) => {
+    if (entry.item === undefined || entry.status === 'InProgress') return true;
+    seen++;
+    return seen <= limit / 2 || seen > limit / 2 + surplus;
+  });
 }

@@ -33,6 +33,8 @@ export interface ActivitySnapshot {
   readonly policy: ActivityPolicy;
   /** Set where the activity is switched off: the status it then counts as. */
   readonly inactiveAs?: 'Succeeded' | 'Failed' | 'Skipped';
+  /** Values may hold expressions. */
+  readonly userProperties?: JsonObject;
   /** Without the inner activities. */
   readonly typeProperties: JsonObject;
   readonly inputs?: DatasetUse[];
@@ -60,10 +62,17 @@ export interface PipelineSnapshot {
   readonly name: string;
   readonly activities: ActivitySnapshot[];
   readonly variables: Record<string, ParameterSpecification>;
+  /** Runs of it that may go on at the same time; further ones wait. */
+  readonly concurrency?: number;
 }
 
 /** Result of the activity `loadPipeline`. */
 export interface LoadedPipeline {
+  /**
+   * What the loading worker expects of workflow code: 2 waits for slots, runs long loops in children and keeps what a
+   * rerun needs. Absent in histories of version 0.1, which replay as they ran.
+   */
+  readonly format?: number;
   readonly dataFactory: string;
   readonly pipeline: PipelineSnapshot;
   /** The datasets that the pipeline refers to, by name. */
@@ -79,6 +88,9 @@ export interface LoadPipelineInput {
   /** Drop values for parameters that the pipeline does not declare, as Data Factory does for Execute Pipeline. */
   readonly ignoreUnknownParameters: boolean;
 }
+
+/** The format that this version's `loadPipeline` names. */
+export const SNAPSHOT_FORMAT = 2;
 
 /** The activities that read definitions. */
 export interface DefinitionActivities {

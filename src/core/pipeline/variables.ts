@@ -1,4 +1,4 @@
-// Pipeline variables: their first values, and what Set Variable does to a pipeline's return value.
+// Pipeline variables: their values, who wrote them, and what Set Variable does to a pipeline's return value.
 import { WaybillError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { convertTo } from './parameters.ts';
@@ -6,16 +6,103 @@ import type { ParameterSpecification } from './snapshot.ts';
 
 const EMPTY: Readonly<Record<string, JsonValue>> = { array: [], boolean: false, bool: false, integer: 0 };
 
-/** Variables by lower-case name, with their defaults. */
-export function initialVariables(
-  declared: Readonly<Record<string, ParameterSpecification>>,
-): Map<string, JsonValue> {
-  return new Map(
-    Object.entries(declared).map(([name, { type, defaultValue }]) => [
-      name.toLowerCase(),
-      defaultValue ?? EMPTY[type.toLowerCase()] ?? '',
-    ]),
-  );
+/** One write, so that a rerun can repeat those of the activities it does not run again. */
+export interface VariableWrite {
+  /** Lower-case; absent for the pipeline's return value. */
+  readonly variable?: string;
+  /** The activity of the pipeline's outermost block in which it happened. */
+  readonly by: string;
+  readonly set?: JsonValue;
+  readonly append?: JsonValue[];
+}
+
+/** A pipeline's variables and its return value. Names are compared without case. */
+export class Variables {
+  private readonly values: Map<string, JsonValue>;
+  private readonly log: VariableWrite[] = [];
+  /** Variables whose array somebody may hold: the next append takes a copy. */
+  private readonly shared = new Set<string>();
+  readonly returnValue: JsonObject = {};
+
+  /** `current`, by lower-case name, in place of the defaults: where another workflow has written before. */
+  constructor(declared: Readonly<Record<string, ParameterSpecification>>, current: JsonObject = {}) {
+    this.values = new Map(
+      Object.entries(declared).map(([name, { type, defaultValue }]) => [
+        name.toLowerCase(),
+        current[name.toLowerCase()] ?? defaultValue ?? EMPTY[type.toLowerCase()] ?? '',
+      ]),
+    );
+    for (const name of this.values.keys()) this.shared.add(name);
+  }
+
+  get(name: string): JsonValue | undefined {
+    const key = name.toLowerCase();
+    this.shared.add(key);
+    return this.values.get(key);
+  }
+
+  set(name: string, value: JsonValue, by: string): void {
+    const variable = name.toLowerCase();
+    this.values.set(variable, value);
+    this.shared.add(variable);
+    this.note({ variable, by, set: value });
+  }
+
+  /** Throws PARAMETER_INVALID where the variable is no array. */
+  append(name: string, value: JsonValue, by: string): void {
+    const variable = name.toLowerCase();
+    const before = this.values.get(variable);
+    if (!Array.isArray(before))
+      throw new WaybillError('PARAMETER_INVALID', `Variable "${name}" is not an array.`, { variable: name });
+    if (this.shared.delete(variable)) this.values.set(variable, [...before, value]);
+    else before.push(value);
+    const last = this.log.findLast((write) => write.variable === variable);
+    if (last?.by === by && last.append !== undefined) last.append.push(value);
+    else this.log.push({ variable, by, append: [value] });
+  }
+
+  /** Adds to the pipeline's return value; a later key of the same name replaces the earlier one. */
+  addReturnValue(value: JsonObject, by: string): void {
+    Object.assign(this.returnValue, value);
+    this.note({ by, set: value });
+  }
+
+  /** Every write, oldest first; of an activity's writes to one variable only what remains of them. */
+  writes(): readonly VariableWrite[] {
+    return this.log;
+  }
+
+  /** Repeats writes. A variable that the definition no longer has is passed over. */
+  repeat(writes: readonly VariableWrite[]): void {
+    for (const { variable, by, set, append } of writes) {
+      if (variable === undefined) this.addReturnValue((set ?? {}) as JsonObject, by);
+      else if (!this.values.has(variable)) continue;
+      else if (append === undefined) this.set(variable, set ?? null, by);
+      else for (const value of append) this.append(variable, value, by);
+    }
+  }
+
+  /** Takes writes for its own whose effect is in the values already. */
+  claim(writes: readonly VariableWrite[]): void {
+    this.log.push(...writes);
+  }
+
+  /** Every variable's value, by lower-case name. */
+  snapshot(): JsonObject {
+    for (const name of this.values.keys()) this.shared.add(name);
+    return Object.fromEntries(this.values);
+  }
+
+  private note(write: VariableWrite): void {
+    // A loop that sets a variable in each iteration leaves one write, not thousands.
+    const last = this.log.findLastIndex((other) => other.variable === write.variable);
+    const before = this.log[last];
+    if (before?.by === write.by && before.append === undefined) {
+      const set =
+        write.variable === undefined ? { ...(before.set as JsonObject), ...(write.set as JsonObject) } : write.set;
+      this.log[last] = { ...write, ...(set === undefined ? {} : { set }) };
+    } else this.log.push(write);
+  }
 }
 
 /** The value as the variable's type. Throws PARAMETER_INVALID. */
