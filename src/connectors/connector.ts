@@ -8,6 +8,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { ConnectedLinkedService } from '../core/linked-service.ts';
 import type { Column, MappedColumn, Row } from '../core/types/column.ts';
 import type { OpenFolder } from './common/files/file-opener.ts';
+import type { SqlCommands, SqlContext } from './sql-commands.ts';
 
 /** What opening one end of a copy needs. */
 export interface EndpointContext {
@@ -210,4 +211,8 @@ export interface Connector {
   readonly readingLeavesFiles: boolean;
   openSource(context: EndpointContext): Promise<CopySource>;
   openSink(context: EndpointContext): Promise<CopySink>;
+  /** SQL stores: a session for statements and procedures. */
+  openCommands?(context: SqlContext): Promise<SqlCommands>;
+  /** Stores of files: the rows of a dataset as JSON, typed as its format has them. Ending the iteration ends the reading. */
+  lookUp?(context: EndpointContext): AsyncIterable<JsonObject>;
 }

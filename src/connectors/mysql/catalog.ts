@@ -1,9 +1,11 @@
 // Finds tables, columns and keys in MySQL's information schema.
+import type { FieldPacket } from 'mysql2';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import { groupedKeys } from '../common/keys.ts';
 import type { SqlRow } from '../common/sql-store.ts';
+import type { ValueRules } from './config.ts';
 import type { MysqlConnection } from './connection.ts';
 import { literal } from './dialect.ts';
 import { sourceColumn, type TypeFacts, targetColumn } from './types.ts';
@@ -106,11 +108,17 @@ export const queryColumns = async (connection: MysqlConnection, from: string): P
     `SELECT * FROM ${from} LIMIT 0`,
     'reading the columns of the query',
   );
-  const rules = connection.config.values;
-  return fields.map((field) =>
-    sourceColumn({ name: field.name, type: fieldType(field as ResultField), nullable: true }, rules),
-  );
+  return resultColumns(fields, connection.config.values);
 };
+
+/** Columns of a result, from its metadata. */
+export const resultColumns = (fields: readonly FieldPacket[], rules: ValueRules): Column[] =>
+  fields.map((field) =>
+    sourceColumn(
+      { name: field.name, type: fieldType(field as unknown as ResultField), nullable: true },
+      rules,
+    ),
+  );
 
 /** Columns of the primary key, then of every other unique index over whole columns. */
 export const uniqueKeys = async (connection: MysqlConnection, table: TableName): Promise<string[][]> => {

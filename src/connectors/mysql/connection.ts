@@ -35,6 +35,16 @@ export interface LoadResult {
   readonly warnings: number;
 }
 
+/** What a script's results are told to. */
+export interface ScriptEvents {
+  /** A result with rows begins. */
+  fields(fields: readonly mysql.FieldPacket[]): void;
+  /** True when reading should end: the connection ends with it. */
+  row(values: unknown[]): boolean;
+  /** A statement without a result changed so many rows. */
+  changed(rows: number): void;
+}
+
 export class MysqlConnection {
   readonly config: MysqlConfig;
   readonly #connection: mysql.Connection;
@@ -121,6 +131,58 @@ export class MysqlConnection {
     } finally {
       this.#connection.removeListener('error', fail);
       if (this.#streaming) await this.#kill();
+    }
+  }
+
+  /**
+   * Runs a text with all its statements, or one statement prepared with `values`. Results are not kept; a reader that has
+   * enough ends the connection.
+   */
+  async script(
+    sql: string,
+    values: readonly (string | number | boolean | null)[] | undefined,
+    events: ScriptEvents,
+    doing: string,
+  ): Promise<void> {
+    this.#streaming = true;
+    let enough = false;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const command =
+          values === undefined
+            ? this.#connection.query({ sql, rowsAsArray: true })
+            : this.#connection.execute({ sql, values: [...values], rowsAsArray: true });
+        const fail = (error: unknown): void => {
+          this.#connection.removeListener('error', fail);
+          if (enough) resolve();
+          else reject(error);
+        };
+        // A command without a callback is not told that its connection broke; only the connection says so.
+        this.#connection.on('error', fail);
+        command.on('error', fail);
+        command.on('fields', (fields: mysql.FieldPacket[] | undefined) => {
+          if (fields !== undefined && !enough) events.fields(fields);
+        });
+        command.on('result', (result: unknown) => {
+          if (enough) return;
+          try {
+            if (!Array.isArray(result)) events.changed((result as mysql.ResultSetHeader).affectedRows);
+            else if (events.row(result)) {
+              enough = true;
+              void this.#kill().then(resolve, resolve);
+            }
+          } catch (error) {
+            fail(error);
+          }
+        });
+        command.on('end', () => {
+          this.#connection.removeListener('error', fail);
+          this.#streaming = false;
+          resolve();
+        });
+      });
+    } catch (error) {
+      throw mysqlError(error, doing);
     }
   }
 

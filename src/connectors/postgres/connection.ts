@@ -8,6 +8,7 @@ import { HASH_PROBE, type ServerFacts } from './checksum-sql.ts';
 import { BinaryCopyIn } from './copy-in.ts';
 import { BinaryCopyOut } from './copy-out.ts';
 import { postgresError } from './errors.ts';
+import type { ScriptQuery } from './script-query.ts';
 
 /** Texts of values depend on all but the last; compiling an expression costs more than a chunk's rows give back. */
 const SESSION =
@@ -19,10 +20,13 @@ const FACTS =
 
 export class PostgresConnection {
   readonly #client: pg.Client;
+  readonly #config: pg.ClientConfig;
   readonly server: ServerFacts;
+  #busy = false;
 
-  private constructor(client: pg.Client, server: ServerFacts) {
+  private constructor(client: pg.Client, config: pg.ClientConfig, server: ServerFacts) {
     this.#client = client;
+    this.#config = config;
     this.server = server;
   }
 
@@ -39,7 +43,7 @@ export class PostgresConnection {
     } catch (error) {
       throw postgresError(error, `connecting to ${config.host}:${config.port}`);
     }
-    const connection = new PostgresConnection(client, {
+    const connection = new PostgresConnection(client, config, {
       version: Number(facts['version']),
       encoding: String(facts['encoding']),
       hashesAlike: facts['probe'] === HASH_PROBE.expected,
@@ -78,6 +82,36 @@ export class PostgresConnection {
   /** Runs of tuples of a `COPY ... TO STDOUT (FORMAT binary)`. The connection does nothing else meanwhile. */
   binaryCopyOut(sql: string): AsyncGenerator<FrameBatch> {
     return this.#client.query(new BinaryCopyOut(sql)).batches();
+  }
+
+  /** Runs a script to its end. `notice` is told what the server says besides results. */
+  async runScript(query: ScriptQuery, notice: (message: string) => void): Promise<void> {
+    const listen = ({ message }: { message?: string | undefined }): void => notice(message ?? '');
+    this.#client.on('notice', listen);
+    this.#busy = true;
+    try {
+      this.#client.query(query);
+      await query.done;
+    } finally {
+      this.#busy = false;
+      this.#client.off('notice', listen);
+    }
+  }
+
+  /** Ends the statement that runs, by way of another connection; without one to end, or to be had, nothing happens. */
+  async cancelStatement(): Promise<void> {
+    const { processID } = this.#client as unknown as { processID: number | null };
+    if (!this.#busy || processID === null) return;
+    const other = new pg.Client(this.#config);
+    other.on('error', () => undefined);
+    try {
+      await other.connect();
+      await other.query('SELECT pg_cancel_backend($1)', [processID]);
+    } catch {
+      // The store is out of reach: what runs there ends with the server's own look at the socket.
+    } finally {
+      await other.end().catch(() => undefined);
+    }
   }
 
   async close(): Promise<void> {

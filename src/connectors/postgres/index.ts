@@ -4,6 +4,7 @@ import { requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
 import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
+import { openPostgresCommands } from './commands.ts';
 import { postgresConfig } from './config.ts';
 import { PostgresConnection } from './connection.ts';
 import { PostgresSource } from './reader.ts';
@@ -28,4 +29,5 @@ export const postgres: Connector = {
       ...options,
     });
   },
+  openCommands: openPostgresCommands,
 };

@@ -24,6 +24,17 @@ interface Answer {
   readonly statement: snowflake.RowStatement;
 }
 
+/** What a statement gave, its rows not read yet. */
+export interface StreamedResult {
+  readonly columns: readonly ColumnMetadata[];
+  /** The first rows, as arrays of the driver's values. */
+  readonly rows: AsyncIterable<unknown[]>;
+  /** Rows the result has in all. */
+  readonly total: number;
+  /** Rows that an INSERT, UPDATE, DELETE or MERGE changed; absent for other statements. */
+  readonly changed?: number;
+}
+
 export class SnowflakeConnection {
   readonly #connection: snowflake.Connection;
   readonly #signal: AbortSignal;
@@ -93,13 +104,45 @@ export class SnowflakeConnection {
     return statement.getColumns() ?? [];
   }
 
+  /** Runs one statement with binds for its question marks; `most` of its rows are read, as they are asked for. */
+  async stream(
+    sql: string,
+    binds: readonly (string | number | boolean | null)[],
+    most: number,
+    doing: string,
+  ): Promise<StreamedResult> {
+    const { statement } = await this.#run(sql, doing, {
+      streamResult: true,
+      rowMode: 'array',
+      fetchAsString: ['Number', 'JSON'],
+      ...(binds.length === 0 ? {} : { binds: binds as snowflake.Binds }),
+    });
+    const total = statement.getNumRows() ?? 0;
+    const updated = statement.getNumUpdatedRows() ?? -1;
+    return {
+      columns: statement.getColumns() ?? [],
+      total,
+      ...(updated < 0 ? {} : { changed: updated }),
+      rows: this.#rowsOf(statement, Math.min(total, most), doing),
+    };
+  }
+
+  async *#rowsOf(statement: snowflake.RowStatement, count: number, doing: string): AsyncGenerator<unknown[]> {
+    if (count === 0) return;
+    try {
+      for await (const row of statement.streamRows({ start: 0, end: count - 1 })) yield row as unknown[];
+    } catch (error) {
+      throw snowflakeError(error, doing, this.#secrets);
+    }
+  }
+
   async close(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#connection.destroy(() => resolve());
     });
   }
 
-  #run(sql: string, doing: string, options: { describeOnly?: boolean } = {}): Promise<Answer> {
+  #run(sql: string, doing: string, options: Partial<snowflake.StatementOption> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#signal.throwIfAborted();
       // The driver sends a statement under one requestId however often it has to resend it, so Snowflake runs it once.

@@ -4,6 +4,7 @@ import { requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
 import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector, EndpointContext } from '../connector.ts';
+import { openSnowflakeCommands } from './commands.ts';
 import { snowflakeConfig } from './config.ts';
 import { SnowflakeConnection } from './connection.ts';
 import { loadOptions, unloadOptions } from './copy-options.ts';
@@ -61,4 +62,5 @@ export const snowflake: Connector = {
       ...options,
     });
   },
+  openCommands: openSnowflakeCommands,
 };

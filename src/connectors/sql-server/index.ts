@@ -4,6 +4,7 @@ import { booleanSetting, requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
 import { tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
+import { openSqlServerCommands } from './commands.ts';
 import { SqlServerChanges } from './changes-source.ts';
 import { sqlServerConfig } from './config.ts';
 import { SqlServerConnection } from './connection.ts';
@@ -34,4 +35,5 @@ export const sqlServer: Connector = {
         : {}),
     });
   },
+  openCommands: openSqlServerCommands,
 };

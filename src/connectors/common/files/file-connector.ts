@@ -6,6 +6,7 @@ import { booleanSetting, requireInsert } from '../settings.ts';
 import { openDataset } from './file-dataset.ts';
 import type { FileOpener } from './file-opener.ts';
 import { FilesSink } from './files-sink.ts';
+import { lookupRows } from './lookup-rows.ts';
 import { FilesSource } from './files-source.ts';
 
 export const fileConnector = (opener: FileOpener): Connector => ({
@@ -14,6 +15,14 @@ export const fileConnector = (opener: FileOpener): Connector => ({
     const dataset = await openDataset(opener, context);
     refuseDeleting(dataset.storeSettings);
     return new FilesSource(dataset);
+  },
+  async *lookUp(context) {
+    const dataset = await openDataset(opener, context);
+    try {
+      yield* lookupRows(dataset);
+    } finally {
+      await dataset.store.close();
+    }
   },
   async openSink(context) {
     requireInsert(context.endpoint.settings);

@@ -1,4 +1,5 @@
 // What a file format offers to the stores that keep files: how rows become bytes, and bytes rows again.
+import type { JsonObject } from '../../../core/json.ts';
 import type { Column, MappedColumn, Row } from '../../../core/types/column.ts';
 import type { FrameBatch, WireFormat } from '../../connector.ts';
 
@@ -62,6 +63,8 @@ export interface FileFormat {
     split: FileSplit,
     planned?: readonly Column[],
   ): AsyncIterable<Row[]>;
+  /** Whole objects, nested ones too, of a format that has them. */
+  objects?(file: ReadableFile): AsyncIterable<JsonObject>;
   /** Columns as the format will hold them; throws TYPE_UNSUPPORTED naming a column it has no type for. */
   columnsFor(columns: readonly Column[]): Column[];
   encode(columns: readonly Column[], rows: AsyncIterable<Row[]>): EncodedFile;

@@ -46,6 +46,7 @@ export const jsonText = (
     split: async () => [{ part: null }],
     columnsFor: (columns) => [...columns],
     read: (file, columns, _split, planned) => rowsOf(file, columns, planned ?? columns, settings),
+    objects: (file) => objects(file, settings, (text) => JSON.parse(text) as JsonObject),
     encode: (columns, rows) => encodedText(textFor(columns, rows, settings), settings),
   };
 };
@@ -54,7 +55,7 @@ export const jsonText = (
 async function columnsOf(file: ReadableFile, settings: JsonSettings): Promise<Column[]> {
   const names = new Set<string>();
   let seen = 0;
-  for await (const members of objects(file, settings)) {
+  for await (const members of objects(file, settings, membersOf)) {
     for (const name of members.keys()) names.add(name);
     if (++seen >= SAMPLE) break;
   }
@@ -75,7 +76,7 @@ async function* rowsOf(
   const names = columns.map(({ name }) => name);
   let batch: Row[] = [];
   let count = 0;
-  for await (const members of objects(file, settings)) {
+  for await (const members of objects(file, settings, membersOf)) {
     count++;
     if (!settings.passOver) {
       for (const name of members.keys()) {
@@ -96,17 +97,19 @@ async function* rowsOf(
   if (batch.length > 0) yield batch;
 }
 
-async function* objects(
+/** Each object as `parse` makes it of its text. Throws FILE_INVALID for what is no object, or no JSON. */
+async function* objects<T>(
   file: ReadableFile,
   settings: JsonSettings,
-): AsyncGenerator<Map<string, string | null>> {
+  parse: (text: string) => T,
+): AsyncGenerator<T> {
   const scanner = new JsonObjects();
   let count = 0;
   try {
     for await (const text of textOf(file, settings)) {
       for (const found of scanner.push(text)) {
         count++;
-        yield membersOf(found);
+        yield parse(found);
       }
     }
     scanner.end();
