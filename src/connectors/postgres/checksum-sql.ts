@@ -96,9 +96,15 @@ const hashOf = (column: Column, seed: number, server: ServerFacts): string => {
     case 'uuid':
       return `uuid_hash_extended(${name}, ${seed})`;
     case 'date':
-      return server.version >= 180_000 ? `hashdateextended(${name}, ${seed})` : anyHash(name);
+      // Before version 18 a date has no hash function of its own; its number of days has, and is hashed alike.
+      return server.version >= 180_000
+        ? `hashdateextended(${name}, ${seed})`
+        : `CASE WHEN NOT isfinite(${name}) THEN ${anyHash(name)} ELSE hashint4extended(${name} - date '2000-01-01', ${seed}) END`;
     case 'timestamp with time zone':
-      return server.version >= 180_000 ? `timestamptz_hash_extended(${name}, ${seed})` : anyHash(name);
+      // The same microseconds, infinity included, whatever the session's time zone.
+      return server.version >= 180_000
+        ? `timestamptz_hash_extended(${name}, ${seed})`
+        : `timestamp_hash_extended(${name} AT TIME ZONE 'UTC', ${seed})`;
     case 'bytea':
       return server.version >= 180_000 ? `hashbyteaextended(${name}, ${seed})` : anyHash(name);
     case 'character':
