@@ -1,11 +1,13 @@
 // Asks for work: the `waybill` command. Starts runs, watches them, lists them, checks definitions.
 import { Command, Option } from 'commander';
-import { cancelCommand, listCommand, runCommand, statusCommand, watchCommand } from './client/commands.ts';
+import { listCommand, runCommand, statusCommand, watchCommand } from './client/commands.ts';
 import { explainFailure, renderFailure } from './client/failure.ts';
 import { planCommand } from './client/plan.ts';
+import { cancelCommand, rerunCommand, runsCommand, showRunCommand } from './client/run-commands.ts';
 import { scheduleCommand } from './client/schedule.ts';
 import { sweepCommand } from './client/sweep.ts';
 import { validateCommand } from './client/validate.ts';
+import { WaybillError } from './core/errors.ts';
 
 const program = new Command('waybill')
   .description('Data pipelines as durable Temporal workflows.')
@@ -35,13 +37,45 @@ const json = (): Option => new Option('--json', 'print the result as JSON on std
 
 program
   .command('run')
-  .argument('<name>', 'a pipeline or lakehouse pipeline of the factory')
-  .description('start a pipeline or lakehouse pipeline and watch it to its end')
+  .argument('<name>', 'a pipeline or lakehouse pipeline of the factory; or "show"')
+  .argument('[id]', 'after "show": a workflow id or a run id')
+  .description('start a pipeline or lakehouse pipeline and watch it to its end; run show <id>: one run, every activity')
   .option('-p, --param <name=value>', 'a parameter; the value is JSON where it parses as JSON', collect, [])
   .option('-k, --key <key>', "the run's logical key, or a lakehouse window (default: today, UTC)")
   .option('--no-watch', 'start it and return')
   .addOption(json())
-  .action(runCommand);
+  .action((name: string, id: string | undefined, options: Parameters<typeof runCommand>[1]) => {
+    if (id === undefined) return runCommand(name, options);
+    if (name === 'show') return showRunCommand(id, options);
+    throw new WaybillError('PARAMETER_INVALID', `run takes one name, not "${name}" and "${id}".`);
+  });
+
+const runs = program
+  .command('runs')
+  .description("runs of pipelines as Data Factory's records, newest first")
+  .option('--pipeline <name>', 'only runs of this pipeline')
+  .option('--status <status>', 'Queued, InProgress, Succeeded, Failed or Cancelled')
+  .option('--since <age>', 'only runs that began since: 90s, 30m, 24h, 7d ago, or a moment as 2026-11-22T10:00Z')
+  .option('-n, --limit <count>', 'at most so many', '50')
+  .addOption(json())
+  .action(runsCommand);
+
+runs
+  .command('show')
+  .argument('<id>', 'workflow id or run id')
+  .description('one run and each activity of it, with inputs, outputs and errors')
+  .addOption(json())
+  .action((id: string, _: unknown, command: Command) => showRunCommand(id, command.optsWithGlobals()));
+
+program
+  .command('rerun')
+  .argument('<id>', 'workflow id (its newest run is repeated) or run id')
+  .description('run a pipeline again with the same parameters; what is reused is not done twice')
+  .option('--from-failed', 'only what did not succeed, and what depends on it')
+  .option('--from <activity>', 'this activity, what did not succeed, and what depends on either')
+  .option('--no-watch', 'start it and return')
+  .addOption(json())
+  .action(rerunCommand);
 
 program
   .command('plan')
@@ -79,7 +113,8 @@ program
 program
   .command('cancel')
   .argument('<id>', 'workflow id')
-  .description('cancel a run: copies clean up, clusters end')
+  .description('cancel a run: copies clean up, clusters end, pipelines it started end too')
+  .option('--no-recursive', 'leave pipelines alone that it started without waiting for them')
   .action(cancelCommand);
 
 program

@@ -1,4 +1,4 @@
-// What `waybill run`, `watch`, `status`, `list` and `cancel` do.
+// What `waybill run`, `watch`, `status` and `list` do.
 import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
 import { loadSettings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
@@ -11,6 +11,7 @@ import { formatDuration, formatTable } from './format.ts';
 import { paletteFor, renderSnapshot } from './render.ts';
 import { SnapshotReader } from './snapshot.ts';
 import { startRun } from './start.ts';
+import { quoted } from './visibility.ts';
 import { watchRun } from './watch.ts';
 
 /** `day=2026-01-01` -> { day: "2026-01-01" }; a value that parses as JSON is that JSON. */
@@ -41,7 +42,8 @@ function parseValue(text: string): JsonValue {
 
 const today = (): string => new Date().toISOString().slice(0, 10);
 
-async function withClient<Result>(use: (client: Client) => Promise<Result>): Promise<Result> {
+/** Connects, uses the client and closes the connection. */
+export async function withClient<Result>(use: (client: Client) => Promise<Result>): Promise<Result> {
   const { client, close } = await connectClient();
   try {
     return await use(client);
@@ -51,7 +53,7 @@ async function withClient<Result>(use: (client: Client) => Promise<Result>): Pro
 }
 
 /** A handle on a run that exists. Throws OBJECT_MISSING for an id that names none. */
-async function existingRun(client: Client, id: string): Promise<WorkflowHandle> {
+export async function existingRun(client: Client, id: string): Promise<WorkflowHandle> {
   const handle = client.workflow.getHandle(id);
   try {
     await handle.describe();
@@ -103,7 +105,7 @@ export async function watchCommand(id: string, options: { json?: boolean }): Pro
 }
 
 /** Watches to the end. Ctrl-C stops the watching, never the run. */
-async function follow(
+export async function follow(
   client: Client,
   handle: WorkflowHandle,
   told: NodeJS.WriteStream,
@@ -163,9 +165,7 @@ export async function listCommand(options: {
 }): Promise<void> {
   const clauses = ["WorkflowType IN ('runPipeline', 'runLakehouse')"];
   if (options.pipeline !== undefined) {
-    clauses.push(
-      `${SEARCH_ATTRIBUTES.pipeline} = '${options.pipeline.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`,
-    );
+    clauses.push(`${SEARCH_ATTRIBUTES.pipeline} = ${quoted(options.pipeline)}`);
   }
   if (options.running === true) clauses.push("ExecutionStatus = 'Running'");
   await withClient(async (client) => {
@@ -197,12 +197,5 @@ export async function listCommand(options: {
     ]);
     for (const line of formatTable([['started (UTC)', 'status', 'took', 'id'], ...rows], [2]))
       console.log(line);
-  });
-}
-
-export async function cancelCommand(id: string): Promise<void> {
-  await withClient(async (client) => {
-    await (await existingRun(client, id)).cancel();
-    console.log(`cancelling ${id}: copies clean up, clusters end. \`waybill watch ${id}\` shows it.`);
   });
 }

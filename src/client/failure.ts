@@ -25,7 +25,8 @@ export function explainFailure(error: unknown): ExplainedFailure {
   }
   if (found !== undefined && isCode(found.type)) {
     const details = (found.details?.[0] ?? {}) as Record<string, unknown>;
-    const { next, ...facts } = details;
+    // The reason stands in the message already.
+    const { next, reason: _, ...facts } = details;
     return {
       code: found.type,
       message: found.message,

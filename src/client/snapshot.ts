@@ -81,9 +81,25 @@ export class SnapshotReader {
     ]);
     const status = description?.status.name ?? 'UNKNOWN';
     if (progress === undefined) return { workflowId, status, copies: [...this.#finished.values()] };
-    const ids = progress.kind === 'copy' ? [workflowId] : copiesOf(progress);
+    const whole = progress.kind === 'pipeline' ? await this.#withSlice(progress) : progress;
+    const ids = whole.kind === 'copy' ? [workflowId] : copiesOf(whole);
     const copies = await Promise.all(ids.map((id) => this.#readCopy(id)));
-    return { workflowId, status, progress, copies: copies.filter((copy) => copy !== undefined) };
+    return { workflowId, status, progress: whole, copies: copies.filter((copy) => copy !== undefined) };
+  }
+
+  /** With what goes on in the children that run the iterations of long loops. */
+  async #withSlice(progress: PipelineProgress): Promise<PipelineProgress> {
+    const slices = progress.activities.flatMap(({ status, slices }) =>
+      status === 'InProgress' ? (slices?.at(-1) ?? []) : [],
+    );
+    const inner = await Promise.all(
+      slices.map(async (id) => {
+        const slice = await query<PipelineProgress>(this.#client, id);
+        return slice === undefined ? [] : (await this.#withSlice(slice)).activities;
+      }),
+    );
+    const going = inner.flat().filter(({ status }) => status === 'InProgress' || status === 'Failed');
+    return { ...progress, activities: [...progress.activities, ...going] };
   }
 
   async #readCopy(workflowId: string): Promise<CopySnapshot | undefined> {

@@ -10,13 +10,13 @@ import { SWEEPER } from './sweeper-schedule.ts';
 const LEAST_AGE_SECONDS = 60;
 
 /** "90s", "30m", "24h", "7d" in seconds. */
-export function parseAge(text: string): number {
+export function parseAge(text: string, option = '--older-than'): number {
   const [, count, unit] = /^(\d+)\s*([smhd])$/.exec(text.trim()) ?? [];
   const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit ?? ''];
   if (count === undefined || seconds === undefined) {
     throw new WaybillError(
       'PARAMETER_INVALID',
-      `--older-than takes an age such as 90s, 30m, 24h or 7d, not "${text}".`,
+      `${option} takes an age such as 90s, 30m, 24h or 7d, not "${text}".`,
     );
   }
   return Number(count) * seconds;

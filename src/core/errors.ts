@@ -164,6 +164,10 @@ export const ERRORS = {
     'A request to the HTTP door bears no proof that it may be made, or one that no longer counts.',
     'Sign it anew with a key of this installation; docs/http.md shows how.',
   ),
+  RUN_IN_PROGRESS: fatal(
+    'A run under the same id is still going on.',
+    'Wait for it, or cancel it with `waybill cancel`.',
+  ),
   INTERNAL: transient('Something unforeseen went wrong.', 'Report it with the workflow id.'),
 } as const satisfies Record<string, ErrorEntry>;
 
