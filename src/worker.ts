@@ -13,10 +13,12 @@ import { createLinkedServices } from './activities/linked-services.ts';
 import { createRunActivities } from './activities/runs.ts';
 import { createSparkActivities } from './activities/spark.ts';
 import { createSweepActivities } from './activities/sweep.ts';
+import { createWebActivities } from './activities/web.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
 import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
 import { ensureSweeper } from './client/sweeper-schedule.ts';
 import { createCompute } from './compute/registry.ts';
+import { callbackDoor } from './config/server-keys.ts';
 import { loadSettings } from './config/settings.ts';
 import { isLateEndOfMessage } from './connectors/sql-server/driver-defect.ts';
 import { CastErrorsInterceptor } from './interceptors/cast-errors.ts';
@@ -68,6 +70,13 @@ async function run(): Promise<void> {
           runs: new TemporalCopyRuns(client),
         }),
         ...createSparkActivities({ ...compute, pollInterval: settings.sparkPollSeconds * 1000 }),
+        ...createWebActivities({
+          resolveLinkedService: linkedServices.resolve,
+          secret: linkedServices.secret,
+          factoryDirectory: settings.factoryDirectory,
+          allow: settings.web.allow,
+          door: () => callbackDoor(settings.server, process.env),
+        }),
         ...createLakehouseActivities({
           ...compute,
           factoryDirectory: settings.factoryDirectory,

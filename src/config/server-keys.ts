@@ -1,6 +1,7 @@
 // The keys of the HTTP door, from the environment variables that the settings name.
 import { WaybillError } from '../core/errors.ts';
 import { rememberSecret } from './redaction.ts';
+import type { ServerSettings } from './settings.ts';
 
 /** A key that can be guessed protects nothing. */
 const SHORTEST = 16;
@@ -23,4 +24,13 @@ export function readKeys(
     rememberSecret(key);
     return key;
   });
+}
+
+/** Where callbacks reach the HTTP door, and what signs their addresses; undefined where settings name no door. */
+export function callbackDoor(
+  { publicUrl, signingKeys }: ServerSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): { publicUrl: string; signingKey: string } | undefined {
+  const [signingKey] = readKeys(signingKeys.slice(0, 1), env);
+  return publicUrl === undefined || signingKey === undefined ? undefined : { publicUrl, signingKey };
 }

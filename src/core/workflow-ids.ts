@@ -31,3 +31,6 @@ export const loopWorkflowId = (
 
 /** The id of the workflow that hands out the slots of a pipeline with a limit on its runs. */
 export const slotsWorkflowId = (pipeline: string): string => `slots/${pipeline}`;
+
+/** The id of the workflow that remembers that a signed request was accepted. */
+export const requestWorkflowId = (fingerprint: string): string => `request/${fingerprint}`;

@@ -72,6 +72,7 @@ export type ActivityDefinition = z.infer<typeof activitySchema>;
 /** The typed properties that control flow cannot run without, by activity type. */
 export const REQUIRED_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   AppendVariable: ['variableName', 'value'],
+  AzureFunctionActivity: ['functionName', 'method'],
   Copy: ['source', 'sink'],
   ExecutePipeline: ['pipeline'],
   Fail: ['message', 'errorCode'],
@@ -82,4 +83,6 @@ export const REQUIRED_PROPERTIES: Readonly<Record<string, readonly string[]>> = 
   Switch: ['on'],
   Until: ['expression', 'activities'],
   Wait: ['waitTimeInSeconds'],
+  WebActivity: ['url', 'method'],
+  WebHook: ['url'],
 };

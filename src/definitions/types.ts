@@ -3,6 +3,7 @@
 /** Activities that waybill runs. */
 export const RUNNABLE_ACTIVITIES = [
   'AppendVariable',
+  'AzureFunctionActivity',
   'Copy',
   'ExecutePipeline',
   'Fail',
@@ -13,12 +14,13 @@ export const RUNNABLE_ACTIVITIES = [
   'Switch',
   'Until',
   'Wait',
+  'WebActivity',
+  'WebHook',
 ] as const;
 
 /** Activities that exist in Data Factory, Synapse or Fabric but that waybill does not run yet. */
 const OTHER_ACTIVITIES = [
   'AzureDataExplorerCommand',
-  'AzureFunctionActivity',
   'AzureMLBatchExecution',
   'AzureMLExecutePipeline',
   'AzureMLUpdateResource',
@@ -52,8 +54,6 @@ const OTHER_ACTIVITIES = [
   'Teams',
   'TridentNotebook',
   'Validation',
-  'WebActivity',
-  'WebHook',
 ] as const;
 
 /** Stores that waybill has a connector for: linked service, dataset, Copy source and sink types. */
@@ -75,6 +75,7 @@ export const SUPPORTED = {
     'AzureBlobFS',
     'FileServer',
     'DeltaLake',
+    'AzureFunction',
   ],
   dataset: [
     'SqlServerTable',

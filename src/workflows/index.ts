@@ -4,6 +4,7 @@ export { copyDelta } from './copy-delta.ts';
 export { pipelineLoop } from './pipeline-loop.ts';
 export { pipelineSlots } from './pipeline-slots.ts';
 export { planPipeline } from './plan-pipeline.ts';
+export { rememberRequest } from './remember-request.ts';
 export { removeOrphan } from './remove-orphan.ts';
 export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';

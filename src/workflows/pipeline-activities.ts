@@ -12,6 +12,7 @@ import { throwInner, truth } from './pipeline-inner.ts';
 import type { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { forEach, until } from './pipeline-loops.ts';
 import { type BlockScope, innerScope } from './pipeline-scope.ts';
+import { azureFunctionActivity, webActivity, webHook } from './pipeline-web.ts';
 
 type Perform = (
   interpreter: PipelineInterpreter,
@@ -34,6 +35,7 @@ const immediate =
 
 const PERFORM: Readonly<Record<string, Perform>> = {
   AppendVariable: immediate(appendVariable),
+  AzureFunctionActivity: azureFunctionActivity,
   Copy: copyActivity,
   ExecutePipeline: executePipelineActivity,
   Fail: immediate(fail),
@@ -44,6 +46,8 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   Switch: switchCase,
   Until: until,
   Wait: wait,
+  WebActivity: webActivity,
+  WebHook: webHook,
 };
 
 /** Runs one activity and gives its output. Throws what made it fail. */

@@ -23,6 +23,7 @@ const everything = [
   'interceptors',
   'plugins',
   'client',
+  'server',
 ];
 
 const RULES: Record<string, Rule> = {
@@ -65,6 +66,10 @@ const RULES: Record<string, Rule> = {
   client: {
     areas: ['core', 'config', 'definitions'],
     packages: ['@temporalio/client', '@temporalio/common', '@temporalio/envconfig', 'commander', 'node:'],
+  },
+  server: {
+    areas: ['core', 'config', 'definitions', 'activities', 'client'],
+    packages: ['@temporalio/client', '@temporalio/common', 'node:'],
   },
   '.': { areas: everything, packages: ['@temporalio/', 'commander', 'node:'] },
 };
