@@ -12,6 +12,7 @@ import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServices } from './activities/linked-services.ts';
 import { createRunActivities } from './activities/runs.ts';
 import { createSparkActivities } from './activities/spark.ts';
+import { createSqlActivities } from './activities/sql.ts';
 import { createSweepActivities } from './activities/sweep.ts';
 import { createWebActivities } from './activities/web.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
@@ -56,6 +57,11 @@ async function run(): Promise<void> {
         ...createDefinitionActivities({ settings }),
         ...createRunActivities({ runs: new TemporalPipelineRuns(client, settings.taskQueue) }),
         ...createCopyActivities({
+          resolveLinkedService: linkedServices.resolve,
+          secretsChanged: linkedServices.secretsChanged,
+          workDirectory: settings.workDirectory,
+        }),
+        ...createSqlActivities({
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,
           workDirectory: settings.workDirectory,

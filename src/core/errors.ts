@@ -60,6 +60,10 @@ export const ERRORS = {
     'An activity of a pipeline failed.',
     'Read the cause below it, mend that, and run the pipeline again.',
   ),
+  OUTPUT_TOO_LARGE: fatal(
+    'An activity of a pipeline has more output than a pipeline may carry.',
+    'Select fewer columns or rows, or copy the data instead.',
+  ),
   SETTINGS_INVALID: fatal(
     'waybill.toml or the environment holds a bad setting.',
     'Correct the key that is named.',

@@ -3,6 +3,7 @@ import { sleep } from '@temporalio/workflow';
 import { toText } from '../core/expression/values.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
+import { lookupOnlyReads } from '../core/pipeline/query-kind.ts';
 import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
 import { returnValue, variableValue } from '../core/pipeline/variables.ts';
 import type { ActivityRun } from '../core/run.ts';
@@ -12,6 +13,7 @@ import { throwInner, truth } from './pipeline-inner.ts';
 import type { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { forEach, until } from './pipeline-loops.ts';
 import { type BlockScope, innerScope } from './pipeline-scope.ts';
+import { taskActivity } from './pipeline-tasks.ts';
 import { azureFunctionActivity, webActivity, webHook } from './pipeline-web.ts';
 
 type Perform = (
@@ -42,7 +44,10 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   Filter: immediate(filter),
   ForEach: forEach,
   IfCondition: ifCondition,
+  Lookup: taskActivity('Lookup', { repeatable: lookupOnlyReads }),
+  Script: taskActivity('Script', { repeatable: false }),
   SetVariable: immediate(setVariable),
+  SqlServerStoredProcedure: taskActivity('SqlServerStoredProcedure', { repeatable: false }),
   Switch: switchCase,
   Until: until,
   Wait: wait,
