@@ -5,6 +5,7 @@ import { explainFailure, renderFailure } from './client/failure.ts';
 import { planCommand } from './client/plan.ts';
 import { cancelCommand, rerunCommand, runsCommand, showRunCommand } from './client/run-commands.ts';
 import { scheduleCommand } from './client/schedule.ts';
+import { secretsCheckCommand } from './client/secrets.ts';
 import { sweepCommand } from './client/sweep.ts';
 import { validateCommand } from './client/validate.ts';
 import { WaybillError } from './core/errors.ts';
@@ -139,6 +140,18 @@ program
   .description('check every definition: all errors and warnings at once, with file, JSON pointer and advice')
   .addOption(json())
   .action(validateCommand);
+
+program
+  .command('secrets')
+  .description('secrets that the factory refers to')
+  .command('check')
+  .description('resolve every reference as a worker would, without printing one')
+  .addOption(json())
+  .action(async (options: { json?: boolean }) => {
+    // The clients of the vaults are loaded when they are needed.
+    const { createLinkedServices } = await import('./activities/linked-services.ts');
+    await secretsCheckCommand(options, (settings) => createLinkedServices({ settings, env: process.env }));
+  });
 
 program
   .command('dev')

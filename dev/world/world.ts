@@ -1,4 +1,5 @@
 // A running world as its users see it: where each engine answers, and the environment that points a process at it.
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectPath } from '../cache.ts';
 import {
@@ -18,6 +19,7 @@ import {
   type WorldState,
   writeWhole,
 } from './state.ts';
+import { type SettingValue, typeSettings } from './type-settings.ts';
 
 /** Addresses of a world's engines. Passwords are not in it: their variables are named, and set in `env`. */
 export interface World {
@@ -81,9 +83,17 @@ export async function describeWorld(state: WorldState): Promise<World> {
     ...Object.values(state.engines).map(({ ports }) => ports),
   );
   const secrets = await ensureSecrets(directory);
+  ports['door'] = await doorPort(directory);
   const world = assemble(state, config, ports, secrets);
+  await mkdir(join(directory, 'files'), { recursive: true });
   await writeWhole(world.configFile, settingsFile(world));
   return world;
+}
+
+/** Where the world's HTTP door listens while somebody runs one; of a world of an older version, the usual place. */
+async function doorPort(directory: string): Promise<number> {
+  const text = await readFile(join(directory, 'ports.json'), 'utf8').catch(() => '{}');
+  return (JSON.parse(text) as { door?: number }).door ?? 8080;
 }
 
 function assemble(
@@ -149,12 +159,17 @@ function assemble(
       WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword,
       WAYBILL_LOCAL_MYSQL_PASSWORD: secrets.mysqlPassword,
       WAYBILL_LOCAL_AZURE_ACCOUNT_KEY: secrets.azureAccountKey,
+      WAYBILL_SERVER_PORT: String(ports['door']),
+      WAYBILL_PUBLIC_URL: `http://${at('door')}`,
+      WAYBILL_SIGNING_KEY: secrets.signingKey,
+      WAYBILL_EVENT_KEY: secrets.eventKey,
+      WAYBILL_API_KEY: secrets.apiKey,
     },
   };
 }
 
-function settingsFile({ name, sqlServer, snowflake, postgres, mysql, s3, azureBlob }: World): string {
-  const linkedServices: Record<string, Record<string, string | number | { env: string }>> = {
+function settingsFile({ name, directory, sqlServer, snowflake, postgres, mysql, s3, azureBlob }: World): string {
+  const linkedServices: Record<string, Record<string, SettingValue>> = {
     ls_sqlserver: {
       server: `${sqlServer.server},${sqlServer.port}`,
       database: 'nycflights',
@@ -189,17 +204,27 @@ function settingsFile({ name, sqlServer, snowflake, postgres, mysql, s3, azureBl
     ls_s3: { region: s3.region, serviceUrl: s3.endpoint },
     ls_azure_blob: { serviceEndpoint: azureBlob.endpoint, accountKey: { env: azureBlob.accountKeyEnv } },
   };
+  const types = typeSettings(linkedServices, join(directory, 'files'));
   const lines = [`# Written by waybill for the local world "${name}" at every start: changes here are lost.`];
   // Below the cache directory there is no factory: the one of this repository, unless WAYBILL_FACTORY_DIRECTORY says so.
   lines.push('', `factoryDirectory = ${toml(projectPath('factory'))}`, 'sparkPollSeconds = 1');
+  // What Web activities call in a local world is on this machine.
+  lines.push('', '[web]', 'allow = ["localhost", "127.0.0.0/8", "::1/128"]');
   for (const [service, settings] of Object.entries(linkedServices)) {
     lines.push('', `[linkedService.${service}]`);
     for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${toml(value)}`);
   }
+  // Whatever the linked services of another factory are called: by its type each finds its stand-in.
+  for (const [type, { defaults, settings }] of Object.entries(types)) {
+    lines.push('', `[linkedServiceType.${type}]`);
+    for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${toml(value)}`);
+    if (Object.keys(defaults).length > 0)
+      lines.push(`defaults = { ${Object.entries(defaults).map(([key, value]) => `${key} = ${toml(value)}`).join(', ')} }`);
+  }
   return `${lines.join('\n')}\n`;
 }
 
-function toml(value: string | number | { env: string }): string {
+function toml(value: SettingValue): string {
   // A JSON string is a TOML basic string, for what addresses, names and paths can hold.
   return typeof value === 'object' ? `{ env = ${JSON.stringify(value.env)} }` : JSON.stringify(value);
 }

@@ -1,12 +1,17 @@
 // Resolves a linked service at the moment of use: definition, parameters, the settings' overrides, secrets.
 import { randomInt, randomUUID } from 'node:crypto';
 import { rememberSecret } from '../config/redaction.ts';
-import type { LinkedServiceOverrides, Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settings.ts';
+import { connectionStringPairs } from '../connectors/common/connection-string.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { EvaluationContext } from '../core/expression/context.ts';
 import { evaluateDeep } from '../core/expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import type { ConnectedLinkedService, LinkedServiceResolver } from '../core/linked-service.ts';
+import {
+  type ConnectedLinkedService,
+  type LinkedServiceResolver,
+  overridesFor,
+} from '../core/linked-service.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import { resolveParameters } from '../core/pipeline/parameters.ts';
 import { compileLinkedService, type LinkedServiceDefinition } from '../definitions/compile-store.ts';
@@ -41,7 +46,7 @@ export interface LinkedServices {
  * a vault answers: AUTHENTICATION_FAILED or CONNECTION_FAILED.
  */
 export function createLinkedServices(dependencies: {
-  settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>;
+  settings: Pick<Settings, 'factoryDirectory' | 'linkedService' | 'linkedServiceType'>;
   env: Environment;
 }): LinkedServices {
   const { settings, env } = dependencies;
@@ -52,7 +57,6 @@ export function createLinkedServices(dependencies: {
   const cache = new SecretCache(read);
   const resolve: LinkedServiceResolver = async (name, parameters = {}) => {
     const { definition, globals } = readDefinition(name, settings);
-    const overrides = overridesOf(settings, definition.name);
     const values = resolveParameters(
       `linked service "${definition.name}"`,
       definition.parameters,
@@ -68,7 +72,7 @@ export function createLinkedServices(dependencies: {
           throw named(error, reference, place.linkedService, place.key);
         }),
     };
-    return connect(definition, values, globals, overrides, sources);
+    return connect(definition, values, globals, overridesFor(settings, definition), sources);
   };
   /** A vault's own settings may come from the environment, not from another vault: nobody could tell where that ends. */
   const vaultOf = async (vault: string): Promise<ConnectedLinkedService> => {
@@ -84,7 +88,7 @@ export function createLinkedServices(dependencies: {
         );
       },
     };
-    return connect(definition, {}, globals, overridesOf(settings, definition.name), sources);
+    return connect(definition, {}, globals, overridesFor(settings, definition), sources);
   };
   return {
     resolve,
@@ -124,7 +128,7 @@ function named(error: unknown, reference: SecretReference, linkedService: string
 
 function readDefinition(
   name: string,
-  settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>,
+  settings: Pick<Settings, 'factoryDirectory' | 'linkedService' | 'linkedServiceType'>,
 ): { definition: LinkedServiceDefinition; globals: JsonObject } {
   const factory = readFactory(settings.factoryDirectory, ['linkedService', 'factory', 'credential']);
   const resource = factory.find('linkedService', name);
@@ -157,15 +161,11 @@ function withCredential(definition: LinkedServiceDefinition, factory: Factory): 
   return { ...definition, typeProperties: { ...definition.typeProperties, credential: merged } };
 }
 
-const overridesOf = (settings: Pick<Settings, 'linkedService'>, name: string): LinkedServiceOverrides =>
-  Object.entries(settings.linkedService).find(([other]) => other.toLowerCase() === name.toLowerCase())?.[1] ??
-  {};
-
 async function connect(
   definition: LinkedServiceDefinition,
   parameters: JsonObject,
   globals: JsonObject,
-  overrides: LinkedServiceOverrides,
+  { overrides, defaults }: ReturnType<typeof overridesFor>,
   sources: SecretSources,
 ): Promise<ConnectedLinkedService> {
   const context: EvaluationContext = {
@@ -177,12 +177,16 @@ async function connect(
   const replaced = new Set(Object.keys(overrides).map((key) => key.toLowerCase()));
   const elsewhere = ADDRESS_KEYS.some((address) => replaced.has(address));
   const properties: JsonObject = {};
+  let named: JsonObject = {};
   for (const [key, value] of Object.entries(definition.typeProperties)) {
     const lower = key.toLowerCase();
     // Only Azure can open an encryptedCredential; `validate` has warned of it.
     if (replaced.has(lower) || lower === 'encryptedcredential') continue;
     // A credential belongs to the address it was written with: never show it to another one.
-    if (elsewhere && (isSecret(value) || CREDENTIAL_KEYS.includes(lower))) continue;
+    if (elsewhere && (isSecret(value) || CREDENTIAL_KEYS.includes(lower))) {
+      if (lower === 'connectionstring') named = namedIn(value, context);
+      continue;
+    }
     const place = { linkedService: definition.name, key };
     const evaluated = evaluateDeep(value, context);
     properties[key] =
@@ -197,7 +201,28 @@ async function connect(
     const name = spelling.get(key.toLowerCase()) ?? key;
     properties[name] = await resolveSetting(value as JsonValue, place, sources);
   }
+  // What a database is called says a connection string too, which went with its credentials.
+  const known = new Set(Object.keys(properties).map((key) => key.toLowerCase()));
+  for (const [key, value] of Object.entries({ ...defaults, ...named }))
+    if (!known.has(key.toLowerCase())) properties[key] = value;
   return { name: definition.name, type: definition.type, properties };
+}
+
+/** The database, schema and warehouse that a connection string names; none where it is a secret or an expression fails. */
+function namedIn(value: JsonValue, context: EvaluationContext): JsonObject {
+  const text = isObject(value) && isSecret(value) ? value['value'] : evaluateDeep(value, context);
+  if (typeof text !== 'string') return {};
+  const query = /^(?:jdbc:)?snowflake:\/\/[^?]*\?(.*)$/i.exec(text)?.[1];
+  const pairs =
+    query === undefined
+      ? connectionStringPairs(text)
+      : new Map([...new URLSearchParams(query)].map(([key, entry]) => [key.toLowerCase(), entry]));
+  const names = {
+    database: pairs.get('database') ?? pairs.get('initialcatalog') ?? pairs.get('db'),
+    schema: pairs.get('schema'),
+    warehouse: pairs.get('warehouse'),
+  };
+  return Object.fromEntries(Object.entries(names).filter(([, name]) => name !== undefined)) as JsonObject;
 }
 
 /** A credential's own properties may be secrets. */

@@ -28,6 +28,8 @@ export interface Settings {
   readonly sparkPollSeconds: number;
   /** By linked service name, in the case in which it was written. */
   readonly linkedService: Readonly<Record<string, LinkedServiceOverrides>>;
+  /** By ADF's type, for every linked service of that type: what stands under its name goes before. */
+  readonly linkedServiceType?: Readonly<Record<string, LinkedServiceOverrides>>;
   readonly web: WebSettings;
   readonly server: ServerSettings;
 }
@@ -76,6 +78,7 @@ const schema = z.strictObject({
   jobsDirectory: z.string().min(1).optional(),
   sparkPollSeconds: z.number().positive().optional(),
   linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
+  linkedServiceType: z.record(z.string(), z.record(z.string(), z.json())).optional(),
   web: webSchema.optional(),
   server: serverSchema.optional(),
 });
@@ -115,6 +118,7 @@ export function loadSettings(from: {
     taskQueue: env['WAYBILL_TASK_QUEUE'] || (parsed.taskQueue ?? DEFAULT_TASK_QUEUE),
     sparkPollSeconds: parsed.sparkPollSeconds ?? 20,
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),
+    ...(parsed.linkedServiceType === undefined ? {} : { linkedServiceType: parsed.linkedServiceType }),
     web: { allow: parsed.web?.allow ?? [] },
     server: serverSettings(parsed.server ?? {}, env),
   });

@@ -18,3 +18,32 @@ export type LinkedServiceResolver = (
   name: string,
   parameters?: Record<string, JsonValue>,
 ) => Promise<ConnectedLinkedService>;
+
+/** typeProperties that settings give in place of a definition's. */
+export type Overrides = Readonly<Record<string, JsonValue>>;
+
+/** Overrides by name, and by ADF's type for every linked service of that type. Names and types are compared without case. */
+export interface OverrideSettings {
+  readonly linkedService: Readonly<Record<string, Overrides>>;
+  readonly linkedServiceType?: Readonly<Record<string, Overrides>>;
+}
+
+/**
+ * What settings say about one linked service: those for its type, and over them those under its name. `defaults` are
+ * values for what neither the definition nor its connection string says.
+ */
+export function overridesFor(
+  settings: OverrideSettings,
+  service: { readonly name: string; readonly type: string },
+): { readonly overrides: Overrides; readonly defaults: Overrides } {
+  const under = (table: Readonly<Record<string, Overrides>> | undefined, key: string): Overrides =>
+    Object.entries(table ?? {}).find(([other]) => other.toLowerCase() === key.toLowerCase())?.[1] ?? {};
+  const { defaults, ...ofType } = under(settings.linkedServiceType, service.type);
+  const own = under(settings.linkedService, service.name);
+  const given = new Set(Object.keys(own).map((key) => key.toLowerCase()));
+  const inherited = Object.entries(ofType).filter(([key]) => !given.has(key.toLowerCase()));
+  return {
+    overrides: { ...Object.fromEntries(inherited), ...own },
+    defaults: typeof defaults === 'object' && defaults !== null && !Array.isArray(defaults) ? defaults : {},
+  };
+}

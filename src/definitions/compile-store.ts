@@ -18,7 +18,7 @@ export interface LinkedServiceDefinition {
 }
 
 /** Linked services' typeProperties that settings replace, by name; only the keys matter here. */
-export type OverriddenKeys = (linkedService: string) => readonly string[];
+export type OverriddenKeys = (linkedService: string, type: string) => readonly string[];
 
 /** zod leaves `undefined` behind for what is absent; snapshots do not. */
 export const specificationsOf = (
@@ -43,7 +43,7 @@ export function compileLinkedService(
   const typeProperties = parsed.typeProperties as JsonObject;
   const store = storeType('linkedService', parsed.type);
   if (store.verdict === 'unknown') unknownStore('linkedService', parsed.type, [...path, 'type'], problems);
-  const keys = new Set(overridden(resource.name).map((key) => key.toLowerCase()));
+  const keys = new Set(overridden(resource.name, parsed.type).map((key) => key.toLowerCase()));
   checkExpressions(
     typeProperties,
     [...path, 'typeProperties'],

@@ -1,4 +1,5 @@
 // The report on a factory: every problem at once, and for each pipeline whether it can run.
+import { type OverrideSettings, overridesFor } from '../core/linked-service.ts';
 import { type CompiledFactory, type CompiledPipeline, compileFactory } from './compile-factory.ts';
 import type { OverriddenKeys } from './compile-store.ts';
 import { readFactory } from './factory.ts';
@@ -21,17 +22,13 @@ export interface Report {
 }
 
 /** The part of Settings that validation looks at. */
-export interface ValidationSettings {
-  readonly linkedService: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-}
+export type ValidationSettings = OverrideSettings;
 
 /** Which properties of a linked service the settings replace. */
 export const overriddenKeys =
   (settings: ValidationSettings): OverriddenKeys =>
-  (name) =>
-    Object.entries(settings.linkedService)
-      .filter(([other]) => other.toLowerCase() === name.toLowerCase())
-      .flatMap(([, keys]) => Object.keys(keys));
+  (name, type) =>
+    Object.keys(overridesFor(settings, { name, type }).overrides);
 
 /** Reads and checks every resource below the directory. Throws only OBJECT_MISSING, where there is no directory. */
 export function validateFactory(directory: string, settings: ValidationSettings): Report {
