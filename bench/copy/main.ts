@@ -67,7 +67,8 @@ try {
     console.log(`\n${path.title}, ${rows} rows`);
     const medians = await measure(path, server);
     printPath(path, medians);
-    results[path.name] = { title: path.title, against: path.against, medians: Object.fromEntries(medians) };
+    const { title, against } = path;
+    results[path.name] = { title, against, taken: stamp, rounds, medians: Object.fromEntries(medians) };
   }
   await keep(results);
 } finally {
@@ -213,11 +214,13 @@ async function writeSettings(): Promise<string> {
   return file;
 }
 
+/** Paths that were not measured this time keep the figures they have. */
 async function keep(results: Record<string, unknown>): Promise<void> {
+  await mkdir(projectPath('bench', 'results'), { recursive: true });
+  const file = projectPath('bench', 'results', rows === 5_000_000 ? 'copy.json' : `copy-${rows}.json`);
+  const earlier = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as { results?: object };
   const kept = {
-    taken: stamp,
     rows,
-    rounds,
     machine: {
       cpus: cpus().length,
       model: cpus()[0]?.model,
@@ -226,10 +229,8 @@ async function keep(results: Record<string, unknown>): Promise<void> {
       note: 'the server, waybill, Temporal and the peers share these cores',
     },
     versions: peers.versions,
-    results,
+    results: { ...earlier.results, ...results },
   };
-  await mkdir(projectPath('bench', 'results'), { recursive: true });
-  const file = projectPath('bench', 'results', rows === 5_000_000 ? 'copy.json' : `copy-${rows}.json`);
   await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
   console.log(`\nKept in ${file}`);
 }
