@@ -2,7 +2,7 @@
 import '../src/config/quiet-aws.ts';
 import { Command } from 'commander';
 import { devDown, devStatus, devUp } from './world/commands.ts';
-import { printEnvironment, runWorker } from './world/environment.ts';
+import { printEnvironment, runServer, runWorker } from './world/environment.ts';
 import { defaultWorld } from './world/lifecycle.ts';
 
 const program = new Command('waybill dev')
@@ -69,6 +69,14 @@ program
   .option(...name)
   .action(async (options: { name: string }) => {
     process.exitCode = await runWorker(options.name);
+  });
+
+program
+  .command('server')
+  .description('run the HTTP door in the world until Ctrl-C: signed starts, events, callbacks, monitoring')
+  .option(...name)
+  .action(async (options: { name: string }) => {
+    process.exitCode = await runServer(options.name);
   });
 
 await program.parseAsync(process.argv.slice(3), { from: 'user' });

@@ -1,5 +1,6 @@
 // Pointing other processes at a running world: its environment for a shell, for a command, for a worker.
 import { spawn } from 'node:child_process';
+import { projectPath } from '../cache.ts';
 import { findWorld } from './lifecycle.ts';
 import { workerCommand } from './worker-command.ts';
 
@@ -19,14 +20,20 @@ export async function printEnvironment(name: string): Promise<number> {
 }
 
 /** Runs a worker with the world's environment in the foreground. Returns its exit code. */
-export async function runWorker(name: string): Promise<number> {
+export const runWorker = (name: string): Promise<number> => runProgram(name, workerCommand());
+
+/** Runs the HTTP door with the world's environment in the foreground. Returns its exit code. */
+export const runServer = (name: string): Promise<number> =>
+  runProgram(name, [projectPath('build', 'src', 'server.js')]);
+
+async function runProgram(name: string, command: readonly string[]): Promise<number> {
   const environment = await worldEnvironment(name);
   if (environment === undefined) return tellDown(name);
-  const child = spawn(process.execPath, workerCommand(), {
+  const child = spawn(process.execPath, command, {
     env: { ...process.env, ...environment },
     stdio: 'inherit',
   });
-  // Ctrl-C reaches the worker by itself: this process only waits for it to drain.
+  // Ctrl-C reaches it by itself: this process only waits for it to drain.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));

@@ -70,6 +70,10 @@ export interface Secrets {
   readonly azureAccountKey: string;
   readonly awsAccessKeyId: string;
   readonly awsSecretAccessKey: string;
+  /** Keys of the HTTP door: signatures, senders of events, readers of runs. */
+  readonly signingKey: string;
+  readonly eventKey: string;
+  readonly apiKey: string;
 }
 
 /** The directory of the world called `name`. @throws when the name is not a plain short word */
@@ -112,6 +116,9 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     azureAccountKey: randomBytes(64).toString('base64'),
     awsAccessKeyId: `LOCAL${randomBytes(10).toString('hex').toUpperCase().slice(0, 15)}`,
     awsSecretAccessKey: randomBytes(30).toString('base64url'),
+    signingKey: randomBytes(32).toString('hex'),
+    eventKey: randomBytes(24).toString('hex'),
+    apiKey: randomBytes(24).toString('hex'),
   };
   try {
     const handle = await open(file, 'wx', 0o600);

@@ -41,7 +41,8 @@ async function choosePorts(): Promise<Record<string, number>> {
   const file = join(directory, 'ports.json');
   const before = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Record<string, number>;
   const chosen: Record<string, number> = {};
-  for (const name of engines.flatMap(({ ports }) => ports)) {
+  // The HTTP door is no engine, but whoever runs one finds its port in the world's settings.
+  for (const name of [...engines.flatMap(({ ports }) => ports), 'door']) {
     const port = before[name];
     const taken = new Set([...Object.values(before), ...Object.values(chosen)]);
     chosen[name] = port && (await isFree(port)) ? port : await freePort(taken);

@@ -4,9 +4,9 @@ import { rememberSecret } from '../config/redaction.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { LinkedServiceResolver } from '../core/linked-service.ts';
+import { opened, sealed } from '../core/pipeline/secure.ts';
 import { requiredLinkedService, type TaskActivity, type TaskInput } from '../core/pipeline/task.ts';
 import { parseTimeSpan } from '../core/pipeline/time-span.ts';
-import { opened, sealed } from '../core/pipeline/secure.ts';
 import { PENDING, type PendingRequest, pendingRequest } from '../core/pipeline/web-request.ts';
 import { readFactory } from '../definitions/factory.ts';
 import { asTask } from './task.ts';
@@ -94,7 +94,8 @@ export function createWebActivities(dependencies: WebDependencies): WebActivitie
     const { typeProperties } = input;
     const method = methodOf(input);
     const text = bodyText(method, typeProperties['body']);
-    const body = text === undefined ? undefined : await withReferences(text, input, dependencies.resolveLinkedService);
+    const body =
+      text === undefined ? undefined : await withReferences(text, input, dependencies.resolveLinkedService);
     return {
       input,
       method,
@@ -132,12 +133,19 @@ export function createWebActivities(dependencies: WebDependencies): WebActivitie
   /** One look at the address that a 202 named, as who asked first; to other hosts nothing is proven. */
   const statusOf = async (input: TaskInput, first: Call): Promise<{ output: JsonObject }> => {
     const pending = pendingRequest(input.typeProperties);
-    if (pending === undefined) throw new WaybillError('INTERNAL', 'A status was asked for that nothing waits for.');
+    if (pending === undefined)
+      throw new WaybillError('INTERNAL', 'A status was asked for that nothing waits for.');
     const location = String(opened(pending.location));
     const same = new URL(location).origin === new URL(first.url).origin;
     const { body: _, ...asked } = first;
     const headers = same ? withoutContent(first.headers) : {};
-    const call: Call = { ...asked, method: 'GET', url: location, headers, proof: same ? first.proof : { headers: {} } };
+    const call: Call = {
+      ...asked,
+      method: 'GET',
+      url: location,
+      headers,
+      proof: same ? first.proof : { headers: {} },
+    };
     return outputOf(call, await send(call), input);
   };
   return {
@@ -171,7 +179,10 @@ export function createWebActivities(dependencies: WebDependencies): WebActivitie
       const call = await webCall({ ...input, typeProperties: { method: 'POST', ...input.typeProperties } });
       const callBackUri = `${door.publicUrl}/callbacks/${token}`;
       rememberSecret(token);
-      const { response } = await send({ ...call, body: withProperties(call.body ?? '{}', { callBackUri }, input) });
+      const { response } = await send({
+        ...call,
+        body: withProperties(call.body ?? '{}', { callBackUri }, input),
+      });
       return { output: { status: response.status } };
     }),
   };
@@ -240,14 +251,16 @@ async function withReferences(
   }
   const datasets = Object.entries(input.datasets)
     .filter(([key]) => key.startsWith('datasets/'))
-    .map(([, { name, type, typeProperties, linkedService }]): JsonObject => ({
-      name,
-      properties: {
-        type,
-        typeProperties,
-        linkedServiceName: { referenceName: linkedService.name, type: 'LinkedServiceReference' },
-      },
-    }));
+    .map(
+      ([, { name, type, typeProperties, linkedService }]): JsonObject => ({
+        name,
+        properties: {
+          type,
+          typeProperties,
+          linkedServiceName: { referenceName: linkedService.name, type: 'LinkedServiceReference' },
+        },
+      }),
+    );
   if (datasets.length + linkedServices.length === 0) return body;
   return withProperties(body, { datasets, linkedServices }, input);
 }
@@ -272,7 +285,11 @@ const MAX_EXCERPT = 400;
 
 /** What an endpoint said, as far as that helps: one line of it. */
 function refusedBy(call: Call, { status, statusText, body }: HttpResponse): WaybillError {
-  const said = body.toString('utf8', 0, 4 * MAX_EXCERPT).replace(/\s+/g, ' ').trim().slice(0, MAX_EXCERPT);
+  const said = body
+    .toString('utf8', 0, 4 * MAX_EXCERPT)
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, MAX_EXCERPT);
   const place = placeOf(call.url);
   return new WaybillError(
     'WEB_FAILED',
@@ -301,7 +318,10 @@ function outputOf(
   const { location, 'retry-after': retryAfter } = response.headers;
   if (response.status === 202 && location !== undefined && !isTrue(input.typeProperties['turnOffAsync'])) {
     if (!URL.canParse(location, response.url))
-      throw new WaybillError('WEB_FAILED', `${placeOf(call.url)} answered 202 with a Location that is no address.`);
+      throw new WaybillError(
+        'WEB_FAILED',
+        `${placeOf(call.url)} answered 202 with a Location that is no address.`,
+      );
     const next = new URL(location, response.url).href;
     const pending: PendingRequest = {
       // Such addresses often carry a key in their query.

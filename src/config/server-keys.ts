@@ -14,7 +14,9 @@ export function readKeys(
   return variables.map((variable) => {
     const key = env[variable];
     if (key === undefined || key === '')
-      throw new WaybillError('SECRET_MISSING', `The environment variable ${variable} is not set.`, { variable });
+      throw new WaybillError('SECRET_MISSING', `The environment variable ${variable} is not set.`, {
+        variable,
+      });
     if (key.length < SHORTEST)
       throw new WaybillError(
         'SETTINGS_INVALID',

@@ -36,7 +36,8 @@ export function requireSignature(
   keys: readonly string[],
   now: number,
 ): string {
-  if (keys.length === 0) throw unauthorized('No signing key is set: see WAYBILL_SIGNING_KEY in docs/http.md.');
+  if (keys.length === 0)
+    throw unauthorized('No signing key is set: see WAYBILL_SIGNING_KEY in docs/http.md.');
   const timestamp = request.header(TIMESTAMP_HEADER);
   const signature = request
     .header(SIGNATURE_HEADER)
@@ -112,5 +113,9 @@ const bearerOf = (request: DoorRequest): string | undefined =>
 
 function passwordOf(request: DoorRequest): string | undefined {
   const pair = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(request.header('authorization') ?? '')?.[1];
-  return pair === undefined ? undefined : Buffer.from(pair, 'base64').toString().replace(/^[^:]*:/, '');
+  return pair === undefined
+    ? undefined
+    : Buffer.from(pair, 'base64')
+        .toString()
+        .replace(/^[^:]*:/, '');
 }

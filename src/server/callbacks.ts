@@ -26,7 +26,10 @@ export async function callbackHandler(door: Door, request: DoorRequest): Promise
       return { status: 200, json: { status: 'received' } };
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
-      return { status: 200, json: { status: 'ended', message: 'The run has ended: nothing waits for this.' } };
+      return {
+        status: 200,
+        json: { status: 'ended', message: 'The run has ended: nothing waits for this.' },
+      };
     }
   });
 }

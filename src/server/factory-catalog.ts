@@ -1,6 +1,7 @@
 // The factory's pipelines and triggers as the HTTP door needs them, read again every few seconds.
-import type { JsonObject, JsonValue } from '../core/json.ts';
+
 import type { EventTrigger } from '../core/events/match-trigger.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { ParameterSpecification } from '../core/pipeline/snapshot.ts';
 import { specificationsOf } from '../definitions/compile-store.ts';
 import { type Factory, isObject, readFactory } from '../definitions/factory.ts';
@@ -54,7 +55,10 @@ function triggersOf(factory: Factory): CatalogTrigger[] {
   return factory.resources.flatMap(({ kind, name, properties }) => {
     if (kind !== 'trigger') return [];
     const { type, typeProperties, runtimeState, pipeline, pipelines } = properties;
-    const list: JsonValue[] = [...(Array.isArray(pipelines) ? pipelines : []), ...(pipeline === undefined ? [] : [pipeline])];
+    const list: JsonValue[] = [
+      ...(Array.isArray(pipelines) ? pipelines : []),
+      ...(pipeline === undefined ? [] : [pipeline]),
+    ];
     return [
       {
         name,
@@ -71,5 +75,7 @@ function triggered(entry: JsonValue): TriggeredPipeline[] {
   const reference = isObject(entry) ? entry['pipelineReference'] : undefined;
   const name = isObject(reference) ? reference['referenceName'] : undefined;
   const parameters = isObject(entry) ? entry['parameters'] : undefined;
-  return typeof name === 'string' ? [{ pipeline: name, parameters: isObject(parameters) ? parameters : {} }] : [];
+  return typeof name === 'string'
+    ? [{ pipeline: name, parameters: isObject(parameters) ? parameters : {} }]
+    : [];
 }

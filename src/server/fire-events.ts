@@ -1,9 +1,9 @@
 // Starts the pipelines of the triggers that events fire: one run per event, trigger and pipeline, however often delivered.
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { startRun } from '../client/start.ts';
+import { WaybillError } from '../core/errors.ts';
 import { type Delivery, eventIdentity, type IncomingEvent } from '../core/events/incoming-event.ts';
 import { firesTrigger, triggerContext } from '../core/events/match-trigger.ts';
-import { WaybillError } from '../core/errors.ts';
 import { evaluateDeep } from '../core/expression/evaluate.ts';
 import type { JsonObject } from '../core/json.ts';
 import { runRoots } from '../core/pipeline/roots.ts';
@@ -22,7 +22,11 @@ export interface FireReport {
   readonly unmatched: number;
   /** Entries that are no event of a known kind. */
   readonly ignored: number;
-  readonly failed: readonly { readonly trigger: string; readonly pipeline: string; readonly reason: string }[];
+  readonly failed: readonly {
+    readonly trigger: string;
+    readonly pipeline: string;
+    readonly reason: string;
+  }[];
 }
 
 interface Firing {
@@ -73,7 +77,14 @@ export async function fireEvents(
   for (const [outcome, count] of Object.entries(counts))
     door.metrics.add('waybill_events_total', { outcome }, count);
   if (unavailable !== undefined) throw unavailable;
-  return { events: delivery.events.length, started, repeated, unmatched, ignored: delivery.ignored.length, failed };
+  return {
+    events: delivery.events.length,
+    started,
+    repeated,
+    unmatched,
+    ignored: delivery.ignored.length,
+    failed,
+  };
 }
 
 async function listeningTriggers(door: Door, address: string | undefined): Promise<CatalogTrigger[]> {
@@ -137,6 +148,7 @@ function parametersOf(
     pipeline: start.pipeline,
     dataFactory,
     runId: '',
+    groupId: '',
     parameters: {},
     globalParameters: values,
     trigger: trigger.name,

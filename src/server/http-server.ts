@@ -63,7 +63,11 @@ function requestOf(incoming: IncomingMessage, url: URL, path: Readonly<Record<st
   };
 }
 
-function write(incoming: IncomingMessage, outgoing: ServerResponse, { status, json, text, headers }: Answer): void {
+function write(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { status, json, text, headers }: Answer,
+): void {
   const body = text ?? (json === undefined ? '' : `${JSON.stringify(json)}\n`);
   const unread = !incoming.complete;
   outgoing.writeHead(status, {

@@ -9,7 +9,12 @@ export class Refusal extends Error {
   readonly code: ErrorCode;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, code: ErrorCode, message: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(
+    status: number,
+    code: ErrorCode,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(message);
     this.status = status;
     this.code = code;
@@ -44,12 +49,22 @@ export function isUnavailable(error: unknown): boolean {
 export function refusalFor(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (isUnavailable(error))
-    return new Refusal(503, 'CONNECTION_FAILED', 'Temporal does not answer. Nothing was lost: send it again.', {
-      'retry-after': '5',
-    });
+    return new Refusal(
+      503,
+      'CONNECTION_FAILED',
+      'Temporal does not answer. Nothing was lost: send it again.',
+      {
+        'retry-after': '5',
+      },
+    );
   if (error instanceof WaybillError) {
     const status = STATUS[error.code] ?? (error.retryable ? 503 : 422);
-    return new Refusal(status, error.code, redact(error.message), status === 503 ? { 'retry-after': '5' } : {});
+    return new Refusal(
+      status,
+      error.code,
+      redact(error.message),
+      status === 503 ? { 'retry-after': '5' } : {},
+    );
   }
   return new Refusal(500, 'INTERNAL', 'Something unforeseen went wrong; the log of the HTTP door says what.');
 }

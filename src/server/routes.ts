@@ -20,9 +20,7 @@ interface Route {
 
 /** Paths are matched to the letter; `<name>` stands for one part of a path, `[/...]` may be absent. */
 function route(method: string, path: string, handler: Handler): Route {
-  const pattern = path
-    .replace(/\[(.*)\]/, '(?:$1)?')
-    .replace(/<(\w+)>/g, '(?<$1>[^/]+)');
+  const pattern = path.replace(/\[(.*)\]/, '(?:$1)?').replace(/<(\w+)>/g, '(?<$1>[^/]+)');
   return { method, path, pattern: new RegExp(`^${pattern}$`), handler };
 }
 
@@ -51,7 +49,11 @@ export function findRoute(method: string, pathname: string): Found {
   const found = matching.find(({ route }) => route.method === method);
   if (found !== undefined) return { route: found.route, path: decoded(found.groups) };
   if (matching.length === 0)
-    throw new Refusal(404, 'OBJECT_MISSING', 'There is nothing at this path; docs/http.md lists what there is.');
+    throw new Refusal(
+      404,
+      'OBJECT_MISSING',
+      'There is nothing at this path; docs/http.md lists what there is.',
+    );
   const allow = matching.map(({ route }) => route.method).join(', ');
   throw new Refusal(405, 'REQUEST_INVALID', `This path takes ${allow}.`, { allow });
 }

@@ -30,7 +30,11 @@ export async function s3Handler(door: Door, request: DoorRequest): Promise<Answe
 /** Says yes to SNS, at an address of SNS's own: what a request names is not called because it names it. */
 async function confirm(door: Door, { topic, confirmAt }: SubscriptionRequest): Promise<Answer> {
   const refused = (why: string): Refusal =>
-    new Refusal(400, 'ADDRESS_REFUSED', `The subscription to ${topic.slice(0, 200)} is not confirmed: ${why}`);
+    new Refusal(
+      400,
+      'ADDRESS_REFUSED',
+      `The subscription to ${topic.slice(0, 200)} is not confirmed: ${why}`,
+    );
   if (!URL.canParse(confirmAt)) throw refused('SubscribeURL is no address.');
   const url = new URL(confirmAt);
   const { snsHosts } = door.settings.server;

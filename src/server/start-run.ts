@@ -69,11 +69,7 @@ function readRequest(value: JsonValue): { parameters: JsonObject; key: JsonValue
 function keyOf(written: JsonValue | undefined): string | undefined {
   if (written === undefined) return undefined;
   if (typeof written === 'string' && KEY.test(written)) return written;
-  throw new Refusal(
-    400,
-    'REQUEST_INVALID',
-    'A key has 1 to 200 of: letters, digits and . _ : @ + = -',
-  );
+  throw new Refusal(400, 'REQUEST_INVALID', 'A key has 1 to 200 of: letters, digits and . _ : @ + = -');
 }
 
 /**
@@ -93,7 +89,11 @@ async function rememberRequest({ client, settings }: Door, fingerprint: string):
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    throw new Refusal(401, 'REQUEST_UNAUTHORIZED', 'This signature has been used. Sign every request anew, also a repeated one.');
+    throw new Refusal(
+      401,
+      'REQUEST_UNAUTHORIZED',
+      'This signature has been used. Sign every request anew, also a repeated one.',
+    );
   }
 }
 

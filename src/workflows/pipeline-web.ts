@@ -2,8 +2,8 @@
 // workflow's own, and holds no worker.
 import { condition, defineSignal, setHandler, sleep } from '@temporalio/workflow';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import { opened, sealed } from '../core/pipeline/secure.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
+import { opened, sealed } from '../core/pipeline/secure.ts';
 import type { TaskInput } from '../core/pipeline/task.ts';
 import { parseTimeSpan } from '../core/pipeline/time-span.ts';
 import { CALLBACK_SIGNAL, callbackOutcome, type WebHookCallback } from '../core/pipeline/web-hook.ts';
@@ -22,8 +22,13 @@ const untilAnswered: FollowUp = async ({ input, output, again }) => {
   let answer = output;
   for (let pending = pendingRequest(answer); pending !== undefined; pending = pendingRequest(answer)) {
     const seconds = nextLook(pending, (Date.now() - began) / 1000);
-    await sleep(Math.round(seconds * 1000), { summary: `${input.activity}: until it is asked how far it is` });
-    answer = await again(`${input.type}Status`, withProperty(input, PENDING, pending as unknown as JsonObject));
+    await sleep(Math.round(seconds * 1000), {
+      summary: `${input.activity}: until it is asked how far it is`,
+    });
+    answer = await again(
+      `${input.type}Status`,
+      withProperty(input, PENDING, pending as unknown as JsonObject),
+    );
   }
   return answer;
 };
@@ -64,7 +69,8 @@ function callbacksOf(interpreter: PipelineInterpreter): ReadonlyMap<string, Json
 const untilCalledBack: FollowUp = async ({ interpreter, input }) => {
   const properties = opened(input.typeProperties) as JsonObject;
   const written = properties['timeout'];
-  const timeout = (typeof written === 'string' ? parseTimeSpan(written) : undefined) ?? DEFAULT_CALLBACK_TIMEOUT;
+  const timeout =
+    (typeof written === 'string' ? parseTimeSpan(written) : undefined) ?? DEFAULT_CALLBACK_TIMEOUT;
   const callbacks = callbacksOf(interpreter);
   const { attemptKey, activity } = input;
   if (!(await condition(() => callbacks.has(attemptKey), timeout)))

@@ -43,8 +43,12 @@ interface Network {
 /** Makes a guard that lets through `allow`: hosts (`host`, `host:port`) and networks (`127.0.0.0/8`, `::1/128`). */
 export function createAddressGuard(allow: readonly string[]): AddressGuard {
   const refused = REFUSED.map(([network, what]) => networkOf(network, what));
-  const allowedNetworks = allow.filter((entry) => entry.includes('/')).map((entry) => networkOf(entry, entry));
-  const allowedHosts = new Set(allow.filter((entry) => !entry.includes('/')).map((entry) => entry.toLowerCase()));
+  const allowedNetworks = allow
+    .filter((entry) => entry.includes('/'))
+    .map((entry) => networkOf(entry, entry));
+  const allowedHosts = new Set(
+    allow.filter((entry) => !entry.includes('/')).map((entry) => entry.toLowerCase()),
+  );
 
   const verdict = (address: string): string | undefined => {
     const forms = formsOf(address);
@@ -55,12 +59,19 @@ export function createAddressGuard(allow: readonly string[]): AddressGuard {
     async resolve(url) {
       if (url.protocol !== 'http:' && url.protocol !== 'https:')
         throw refusal(url.protocol, 'only http and https addresses are called');
-      const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '').toLowerCase();
+      const host = url.hostname
+        .replace(/^\[|\]$/g, '')
+        .replace(/\.$/, '')
+        .toLowerCase();
       const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
       const addresses = await addressesOf(host);
-      const trusted = [host, url.hostname, `${host}:${port}`, `${url.hostname}:${port}`].some((name) => allowedHosts.has(name));
+      const trusted = [host, url.hostname, `${host}:${port}`, `${url.hostname}:${port}`].some((name) =>
+        allowedHosts.has(name),
+      );
       // One bad address among good ones is a name that means to deceive.
-      const why = trusted ? undefined : addresses.map(({ address }) => verdict(address)).find((what) => what !== undefined);
+      const why = trusted
+        ? undefined
+        : addresses.map(({ address }) => verdict(address)).find((what) => what !== undefined);
       if (why !== undefined) throw refusal(host, `it leads to ${why}`);
       const [first] = addresses;
       if (first === undefined) throw unknownHost(host);
@@ -100,7 +111,8 @@ function networkOf(text: string, what: string): Network {
   return { list, what };
 }
 
-const isIn = (list: BlockList, address: string): boolean => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+const isIn = (list: BlockList, address: string): boolean =>
+  list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 
 /** An address and the IPv4 addresses that it may carry inside: mapped, compatible, NAT64, 6to4. */
 function formsOf(address: string): string[] {
@@ -109,21 +121,24 @@ function formsOf(address: string): string[] {
   const last = ipv4Of(groups[6] ?? 0, groups[7] ?? 0);
   const leading = groups.slice(0, 5).every((group) => group === 0);
   const forms = [address];
-  if (leading && (groups[5] === 0xffff || groups[5] === 0) && address !== '::' && address !== '::1') forms.push(last);
+  if (leading && (groups[5] === 0xffff || groups[5] === 0) && address !== '::' && address !== '::1')
+    forms.push(last);
   if (groups[0] === 0x64 && groups[1] === 0xff9b) forms.push(last);
   if (groups[0] === 0x2002) forms.push(ipv4Of(groups[1] ?? 0, groups[2] ?? 0));
   return forms;
 }
 
-const ipv4Of = (high: number, low: number): string =>
-  [high >> 8, high & 255, low >> 8, low & 255].join('.');
+const ipv4Of = (high: number, low: number): string => [high >> 8, high & 255, low >> 8, low & 255].join('.');
 
 /** The eight groups of an IPv6 address. */
 function groupsOf(address: string): number[] {
-  const plain = (address.split('%')[0] ?? '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
-    const [a, b, c, d] = parts.map(Number) as [number, number, number, number];
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  });
+  const plain = (address.split('%')[0] ?? '').replace(
+    /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
+    (_, ...parts: string[]) => {
+      const [a, b, c, d] = parts.map(Number) as [number, number, number, number];
+      return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+    },
+  );
   const [before = '', after] = plain.split('::');
   const parse = (part: string): number[] =>
     part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));

@@ -34,7 +34,8 @@ export async function proofOf(
   const text = async (...keys: string[]): Promise<string> => {
     for (const key of keys) {
       const written = authentication[key];
-      const value = written === undefined || written === null ? '' : await sources.secret(written, { activity, key });
+      const value =
+        written === undefined || written === null ? '' : await sources.secret(written, { activity, key });
       if (typeof value === 'string' && value !== '') return value;
     }
     throw new WaybillError(
@@ -62,7 +63,11 @@ export async function proofOf(
     case 'msi':
     case 'systemassignedmanagedidentity':
     case 'userassignedmanagedidentity':
-      return bearer(await identityOf(authentication, sources), resourceOf(authentication, activity), activity);
+      return bearer(
+        await identityOf(authentication, sources),
+        resourceOf(authentication, activity),
+        activity,
+      );
     case 'serviceprincipal': {
       const { ClientSecretCredential } = await import('@azure/identity');
       const credential = new ClientSecretCredential(

@@ -60,7 +60,10 @@ export async function sendRequest(first: HttpRequest, guard: AddressGuard): Prom
     const next = redirected(request, response);
     if (next === undefined) return response;
     if (redirects === MAX_REDIRECTS)
-      throw new WaybillError('WEB_FAILED', `${placeOf(first.url)} redirects more than ${MAX_REDIRECTS} times.`);
+      throw new WaybillError(
+        'WEB_FAILED',
+        `${placeOf(first.url)} redirects more than ${MAX_REDIRECTS} times.`,
+      );
     request = next;
   }
 }
@@ -78,12 +81,15 @@ function redirected(request: HttpRequest, response: HttpResponse): HttpRequest |
       'WEB_FAILED',
       `${placeOf(request.url)} redirects from https to http, which is not followed.`,
     );
-  const keepsBody = response.status === 307 || response.status === 308 || /^(GET|HEAD)$/i.test(request.method);
+  const keepsBody =
+    response.status === 307 || response.status === 308 || /^(GET|HEAD)$/i.test(request.method);
   const same = target.origin === origin.origin;
   const headers = Object.fromEntries(
     Object.entries(request.headers).filter(
       ([name]) =>
-        (same || !PRIVATE_HEADERS.test(name)) && (keepsBody || !/^content-/i.test(name)) && !/^host$/i.test(name),
+        (same || !PRIVATE_HEADERS.test(name)) &&
+        (keepsBody || !/^content-/i.test(name)) &&
+        !/^host$/i.test(name),
     ),
   );
   const { body, clientCertificate, ...rest } = request;
@@ -249,7 +255,10 @@ function explained(error: unknown, request: HttpRequest): unknown {
       { retryable: false },
     );
   if (code === 'ERR_INVALID_CHAR' || code === 'ERR_INVALID_HTTP_TOKEN')
-    return new WaybillError('WEB_FAILED', `A header of the request to ${place} holds what no header may hold.`);
+    return new WaybillError(
+      'WEB_FAILED',
+      `A header of the request to ${place} holds what no header may hold.`,
+    );
   return new WaybillError(
     'CONNECTION_FAILED',
     `${place} ${error instanceof Unsent ? 'cannot be reached' : 'broke the connection'} (${code}). ${harmless ? '' : SENT}`.trim(),

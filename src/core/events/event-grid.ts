@@ -1,6 +1,12 @@
 // Azure Event Grid's deliveries: its own schema and CloudEvents 1.0, single or in a batch.
 import type { JsonObject, JsonValue } from '../json.ts';
-import { BLOB_CREATED, BLOB_DELETED, type Delivery, type IncomingEvent, type StoredObject } from './incoming-event.ts';
+import {
+  BLOB_CREATED,
+  BLOB_DELETED,
+  type Delivery,
+  type IncomingEvent,
+  type StoredObject,
+} from './incoming-event.ts';
 
 const VALIDATION = 'Microsoft.EventGrid.SubscriptionValidationEvent';
 const SUBJECT = /^\/blobServices\/default\/containers\/([^/]+)\/blobs\/([\s\S]+)$/;
@@ -51,7 +57,10 @@ function readEvent(event: JsonObject): IncomingEvent | undefined {
 }
 
 function storedObject(type: string, subject: string, data: JsonObject): StoredObject | undefined {
-  const change = { [BLOB_CREATED.toLowerCase()]: 'created', [BLOB_DELETED.toLowerCase()]: 'deleted' } as const;
+  const change = {
+    [BLOB_CREATED.toLowerCase()]: 'created',
+    [BLOB_DELETED.toLowerCase()]: 'deleted',
+  } as const;
   const found = change[type.toLowerCase()];
   const place = SUBJECT.exec(subject)?.slice(1) ?? placeOf(textOf(data['url']));
   if (found === undefined || place === undefined) return undefined;

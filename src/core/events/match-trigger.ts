@@ -80,7 +80,15 @@ export function triggerBody({ object, event }: IncomingEvent): JsonObject {
 
 /** What `@trigger()` shows of a run that an event started. `now` is ISO 8601, for events without a time. */
 export function triggerContext(trigger: EventTrigger, event: IncomingEvent, now: string): JsonObject {
-  const body = trigger.type.toLowerCase() === 'customeventstrigger' ? { event: event.event } : triggerBody(event);
+  const body =
+    trigger.type.toLowerCase() === 'customeventstrigger' ? { event: event.event } : triggerBody(event);
   const time = event.time === '' ? now : event.time;
-  return { type: trigger.type, name: trigger.name, startTime: time, eventId: event.id, body, outputs: { body } };
+  return {
+    type: trigger.type,
+    name: trigger.name,
+    startTime: time,
+    eventId: event.id,
+    body,
+    outputs: { body },
+  };
 }

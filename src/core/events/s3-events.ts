@@ -1,6 +1,12 @@
 // Amazon S3's deliveries: plain notifications, the same wrapped by SNS, and EventBridge's events.
 import type { JsonObject, JsonValue } from '../json.ts';
-import { BLOB_CREATED, BLOB_DELETED, type Delivery, type IncomingEvent, type StoredObject } from './incoming-event.ts';
+import {
+  BLOB_CREATED,
+  BLOB_DELETED,
+  type Delivery,
+  type IncomingEvent,
+  type StoredObject,
+} from './incoming-event.ts';
 
 const isObject = (value: JsonValue | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -24,7 +30,8 @@ export function subscriptionRequest(body: JsonValue): SubscriptionRequest | unde
 export function readS3(body: JsonValue): Delivery {
   if (Array.isArray(body)) return merged(body.map((entry) => readS3(Array.isArray(entry) ? null : entry)));
   if (!isObject(body)) return { events: [], ignored: ['no event of S3'] };
-  if (typeof body['Message'] === 'string' && typeof body['Type'] === 'string') return readS3(parsed(body['Message']));
+  if (typeof body['Message'] === 'string' && typeof body['Type'] === 'string')
+    return readS3(parsed(body['Message']));
   if (Array.isArray(body['Records']))
     return merged(body['Records'].map((record) => one(isObject(record) ? readRecord(record) : undefined)));
   if (body['Event'] === 's3:TestEvent') return { events: [], ignored: ["S3's test of the notification"] };
@@ -32,7 +39,9 @@ export function readS3(body: JsonValue): Delivery {
 }
 
 const one = (event: IncomingEvent | undefined): Delivery =>
-  event === undefined ? { events: [], ignored: ['no object was created or deleted'] } : { events: [event], ignored: [] };
+  event === undefined
+    ? { events: [], ignored: ['no object was created or deleted'] }
+    : { events: [event], ignored: [] };
 
 const merged = (deliveries: readonly Delivery[]): Delivery => ({
   events: deliveries.flatMap(({ events }) => events),

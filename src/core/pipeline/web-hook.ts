@@ -1,6 +1,7 @@
 // What a WebHook activity makes of the call that it waits for.
-import type { JsonObject, JsonValue } from '../json.ts';
+
 import { toText } from '../expression/values.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 
 /** Name of the signal that brings a callback to the pipeline's run. */
 export const CALLBACK_SIGNAL = 'webHookCallback';
@@ -42,5 +43,7 @@ export function callbackOutcome(body: JsonValue, reportsStatus: boolean): Callba
       },
     };
   }
-  return { output: isObject(output) ? output : output === undefined || output === null ? {} : { Output: output } };
+  return {
+    output: isObject(output) ? output : output === undefined || output === null ? {} : { Output: output },
+  };
 }
