@@ -40,7 +40,9 @@ program
   .command('run')
   .argument('<name>', 'a pipeline or lakehouse pipeline of the factory; or "show"')
   .argument('[id]', 'after "show": a workflow id or a run id')
-  .description('start a pipeline or lakehouse pipeline and watch it to its end; run show <id>: one run, every activity')
+  .description(
+    'start a pipeline or lakehouse pipeline and watch it to its end; run show <id>: one run, every activity',
+  )
   .option('-p, --param <name=value>', 'a parameter; the value is JSON where it parses as JSON', collect, [])
   .option('-k, --key <key>', "the run's logical key, or a lakehouse window (default: today, UTC)")
   .option('--no-watch', 'start it and return')
@@ -56,7 +58,10 @@ const runs = program
   .description("runs of pipelines as Data Factory's records, newest first")
   .option('--pipeline <name>', 'only runs of this pipeline')
   .option('--status <status>', 'Queued, InProgress, Succeeded, Failed or Cancelled')
-  .option('--since <age>', 'only runs that began since: 90s, 30m, 24h, 7d ago, or a moment as 2026-11-22T10:00Z')
+  .option(
+    '--since <age>',
+    'only runs that began since: 90s, 30m, 24h, 7d ago, or a moment as 2026-11-22T10:00Z',
+  )
   .option('-n, --limit <count>', 'at most so many', '50')
   .addOption(json())
   .action(runsCommand);

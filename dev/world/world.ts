@@ -168,7 +168,16 @@ function assemble(
   };
 }
 
-function settingsFile({ name, directory, sqlServer, snowflake, postgres, mysql, s3, azureBlob }: World): string {
+function settingsFile({
+  name,
+  directory,
+  sqlServer,
+  snowflake,
+  postgres,
+  mysql,
+  s3,
+  azureBlob,
+}: World): string {
   const linkedServices: Record<string, Record<string, SettingValue>> = {
     ls_sqlserver: {
       server: `${sqlServer.server},${sqlServer.port}`,
@@ -219,7 +228,11 @@ function settingsFile({ name, directory, sqlServer, snowflake, postgres, mysql, 
     lines.push('', `[linkedServiceType.${type}]`);
     for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${toml(value)}`);
     if (Object.keys(defaults).length > 0)
-      lines.push(`defaults = { ${Object.entries(defaults).map(([key, value]) => `${key} = ${toml(value)}`).join(', ')} }`);
+      lines.push(
+        `defaults = { ${Object.entries(defaults)
+          .map(([key, value]) => `${key} = ${toml(value)}`)
+          .join(', ')} }`,
+      );
   }
   return `${lines.join('\n')}\n`;
 }

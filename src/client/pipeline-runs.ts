@@ -1,5 +1,10 @@
 // Pipelines' runs as Temporal knows them: slots asked for and held, and what an earlier run tells of itself.
-import { type Client, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  type Client,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { WaybillError } from '../core/errors.ts';
 import type { EarlierRun, RerunActivities } from '../core/pipeline/rerun.ts';
 import {

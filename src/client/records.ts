@@ -15,8 +15,8 @@ import {
   type FailedActivity,
   type FailedRunDetails,
   type PipelineProgress,
-  type ActivityRun as RunEntry,
   RUNS_MEMO,
+  type ActivityRun as RunEntry,
   type RunPipelineInput,
   type RunPipelineOutput,
 } from '../core/run.ts';
@@ -196,8 +196,7 @@ function messageOf(info: WorkflowExecutionInfo, { failure }: Ending): string {
 /** What a closed run left in its history. */
 function toldBy(info: WorkflowExecutionInfo, { result, failure }: Ending): Partial<FailedRunDetails> {
   if (result !== undefined) return result as RunPipelineOutput;
-  if (failure instanceof ApplicationFailure)
-    return (failure.details ?? []).find(hasRuns) ?? {};
+  if (failure instanceof ApplicationFailure) return (failure.details ?? []).find(hasRuns) ?? {};
   const memo = info.memo?.[RUNS_MEMO];
   return hasRuns(memo) ? memo : {};
 }
@@ -206,7 +205,11 @@ const hasRuns = (value: unknown): value is FailedRunDetails =>
   typeof value === 'object' && value !== null && 'activityRuns' in value;
 
 /** Whether no later run of the same group is there. */
-async function isLatest(client: Client, info: WorkflowExecutionInfo, input: RunPipelineInput): Promise<boolean> {
+async function isLatest(
+  client: Client,
+  info: WorkflowExecutionInfo,
+  input: RunPipelineInput,
+): Promise<boolean> {
   if (info.closeTime === undefined) return true;
   const newest = await client.workflow.getHandle(info.workflowId).describe();
   if (newest.runId === info.runId) return true;

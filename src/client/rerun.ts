@@ -16,11 +16,7 @@ import { type StartedRun, searchAttributesFor } from './start.ts';
  * run is repeated, or a run id. The rerun has the parameters of the run it repeats and the definition as it is now.
  * Throws OBJECT_MISSING, or RUN_IN_PROGRESS while a run under that id goes on.
  */
-export async function rerunPipeline(
-  client: Client,
-  id: string,
-  from: Rerun['from'],
-): Promise<StartedRun> {
+export async function rerunPipeline(client: Client, id: string, from: Rerun['from']): Promise<StartedRun> {
   const { workflowId, runId, taskQueue } = await findPipelineRun(client, id);
   const input = await inputOf<RunPipelineInput>(client, { workflowId, runId });
   const again: RunPipelineInput = {

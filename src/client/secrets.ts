@@ -66,7 +66,9 @@ export async function checkSecrets(settings: Settings, resolver: SecretResolver)
     } else if (kind === 'pipeline') {
       for (const { activity, key, value, text } of referencesIn(properties['activities'] ?? null))
         places.push(
-          await tried(`activity ${activity} of ${name}`, [text], () => resolver.secret(value, { activity, key })),
+          await tried(`activity ${activity} of ${name}`, [text], () =>
+            resolver.secret(value, { activity, key }),
+          ),
         );
     }
   }
@@ -109,14 +111,16 @@ function referencesIn(value: JsonValue, activity = '', key = ''): Reference[] {
   return Object.entries(value).flatMap(([name, entry]) => referencesIn(entry, inside, name));
 }
 
-const describe = (name: JsonValue | undefined): string => (typeof name === 'string' ? name : 'by an expression');
+const describe = (name: JsonValue | undefined): string =>
+  typeof name === 'string' ? name : 'by an expression';
 
 /** `{ env = .. }`, `{ keyVault = .. }` and `{ awsSecret = .. }` in settings. */
 function settingsReferencesIn(value: JsonValue): string[] {
   if (Array.isArray(value)) return value.flatMap(settingsReferencesIn);
   if (!isObject(value)) return [];
   if (typeof value['env'] === 'string') return [`env ${value['env']}`];
-  if (typeof value['keyVault'] === 'string') return [`keyVault ${value['keyVault']} ${describe(value['secret'])}`];
+  if (typeof value['keyVault'] === 'string')
+    return [`keyVault ${value['keyVault']} ${describe(value['secret'])}`];
   if (typeof value['awsSecret'] === 'string') return [`awsSecret ${value['awsSecret']}`];
   return Object.values(value).flatMap(settingsReferencesIn);
 }

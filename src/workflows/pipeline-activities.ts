@@ -101,9 +101,7 @@ async function switchCase(
   // Texts are compared as they are; of a boolean nobody can say whether "true" or "True" was meant.
   const block =
     names.find((name) => name === `case ${value}`) ??
-    names.find(
-      (name) => typeof on === 'boolean' && name.toLowerCase() === `case ${value}`.toLowerCase(),
-    );
+    names.find((name) => typeof on === 'boolean' && name.toLowerCase() === `case ${value}`.toLowerCase());
   await runBranch(interpreter, activity, block ?? 'defaultActivities', scope);
   return { case: block === undefined ? 'default' : block.slice('case '.length) };
 }

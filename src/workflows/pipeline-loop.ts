@@ -1,7 +1,13 @@
 // The child workflow that runs iterations of a long loop, and continues as new before its own history is long.
-import { CancellationScope, continueAsNew, isCancellation, setCurrentDetails, setHandler } from '@temporalio/workflow';
-import { pipelineDetails } from '../core/pipeline/details.ts';
+import {
+  CancellationScope,
+  continueAsNew,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
 import type { JsonValue } from '../core/json.ts';
+import { pipelineDetails } from '../core/pipeline/details.ts';
 import type { BlockFailure, LoopInput, LoopOutput } from '../core/pipeline/loop.ts';
 import { referredActivities } from '../core/pipeline/references.ts';
 import { RunLog } from '../core/pipeline/run-log.ts';
@@ -35,7 +41,9 @@ export async function pipelineLoop(input: LoopInput): Promise<LoopOutput> {
   const show = (): void => {
     if (Date.now() === shownAt) return;
     shownAt = Date.now();
-    setCurrentDetails(pipelineDetails(`${run.pipeline} · ${activity.name}`, log.runs(), shownAt, log.unlisted));
+    setCurrentDetails(
+      pipelineDetails(`${run.pipeline} · ${activity.name}`, log.runs(), shownAt, log.unlisted),
+    );
   };
   const state = arrived(input.state);
   const interpreter = new PipelineInterpreter(run, input.loaded, log, show, {

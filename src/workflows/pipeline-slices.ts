@@ -1,9 +1,5 @@
 // Runs iterations of a loop in a child workflow, and takes over what they wrote.
-import {
-  ChildWorkflowCancellationType,
-  executeChild,
-  ParentClosePolicy,
-} from '@temporalio/workflow';
+import { ChildWorkflowCancellationType, executeChild, ParentClosePolicy } from '@temporalio/workflow';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { BlockFailure, LoopInput, LoopItem, LoopOutput, LoopState } from '../core/pipeline/loop.ts';
 import { referredActivities } from '../core/pipeline/references.ts';

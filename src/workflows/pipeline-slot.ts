@@ -49,7 +49,9 @@ export async function withSlot<T>(
   } finally {
     await CancellationScope.nonCancellable(async () => {
       // Where nobody hands out slots any more there is nothing to give back.
-      await getExternalWorkflowHandle(slotsWorkflowId(pipeline)).signal(releaseSlotSignal, runId).catch(() => {});
+      await getExternalWorkflowHandle(slotsWorkflowId(pipeline))
+        .signal(releaseSlotSignal, runId)
+        .catch(() => {});
     });
   }
 }

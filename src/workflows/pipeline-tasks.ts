@@ -1,12 +1,7 @@
 // One-shot activities of a pipeline as Temporal activities: the policy's timeout and retries are the workflow's own, so
 // that every attempt is to be seen.
 import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/common';
-import {
-  ActivityCancellationType,
-  CancellationScope,
-  proxyActivities,
-  sleep,
-} from '@temporalio/workflow';
+import { ActivityCancellationType, CancellationScope, proxyActivities, sleep } from '@temporalio/workflow';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
 import { opened, sealed } from '../core/pipeline/secure.ts';

@@ -5,18 +5,23 @@ import { dirname, join } from 'node:path';
 
 export interface TemporaryFactory {
   readonly directory: string;
+  /** Writes further files, or others in place of those that are there. */
+  write(files: Readonly<Record<string, unknown>>): void;
   remove(): void;
 }
 
 /** `files`: path such as "pipeline/pl_a.json" to content; objects are written as JSON, strings as they are. */
 export function writeFactory(files: Readonly<Record<string, unknown>>): TemporaryFactory {
   const directory = mkdtempSync(join(tmpdir(), 'waybill-factory-'));
-  for (const [path, content] of Object.entries(files)) {
-    const file = join(directory, path);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
-  }
-  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+  const write = (more: Readonly<Record<string, unknown>>): void => {
+    for (const [path, content] of Object.entries(more)) {
+      const file = join(directory, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
+    }
+  };
+  write(files);
+  return { directory, write, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 const dataset = (type: string, linkedService: string): unknown => ({

@@ -3,6 +3,8 @@ import { proxyActivities, sleep } from '@temporalio/workflow';
 import type { CopyInput } from '../../src/core/copy.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 
+export { pipelineLoop } from '../../src/workflows/pipeline-loop.ts';
+export { pipelineSlots } from '../../src/workflows/pipeline-slots.ts';
 export { runPipeline } from '../../src/workflows/run-pipeline.ts';
 
 export interface CopyScript {

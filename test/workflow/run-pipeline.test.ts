@@ -1,157 +1,29 @@
 // runPipeline on a real (time-skipping) Temporal server, with real definitions; only what a copy does is scripted.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
-import { timeSkippingExecutable } from '../../dev/setup/temporal.ts';
-import { createDefinitionActivities } from '../../src/activities/definitions.ts';
-import type { CopyInput } from '../../src/core/copy.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import type { PipelineProgress, RunPipelineInput, RunPipelineOutput } from '../../src/core/run.ts';
-import { pipelineWorkflowId } from '../../src/core/workflow-ids.ts';
-import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
-import { copyOf, pipelineOf, STORES, writeFactory } from '../support/factory-files.ts';
-import type { CopyScript } from '../support/pipeline-workflows.ts';
+import type { PipelineProgress, RunPipelineOutput } from '../../src/core/run.ts';
+import { copyOf, pipelineOf } from '../support/factory-files.ts';
+import {
+  after1,
+  failing,
+  failureOf,
+  PipelineHarness,
+  type Script,
+  setVariable,
+  statuses,
+} from '../support/pipeline-harness.ts';
 
-let environment: TestWorkflowEnvironment;
-let bundle: WorkflowBundleWithSourceMap;
+let harness: PipelineHarness;
 
 before(async () => {
-  // Most runs here fail on purpose; their warnings would drown a real one.
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
-  const executable = await timeSkippingExecutable();
-  environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable } });
-  await environment.connection.operatorService.addSearchAttributes({
-    namespace: 'default',
-    searchAttributes: { WaybillPipeline: 2, WaybillTrigger: 2, WaybillStage: 2, WaybillWindowStart: 6 },
-  });
-  const workflowsPath = fileURLToPath(new URL('../support/pipeline-workflows.js', import.meta.url));
-  bundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
+  harness = await PipelineHarness.start('skipping');
 });
-after(() => environment?.teardown());
+after(() => harness?.stop());
 
-type Script = (input: CopyInput, call: number) => { output?: JsonObject; seconds?: number };
-
-interface Run {
-  readonly handle: WorkflowHandle;
-  readonly copies: CopyInput[];
-  result(): Promise<RunPipelineOutput>;
-}
-
-/** The promise's result, or a failure once the time is up: a run that hangs must not hang the whole suite. */
-async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${milliseconds} ms`)), milliseconds);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-let runs = 0;
-
-/** Starts `pl` of a factory made of the given pipelines, runs `body`, and ends the worker. */
-async function withRun<T>(
-  pipelines: Readonly<Record<string, object>>,
-  options: { parameters?: JsonObject; script?: Script; input?: Partial<RunPipelineInput> },
-  body: (run: Run) => Promise<T>,
-): Promise<T> {
-  const files = Object.fromEntries(
-    Object.entries(pipelines).map(([name, definition]) => [`pipeline/${name}.json`, { name, ...definition }]),
-  );
-  const factory = writeFactory({ ...STORES, ...files });
-  const taskQueue = `pipelines-${++runs}`;
-  const copies: CopyInput[] = [];
-  const script: CopyScript = {
-    scriptCopy: async (input) => {
-      copies.push(input);
-      const { output = { rowsCopied: 1 }, seconds = 0 } = options.script?.(input, copies.length) ?? {};
-      return { output, seconds };
-    },
-  };
-  const worker = await Worker.create({
-    connection: environment.nativeConnection,
-    taskQueue,
-    workflowBundle: bundle,
-    activities: {
-      ...createDefinitionActivities({ settings: { factoryDirectory: factory.directory, linkedService: {} } }),
-      ...script,
-    },
-    interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
-  });
-  try {
-    return await worker.runUntil(async () => {
-      const key = `k${runs}`;
-      const handle = await environment.client.workflow.start('runPipeline', {
-        taskQueue,
-        workflowId: pipelineWorkflowId('pl', key),
-        args: [
-          { pipeline: 'pl', key, parameters: options.parameters ?? {}, trigger: 'client', ...options.input },
-        ],
-      });
-      const result = await within(
-        120_000,
-        body({ handle, copies, result: () => handle.result() as Promise<RunPipelineOutput> }),
-      );
-      // Whatever a run did, replaying its history must do again: that is what a worker's restart relies on.
-      await Worker.runReplayHistory(
-        { workflowBundle: bundle },
-        await handle.fetchHistory(),
-        handle.workflowId,
-      );
-      return result;
-    });
-  } finally {
-    factory.remove();
-  }
-}
-
-/** The failure a run ended with. */
-async function failureOf(run: Run): Promise<ApplicationFailure> {
-  const error = await run.result().then(
-    () => assert.fail('the run succeeded'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof WorkflowFailedError, String(error));
-  assert.ok(error.cause instanceof ApplicationFailure, String(error.cause));
-  return error.cause;
-}
-
-const statuses = (output: RunPipelineOutput | PipelineProgress): Record<string, string> =>
-  Object.fromEntries(
-    ('activityRuns' in output ? output.activityRuns : output.activities).map((run) => [
-      run.item === undefined ? run.activityName : `${run.activityName} ${run.item}`,
-      run.status,
-    ]),
-  );
-
-const after1 = (activity: string, ...dependencyConditions: string[]): object => ({
-  dependsOn: [{ activity, dependencyConditions }],
-});
-const setVariable = (name: string, variableName: string, value: unknown, more: object = {}): object => ({
-  name,
-  type: 'SetVariable',
-  typeProperties: { variableName, value },
-  ...more,
-});
-const failing = (name: string, more: object = {}): object => ({
-  name,
-  type: 'Fail',
-  typeProperties: { message: 'on purpose', errorCode: '42' },
-  ...more,
-});
+const withRun: PipelineHarness['withRun'] = (...run) => harness.withRun(...run);
 
 test('ForEach copies each table in a child workflow of its own, at most batchCount at a time', async () => {
   const each = {
@@ -261,7 +133,9 @@ test('policy.retry tries a copy again under the same id; policy.timeout cancels 
   await withRun({ pl: slow }, { script: () => ({ seconds: 86_400 }) }, async (run) => {
     const failure = await failureOf(run);
     assert.match(failure.message, /ACTIVITY_TIMEOUT "c" ran longer than the 600 s/);
-    const child = await environment.client.workflow.getHandle(`${run.handle.workflowId}/copy/c`).describe();
+    const child = await harness.environment.client.workflow
+      .getHandle(`${run.handle.workflowId}/copy/c`)
+      .describe();
     assert.equal(child.status.name, 'CANCELLED');
   });
 });
@@ -273,9 +147,12 @@ test("a copy's failure keeps its code and message", async () => {
   await withRun({ pl: pipelineOf([copyOf('orders', 't')]) }, { script }, async (run) => {
     const failure = await failureOf(run);
     assert.match(failure.message, /"orders".*SINK_TYPE_OVERFLOW 12345678901\.23 does not fit/);
-    assert.deepEqual(failure.details, [
-      { pipeline: 'pl', activity: 'orders', errorCode: 'SINK_TYPE_OVERFLOW' },
-    ]);
+    assert.deepEqual(failure.details?.[0], {
+      pipeline: 'pl',
+      activity: 'orders',
+      errorCode: 'SINK_TYPE_OVERFLOW',
+      reason: '12345678901.23 does not fit NUMBER(10,2)',
+    });
   });
 });
 
@@ -296,7 +173,7 @@ test('cancelling a pipeline cancels its copies and waits for them', async () => 
     await assert.rejects(run.result(), WorkflowFailedError);
     assert.equal((await run.handle.describe()).status.name, 'CANCELLED');
     for (const name of ['a', 'b']) {
-      const child = environment.client.workflow.getHandle(`${run.handle.workflowId}/copy/${name}`);
+      const child = harness.environment.client.workflow.getHandle(`${run.handle.workflowId}/copy/${name}`);
       assert.equal((await child.describe()).status.name, 'CANCELLED');
     }
     const progress = (await run.handle.query('progress')) as PipelineProgress;
@@ -448,7 +325,10 @@ test('ForEach runs every iteration, then fails with the inner failure', async ()
   };
   await withRun({ pl: pipelineOf([each]) }, { script }, async (run) => {
     const failure = await failureOf(run);
-    assert.match(failure.message, /"each".*QUERY_FAILED Inner activity "copy" failed: a is broken/);
+    assert.match(
+      failure.message,
+      /"each".*QUERY_FAILED Activity failed because an inner activity failed; Inner activity name: copy, Error: a is broken/,
+    );
     assert.deepEqual(statuses((await run.handle.query('progress')) as PipelineProgress), {
       each: 'Failed',
       'copy a': 'Failed',
@@ -587,7 +467,7 @@ test('a copy that someone cancels alone counts as failed, and the pipeline goes 
       assert.ok(Date.now() < deadline, 'the copy did not start');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    await environment.client.workflow.getHandle(`${run.handle.workflowId}/copy/c`).cancel();
+    await harness.environment.client.workflow.getHandle(`${run.handle.workflowId}/copy/c`).cancel();
     const output = await run.result();
     assert.deepEqual(statuses(output), { c: 'Cancelled', handle: 'Succeeded' });
     assert.deepEqual(output.activityRuns[1]?.output, { name: 'x', value: 'Cancelled' });
@@ -608,7 +488,7 @@ test('a pipeline that is not waited for goes on alone', async () => {
   await withRun({ pl: pipelineOf([call]), child }, {}, async (run) => {
     const output = await run.result();
     assert.deepEqual(statuses(output), { call: 'Succeeded' });
-    const handle = environment.client.workflow.getHandle(`${run.handle.workflowId}/pipeline/call`);
+    const handle = harness.environment.client.workflow.getHandle(`${run.handle.workflowId}/pipeline/call`);
     assert.equal((await handle.describe()).status.name, 'RUNNING');
     const { status } = (await handle.result()) as RunPipelineOutput;
     assert.equal(status, 'Succeeded');

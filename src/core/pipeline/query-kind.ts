@@ -5,7 +5,8 @@ import type { JsonObject, JsonValue } from '../json.ts';
 const CHANGING =
   /\b(insert|update|delete|merge|into|exec|execute|call|create|alter|drop|truncate|grant|revoke|declare|set|begin|commit|rollback|copy|put|remove|rm|replace(?!\s*\()|lock|nextval|openrowset|waitfor|print|raiserror|use|do|perform|vacuum|refresh|analyze|load|unload|backup|restore|kill|shutdown|reconfigure|deny|import|export)\b/i;
 
-const QUOTED = /'(?:[^'\\]|''|\\[\s\S])*'|"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`(?:[^`]|``)*`|--[^\n]*|\/\*[\s\S]*?\*\//g;
+const QUOTED =
+  /'(?:[^'\\]|''|\\[\s\S])*'|"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`(?:[^`]|``)*`|--[^\n]*|\/\*[\s\S]*?\*\//g;
 
 /**
  * True for one SELECT (or WITH ... SELECT, VALUES, SHOW) without any word that could change something. Says false when in
@@ -13,7 +14,9 @@ const QUOTED = /'(?:[^'\\]|''|\\[\s\S])*'|"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`(?
  */
 export function isPureQuery(text: string): boolean {
   const bare = text.replace(QUOTED, ' ').trim().replace(/;\s*$/, '');
-  return /^[\s(]*(select|with|values|show|table)\b/i.test(bare) && !bare.includes(';') && !CHANGING.test(bare);
+  return (
+    /^[\s(]*(select|with|values|show|table)\b/i.test(bare) && !bare.includes(';') && !CHANGING.test(bare)
+  );
 }
 
 /** Whether a Lookup, its properties evaluated, only reads: a table, files, or one pure query. */
@@ -24,4 +27,5 @@ export function lookupOnlyReads(typeProperties: JsonObject): boolean {
   return [source['sqlReaderQuery'], source['query']].every((query) => !hasText(query) || isPureQuery(query));
 }
 
-const hasText = (value: JsonValue | undefined): value is string => typeof value === 'string' && value.trim() !== '';
+const hasText = (value: JsonValue | undefined): value is string =>
+  typeof value === 'string' && value.trim() !== '';

@@ -5,13 +5,7 @@ import type { JsonObject, JsonValue } from '../json.ts';
 import type { ActivityRun as RunEntry, RunPipelineInput } from '../run.ts';
 import { stableGuid, stableHash } from './stable-id.ts';
 
-export type PipelineRunStatus =
-  | 'Queued'
-  | 'InProgress'
-  | 'Succeeded'
-  | 'Failed'
-  | 'Canceling'
-  | 'Cancelled';
+export type PipelineRunStatus = 'Queued' | 'InProgress' | 'Succeeded' | 'Failed' | 'Canceling' | 'Cancelled';
 
 export interface InvokedBy {
   readonly id: string;

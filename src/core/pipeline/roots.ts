@@ -90,7 +90,10 @@ export function activityRoot(
   };
 }
 
-function activityView(run: { readonly pipeline: string; readonly runId: string }, found: ActivityRun): JsonObject {
+function activityView(
+  run: { readonly pipeline: string; readonly runId: string },
+  found: ActivityRun,
+): JsonObject {
   const { start, end, output, error } = found;
   return {
     ActivityName: found.activityName,
@@ -111,7 +114,9 @@ function activityView(run: { readonly pipeline: string; readonly runId: string }
     error: {
       errorCode: error?.errorCode ?? '',
       message: error?.message ?? '',
-      ...(error === undefined ? {} : { failureType: failureType(error.errorCode), target: found.activityName }),
+      ...(error === undefined
+        ? {}
+        : { failureType: failureType(error.errorCode), target: found.activityName }),
     },
   };
 }

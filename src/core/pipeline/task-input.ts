@@ -1,7 +1,8 @@
 // Makes the input of `perform<Type>` from an activity of a pipeline: evaluates its properties, its datasets and its
 // linked service.
-import { evaluateDeep } from '../expression/evaluate.ts';
+
 import type { EvaluationContext } from '../expression/context.ts';
+import { evaluateDeep } from '../expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { evaluateDataset } from './evaluate-dataset.ts';
 import type { ActivitySnapshot, DatasetSnapshot, DatasetUse } from './snapshot.ts';

@@ -99,7 +99,9 @@ export class Variables {
     const before = this.log[last];
     if (before?.by === write.by && before.append === undefined) {
       const set =
-        write.variable === undefined ? { ...(before.set as JsonObject), ...(write.set as JsonObject) } : write.set;
+        write.variable === undefined
+          ? { ...(before.set as JsonObject), ...(write.set as JsonObject) }
+          : write.set;
       this.log[last] = { ...write, ...(set === undefined ? {} : { set }) };
     } else this.log.push(write);
   }
