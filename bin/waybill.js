@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The `waybill` command. `waybill dev ...` is the local world, which the product itself never imports;
+// The `waybill` command. `waybill dev ...` is the local world and `waybill rehearse` runs a factory on one: the product
+// itself never imports them;
 // `waybill --local ...` runs a command with the local world's environment (WAYBILL_WORLD names another world).
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -21,4 +22,8 @@ if (process.argv[2] === '--local') {
   Object.assign(process.env, environment);
   process.argv.splice(2, 1);
 }
-await import(build(process.argv[2] === 'dev' ? 'dev/main.js' : 'src/client.js'));
+const programs = new Map([
+  ['dev', 'dev/main.js'],
+  ['rehearse', 'dev/rehearse/main.js'],
+]);
+await import(build(programs.get(process.argv[2]) ?? 'src/client.js'));

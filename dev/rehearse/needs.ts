@@ -1,0 +1,157 @@
+// What one pipeline's rehearsal has to find in the local world before it runs.
+import type { JsonObject, JsonValue } from '../../src/core/json.ts';
+
+/** Which of the local world's stores stands in for a linked service, and where in it. */
+export interface StoreRef {
+  readonly kind: StoreKind;
+  /** As in the factory. */
+  readonly linkedService: string;
+  /** Database of a database, "" of a store of files. */
+  readonly database: string;
+  /** Schema of names that give none. */
+  readonly schema: string;
+}
+
+export type StoreKind = 'sql-server' | 'postgres' | 'mysql' | 'snowflake' | 's3' | 'azure-blob' | 'folder';
+
+export const isDatabase = (kind: StoreKind): boolean =>
+  kind === 'sql-server' || kind === 'postgres' || kind === 'mysql' || kind === 'snowflake';
+
+/** What a column holds, whatever its store calls the type. */
+export type ColumnKind = 'text' | 'integer' | 'number' | 'date' | 'boolean' | 'binary' | 'guid' | 'time';
+
+export interface ColumnNeed {
+  readonly name: string;
+  kind: ColumnKind;
+  /** Declared somewhere, or told by a use; otherwise guessed from its name. */
+  isKnown: boolean;
+  /** Values that conditions ask for; rows hold one after another. */
+  readonly equals: JsonValue[];
+}
+
+export interface TableNeed {
+  readonly store: StoreRef;
+  readonly schema: string;
+  readonly name: string;
+  /** By lower-case name, in order. */
+  readonly columns: Map<string, ColumnNeed>;
+  /** Rows with a meaning, for a table that steers; a table without any gets generated ones. */
+  readonly control: JsonObject[];
+  /** It is read, so it needs rows. */
+  isRead: boolean;
+  /** The pipeline makes it itself. */
+  isMade: boolean;
+  /** The columns by which an upsert finds rows. */
+  readonly keys: string[];
+}
+
+export interface ProcedureNeed {
+  readonly store: StoreRef;
+  readonly schema: string;
+  readonly name: string;
+  /** By lower-case name: kind of its value. */
+  readonly parameters: Map<
+    string,
+    { readonly name: string; readonly kind: ColumnKind; readonly tableType?: string }
+  >;
+  /** What its SELECT gives, where something reads it. */
+  readonly rows: JsonObject[];
+}
+
+export interface FileNeed {
+  readonly store: StoreRef;
+  readonly container: string;
+  /** Path within the container, without a slash in front. */
+  readonly path: string;
+  /** Dataset type: DelimitedText, Json, Parquet, Binary ... */
+  readonly format: string;
+  /** The dataset's evaluated typeProperties: delimiters, header, compression. */
+  readonly dataset: JsonObject;
+  readonly columns: Map<string, ColumnNeed>;
+  readonly control: JsonObject[];
+  /** Where in a JSON file the rows stand: the source's collectionReference. */
+  collection?: string;
+}
+
+/** What a call to something outside is answered with. */
+export interface StubNeed {
+  readonly activity: string;
+  readonly response: JsonValue;
+}
+
+/** Everything one pipeline needs, and what had to be assumed. */
+export interface Needs {
+  readonly tables: Map<string, TableNeed>;
+  readonly procedures: Map<string, ProcedureNeed>;
+  readonly files: Map<string, FileNeed>;
+  /** "container" per store of files, so that sinks find theirs. */
+  readonly containers: Map<string, { readonly store: StoreRef; readonly container: string }>;
+  readonly stores: Map<string, StoreRef>;
+  readonly stubs: Map<string, StubNeed>;
+  /** Sentences for the report: what was made up beyond data. */
+  readonly notes: Set<string>;
+}
+
+export const noNeeds = (): Needs => ({
+  tables: new Map(),
+  procedures: new Map(),
+  files: new Map(),
+  containers: new Map(),
+  stores: new Map(),
+  stubs: new Map(),
+  notes: new Set(),
+});
+
+export const storeKey = (store: StoreRef): string => `${store.kind}|${store.database.toLowerCase()}`;
+
+/** Names that differ in case are two names to PostgreSQL and Snowflake. */
+const foldedName = ({ kind }: StoreRef, name: string): string =>
+  kind === 'postgres' || kind === 'snowflake' ? name : name.toLowerCase();
+
+/** The table of that name, noted as needed. */
+export function needTable(needs: Needs, store: StoreRef, path: readonly string[]): TableNeed | undefined {
+  const name = path.at(-1);
+  if (name === undefined || name === '' || path.length > 3) return undefined;
+  const schema = store.kind === 'mysql' ? '' : path.at(-2) || store.schema;
+  const database = path.at(-3) || (store.kind === 'mysql' ? path.at(-2) : undefined) || store.database;
+  if (/^(information_schema|sys|pg_catalog|mysql|performance_schema)$/i.test(path.at(-2) ?? ''))
+    return undefined;
+  if (/^(pg_tables|pg_class|pg_stat\w*|dual)$/i.test(name)) return undefined;
+  const place = database === store.database ? store : { ...store, database };
+  needs.stores.set(storeKey(place), place);
+  const key = `${storeKey(place)}|${foldedName(place, `${schema}|${name}`)}`;
+  let table = needs.tables.get(key);
+  if (table === undefined) {
+    table = {
+      store: place,
+      schema,
+      name,
+      columns: new Map(),
+      control: [],
+      isRead: false,
+      isMade: false,
+      keys: [],
+    };
+    needs.tables.set(key, table);
+  }
+  return table;
+}
+
+/** The column of that name, noted as needed; what is known of its kind is kept over what is guessed. */
+export function needColumn(
+  columns: Map<string, ColumnNeed>,
+  name: string,
+  kind: ColumnKind,
+  isKnown: boolean,
+): ColumnNeed {
+  const key = name.toLowerCase();
+  let column = columns.get(key);
+  if (column === undefined) {
+    column = { name, kind, isKnown, equals: [] };
+    columns.set(key, column);
+  } else if (isKnown && !column.isKnown) {
+    column.kind = kind;
+    column.isKnown = true;
+  }
+  return column;
+}

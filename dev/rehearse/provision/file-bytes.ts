@@ -1,0 +1,137 @@
+// The bytes of a made-up file in the format that its dataset says.
+import { deflateRawSync, gzipSync } from 'node:zlib';
+import { delimitedText } from '../../../src/connectors/common/files/delimited-text.ts';
+import type { FileFormat } from '../../../src/connectors/common/files/file-format.ts';
+import { parquetFormat } from '../../../src/connectors/common/parquet/parquet-format.ts';
+import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
+import type { Column } from '../../../src/core/types/column.ts';
+import { isObject } from '../../../src/definitions/factory.ts';
+import type { ColumnKind, ColumnNeed, FileNeed } from '../needs.ts';
+import type { Cell } from '../rows.ts';
+
+/** Makes the file. Formats that hold no rows get a few words. */
+export async function fileBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): Promise<Buffer> {
+  const columns = [...file.columns.values()];
+  switch (file.format) {
+    case 'DelimitedText':
+      return encoded(delimitedText(file.dataset, {}, undefined), columns, rows);
+    case 'Parquet':
+      return encoded(parquetFormat(codecOf(file.dataset)), columns, rows);
+    case 'Json':
+      return compressed(Buffer.from(jsonText(file, columns, rows)), file.dataset);
+    case 'Text':
+      return Buffer.from(String(file.dataset['content'] ?? ''));
+    default:
+      return compressed(Buffer.from(`A file of a rehearsal: ${file.path}\n`), file.dataset);
+  }
+}
+
+const codecOf = ({ compressionCodec }: JsonObject): { compressionCodec?: string } =>
+  typeof compressionCodec === 'string' && compressionCodec !== '' ? { compressionCodec } : {};
+
+async function encoded(
+  format: FileFormat,
+  needs: readonly ColumnNeed[],
+  rows: readonly (readonly Cell[])[],
+): Promise<Buffer> {
+  const columns = needs.map(columnOf);
+  const texts = rows.map((row) => row.map((value, at) => interimText(value, (needs[at] as ColumnNeed).kind)));
+  const file = format.encode(
+    columns,
+    (async function* () {
+      yield texts;
+    })(),
+  );
+  const pieces: Buffer[] = [];
+  for await (const piece of file.bytes) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+const INTERIM: Readonly<Record<ColumnKind, Partial<Column> & Pick<Column, 'type' | 'native'>>> = {
+  text: { type: 'String', native: 'text' },
+  integer: { type: 'Int64', native: 'bigint' },
+  number: { type: 'Decimal', precision: 18, scale: 4, native: 'decimal(18,4)' },
+  date: { type: 'DateTime', native: 'timestamp' },
+  boolean: { type: 'Boolean', native: 'boolean' },
+  binary: { type: 'Byte[]', native: 'binary' },
+  guid: { type: 'String', native: 'text' },
+  time: { type: 'String', native: 'text' },
+};
+
+const columnOf = ({ name, kind }: ColumnNeed): Column => ({ name, nullable: true, ...INTERIM[kind] });
+
+function interimText(value: Cell, kind: ColumnKind): string | null {
+  if (value === null) return null;
+  if (kind === 'boolean') return value === true || value === 1 || value === 'true' ? '1' : '0';
+  if (kind === 'number') return Number(value).toFixed(4);
+  if (kind === 'date') return `${String(value)}.000000`;
+  return String(value);
+}
+
+function jsonText(
+  file: FileNeed,
+  columns: readonly ColumnNeed[],
+  rows: readonly (readonly Cell[])[],
+): string {
+  const absolute = columns.filter(({ name }) => name.startsWith('$'));
+  const inRow =
+    file.collection === undefined ? columns : columns.filter((column) => !absolute.includes(column));
+  const documents = rows.map((row) => {
+    const result: JsonObject = {};
+    columns.forEach((column, at) => {
+      if (inRow.includes(column)) place(result, pathOf(column.name), row[at] ?? null);
+    });
+    return result;
+  });
+  if (file.collection === undefined) {
+    const { dataset } = file;
+    const pattern = isObject(dataset['format']) ? dataset['format']['filePattern'] : undefined;
+    return pattern === 'arrayOfObjects'
+      ? JSON.stringify(documents)
+      : `${documents.map((each) => JSON.stringify(each)).join('\n')}\n`;
+  }
+  const whole: JsonObject = {};
+  for (const column of absolute) place(whole, pathOf(column.name), `${pathOf(column.name).at(-1) ?? ''} 1`);
+  const path = pathOf(file.collection.replaceAll('[*]', ''));
+  if (path.length === 0) return JSON.stringify(documents);
+  place(whole, path, documents);
+  return JSON.stringify(whole);
+}
+
+/** `$['a']['b']`, `['a']` and `$.a.b` in parts; a plain name is one part. */
+function pathOf(name: string): string[] {
+  if (!/^\$|^\[/.test(name)) return [name];
+  return [...name.replace(/^\$/, '').matchAll(/\['([^']*)'\]|\[(\d+)\]|\.?([^.[\]]+)/g)].map(
+    (match) => match[1] ?? match[2] ?? match[3] ?? '',
+  );
+}
+
+function place(target: JsonObject, path: readonly string[], value: JsonValue): void {
+  let at = target;
+  path.slice(0, -1).forEach((part, index) => {
+    const next = path[index + 1] ?? '';
+    if (!isObject(at[part])) {
+      // A number after it reads an element of an array.
+      if (/^\d+$/.test(next)) {
+        const element: JsonObject = {};
+        at[part] = [element];
+        at = element;
+        return;
+      }
+      if (/^\d+$/.test(part)) return;
+      at[part] = {};
+    }
+    at = at[part] as JsonObject;
+  });
+  const last = path.at(-1);
+  if (last !== undefined && !/^\d+$/.test(last)) at[last] = value;
+}
+
+function compressed(bytes: Buffer, { compression, compressionCodec }: JsonObject): Buffer {
+  const codec = String(
+    compressionCodec ?? (isObject(compression) ? (compression['type'] ?? '') : ''),
+  ).toLowerCase();
+  if (codec === 'gzip') return gzipSync(bytes);
+  if (codec === 'deflate') return deflateRawSync(bytes);
+  return bytes;
+}

@@ -1,0 +1,138 @@
+// Puts what a pipeline needs into the local world: databases, tables with rows, procedures, files.
+import type { World } from '../../world/world.ts';
+import {
+  isDatabase,
+  type Needs,
+  type ProcedureNeed,
+  type StoreRef,
+  storeKey,
+  type TableNeed,
+} from '../needs.ts';
+import { makeRows } from '../rows.ts';
+import { Sessions } from './connections.ts';
+import { fileBytes } from './file-bytes.ts';
+import { FilePlaces } from './file-places.ts';
+import { createProcedure, createTable, insertRows, qualified, quoted } from './sql-types.ts';
+
+/** What was put where, in figures, and what could not be. */
+export interface Provisioned {
+  readonly tables: number;
+  readonly rows: number;
+  readonly files: number;
+  /** Sentences on what the local world refused. */
+  readonly troubles: readonly string[];
+}
+
+export class Provisioner {
+  readonly #sessions: Sessions;
+  readonly #places: FilePlaces;
+  readonly #seed: number;
+  readonly #schemas = new Set<string>();
+
+  constructor(world: World, files: string, seed: number) {
+    this.#sessions = new Sessions(world);
+    this.#places = new FilePlaces(world, files);
+    this.#seed = seed;
+  }
+
+  /** Makes everything anew that the needs name; other tables and files stay as they are. */
+  async provide(needs: Needs): Promise<Provisioned> {
+    const troubles: string[] = [];
+    const attempt = async (what: string, work: () => Promise<void>): Promise<boolean> => {
+      try {
+        await work();
+        return true;
+      } catch (error) {
+        troubles.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+        return false;
+      }
+    };
+    for (const store of needs.stores.values())
+      if (isDatabase(store.kind)) await attempt(`database ${store.database}`, () => this.#database(store));
+    let tables = 0;
+    let rows = 0;
+    for (const table of needs.tables.values()) {
+      const made = await attempt(`table ${table.schema}.${table.name}`, async () => {
+        rows += await this.#table(table);
+      });
+      if (made) tables++;
+    }
+    for (const procedure of needs.procedures.values())
+      await attempt(`procedure ${procedure.schema}.${procedure.name}`, () => this.#procedure(procedure));
+    for (const { store, container } of needs.containers.values())
+      await attempt(`container ${container}`, () => this.#places.container(store, container));
+    let files = 0;
+    for (const file of needs.files.values()) {
+      const made = await attempt(`file ${file.path}`, async () => {
+        const columns = [...file.columns.values()];
+        const bytes = await fileBytes(file, makeRows(columns, file.control, this.#seed));
+        await this.#places.put(file.store, file.container, file.path, bytes);
+      });
+      if (made) files++;
+    }
+    return { tables, rows, files, troubles };
+  }
+
+  async close(): Promise<void> {
+    await this.#sessions.close();
+  }
+
+  async #database(store: StoreRef): Promise<void> {
+    await this.#sessions.of(store);
+    if (store.schema !== '') await this.#schema(store, store.schema);
+  }
+
+  async #schema(store: StoreRef, schema: string): Promise<void> {
+    const key = `${storeKey(store)}|${schema}`;
+    if (schema === '' || store.kind === 'mysql' || this.#schemas.has(key)) return;
+    const session = await this.#sessions.of(store);
+    const name = quoted(store.kind, schema);
+    if (store.kind === 'sql-server') {
+      if (!/^(dbo|sys|guest)$/i.test(schema))
+        await session.run(`CREATE SCHEMA ${name}`).catch(ignoreExisting);
+    } else if (store.kind === 'snowflake') {
+      // Names without quotes are upper case there; definitions write them either way.
+      await session.run(`CREATE SCHEMA IF NOT EXISTS ${quoted(store.kind, schema)}`);
+    } else await session.run(`CREATE SCHEMA IF NOT EXISTS ${name}`);
+    this.#schemas.add(key);
+  }
+
+  /** Returns how many rows it was given. */
+  async #table(table: TableNeed): Promise<number> {
+    const { store, schema } = table;
+    await this.#schema(store, schema);
+    const session = await this.#sessions.of(store);
+    if (table.name.startsWith('type ')) {
+      const type = createTable({ ...table, name: table.name.slice('type '.length) });
+      await session
+        .run(type.replace(/^CREATE TABLE (\S+) \(/, 'CREATE TYPE $1 AS TABLE ('))
+        .catch(ignoreExisting);
+      return 0;
+    }
+    const name = qualified(store.kind, schema, table.name);
+    await session.run(`DROP TABLE IF EXISTS ${name}`).catch(async () => {
+      await session.run(`DROP VIEW IF EXISTS ${name}`);
+    });
+    if (table.isMade) return 0;
+    if (table.columns.size === 0)
+      table.columns.set('id', { name: 'id', kind: 'integer', isKnown: false, equals: [] });
+    await session.run(createTable(table));
+    if (!table.isRead && table.control.length === 0) return 0;
+    const rows = makeRows([...table.columns.values()], table.control, this.#seed);
+    for (const statement of insertRows(table, rows)) await session.run(statement);
+    return rows.length;
+  }
+
+  async #procedure(procedure: ProcedureNeed): Promise<void> {
+    const { store, schema } = procedure;
+    await this.#schema(store, schema);
+    const session = await this.#sessions.of(store);
+    if (store.kind === 'mysql')
+      await session.run(`DROP PROCEDURE IF EXISTS ${qualified(store.kind, schema, procedure.name)}`);
+    await session.run(createProcedure(procedure));
+  }
+}
+
+function ignoreExisting(error: unknown): void {
+  if (!/already|exists/i.test(String(error))) throw error;
+}

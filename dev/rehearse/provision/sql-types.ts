@@ -1,0 +1,155 @@
+// How each database writes types, names, values and tables for the data of a rehearsal.
+
+import type { ColumnKind, ColumnNeed, ProcedureNeed, StoreKind, TableNeed } from '../needs.ts';
+import type { Cell } from '../rows.ts';
+
+type Database = Extract<StoreKind, 'sql-server' | 'postgres' | 'mysql' | 'snowflake'>;
+
+const TYPES: Readonly<Record<Database, Readonly<Record<ColumnKind, string>>>> = {
+  'sql-server': {
+    text: 'nvarchar(4000)',
+    integer: 'bigint',
+    number: 'decimal(18,4)',
+    date: 'datetime2(3)',
+    boolean: 'bit',
+    binary: 'varbinary(max)',
+    guid: 'uniqueidentifier',
+    time: 'time(0)',
+  },
+  postgres: {
+    text: 'text',
+    integer: 'bigint',
+    number: 'numeric(18,4)',
+    date: 'timestamp(3)',
+    boolean: 'boolean',
+    binary: 'bytea',
+    guid: 'uuid',
+    time: 'time(0)',
+  },
+  mysql: {
+    text: 'varchar(500)',
+    integer: 'bigint',
+    number: 'decimal(18,4)',
+    date: 'datetime(3)',
+    boolean: 'tinyint(1)',
+    binary: 'varbinary(500)',
+    guid: 'char(36)',
+    time: 'time',
+  },
+  snowflake: {
+    text: 'VARCHAR',
+    integer: 'NUMBER(19,0)',
+    number: 'NUMBER(18,4)',
+    date: 'TIMESTAMP_NTZ(3)',
+    boolean: 'BOOLEAN',
+    binary: 'BINARY',
+    guid: 'VARCHAR',
+    time: 'TIME(0)',
+  },
+};
+
+const QUOTES: Readonly<Record<Database, readonly [string, string]>> = {
+  'sql-server': ['[', ']'],
+  postgres: ['"', '"'],
+  mysql: ['`', '`'],
+  snowflake: ['"', '"'],
+};
+
+/** A quoted name. */
+export function quoted(kind: StoreKind, name: string): string {
+  const [open, close] = QUOTES[kind as Database];
+  return `${open}${name.replaceAll(close, close + close)}${close}`;
+}
+
+/** A table or procedure with its schema. */
+export const qualified = (kind: StoreKind, schema: string, name: string): string =>
+  schema === '' ? quoted(kind, name) : `${quoted(kind, schema)}.${quoted(kind, name)}`;
+
+const typeOf = (kind: StoreKind, column: ColumnNeed, isKey: boolean): string =>
+  isKey && column.kind === 'text' && kind === 'sql-server'
+    ? 'nvarchar(400)'
+    : TYPES[kind as Database][column.kind];
+
+/** CREATE TABLE with every column nullable. */
+export function createTable({ store, schema, name, columns, keys }: TableNeed): string {
+  const { kind } = store;
+  const lines = [...columns.values()].map((column) => {
+    const isKey = keys.some((key) => key.toLowerCase() === column.name.toLowerCase());
+    return `${quoted(kind, column.name)} ${typeOf(kind, column, isKey)}`;
+  });
+  return `CREATE TABLE ${qualified(kind, schema, name)} (${lines.join(', ')})`;
+}
+
+/** The statements that fill a table, some rows each. */
+export function insertRows(table: TableNeed, rows: readonly (readonly Cell[])[]): string[] {
+  const { kind } = table.store;
+  const columns = [...table.columns.values()];
+  const head = `INSERT INTO ${qualified(kind, table.schema, table.name)} (${columns.map(({ name }) => quoted(kind, name)).join(', ')}) VALUES `;
+  const texts = rows.map(
+    (row) => `(${row.map((value, at) => literal(kind, value, (columns[at] as ColumnNeed).kind)).join(', ')})`,
+  );
+  const statements: string[] = [];
+  for (let from = 0; from < texts.length; from += 100)
+    statements.push(head + texts.slice(from, from + 100).join(', '));
+  return statements;
+}
+
+/** A constant. */
+export function literal(kind: StoreKind, value: Cell, column: ColumnKind): string {
+  if (value === null) return 'NULL';
+  if (column === 'boolean' || typeof value === 'boolean') {
+    const isTrue = value === true || value === 1 || value === 'true';
+    return kind === 'postgres' || kind === 'snowflake' ? (isTrue ? 'TRUE' : 'FALSE') : isTrue ? '1' : '0';
+  }
+  if (typeof value === 'number') return String(value);
+  if (column === 'binary') {
+    if (kind === 'postgres') return `'\\x${value}'`;
+    return kind === 'snowflake' ? `TO_BINARY('${value}', 'HEX')` : `0x${value}`;
+  }
+  const text = value.replaceAll("'", "''");
+  if (kind === 'mysql' || kind === 'snowflake') return `'${text.replaceAll('\\', '\\\\')}'`;
+  return kind === 'sql-server' ? `N'${text}'` : `'${text}'`;
+}
+
+/** A SELECT of constants: what a procedure answers. */
+function constantRows(kind: StoreKind, rows: ProcedureNeed['rows']): string {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const one = (row: ProcedureNeed['rows'][number]): string =>
+    `SELECT ${names
+      .map((name) => {
+        const value = row[name] ?? null;
+        const plain = typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
+        const cast =
+          kind === 'sql-server' && typeof plain === 'string'
+            ? `CAST(${literal(kind, plain, 'text')} AS nvarchar(4000))`
+            : literal(kind, plain, typeof plain === 'boolean' ? 'boolean' : 'text');
+        return `${cast} AS ${quoted(kind, name)}`;
+      })
+      .join(', ')}`;
+  return rows.map(one).join(' UNION ALL ');
+}
+
+/** A procedure that takes the parameters it is given and answers the rows that are read of it. */
+export function createProcedure({ store, schema, name, parameters, rows }: ProcedureNeed): string {
+  const { kind } = store;
+  const answer = rows.length === 0 ? undefined : constantRows(kind, rows);
+  if (kind === 'sql-server') {
+    const list = [...parameters.values()].map((parameter) =>
+      parameter.tableType === undefined
+        ? `@${parameter.name} ${parameter.kind === 'text' ? 'nvarchar(max)' : TYPES['sql-server'][parameter.kind]} = NULL`
+        : `@${parameter.name} ${parameter.tableType} READONLY`,
+    );
+    return `CREATE OR ALTER PROCEDURE ${qualified(kind, schema, name)} ${list.join(', ')} AS BEGIN SET NOCOUNT ON; ${answer ?? 'DECLARE @done int = 1'}; END`;
+  }
+  const count = parameters.size;
+  if (kind === 'postgres') {
+    const list = Array.from({ length: count }, (_, at) => `p${at + 1} text DEFAULT NULL`).join(', ');
+    return `CREATE OR REPLACE PROCEDURE ${qualified(kind, schema, name)}(${list}) LANGUAGE sql AS 'SELECT 1'`;
+  }
+  if (kind === 'mysql') {
+    const list = Array.from({ length: count }, (_, at) => `p${at + 1} text`).join(', ');
+    return `CREATE PROCEDURE ${qualified(kind, schema, name)}(${list}) BEGIN ${answer ?? 'SELECT 1 AS result'}; END`;
+  }
+  const list = Array.from({ length: count }, (_, at) => `p${at + 1} VARCHAR`).join(', ');
+  return `CREATE OR REPLACE PROCEDURE ${qualified(kind, schema, name)}(${list}) RETURNS VARCHAR LANGUAGE SQL AS $$ BEGIN RETURN 'done'; END $$`;
+}

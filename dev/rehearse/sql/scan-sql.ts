@@ -1,0 +1,459 @@
+// Reads out of a statement which tables, columns and procedures it needs, without understanding more of it than that.
+import { type Folding, sqlTokens, type Token } from './tokens.ts';
+
+/** What a comparison says a column holds. */
+export interface ColumnUse {
+  readonly name: string;
+  /** Texts and numbers it is compared with for equality: rows have to hold them. */
+  readonly equals: (string | number)[];
+  kind?: 'integer' | 'number' | 'date' | 'text' | 'boolean';
+}
+
+export interface TableUse {
+  /** Parts of the dotted name: table, schema.table, database.schema.table. */
+  readonly path: readonly string[];
+  /** By lower-case name. */
+  readonly columns: Map<string, ColumnUse>;
+  written: boolean;
+  /** Made by the statement itself: CREATE TABLE, SELECT INTO. */
+  created: boolean;
+}
+
+export interface ProcedureUse {
+  readonly path: readonly string[];
+  readonly parameters: readonly string[];
+}
+
+/** One column of a result: its name, and the column it shows where it shows just one. */
+export interface OutputColumn {
+  readonly name: string;
+  readonly column?: string;
+}
+
+export interface SqlUse {
+  readonly tables: TableUse[];
+  readonly procedures: ProcedureUse[];
+  /** Columns of the last SELECT that stands for itself; undefined where none does. */
+  readonly output?: readonly OutputColumn[];
+  /** Whether that SELECT has a `*` in its list. */
+  readonly star: boolean;
+  /** It raises an error by itself: RAISERROR, THROW, SIGNAL. */
+  readonly raises: boolean;
+}
+
+const KEYWORDS = new Set(
+  `select from where and or not in is null like between exists as on join inner left right full outer cross apply union all
+distinct top order group by having asc desc case when then else end with into values insert update delete set merge using
+matched truncate table create alter drop if begin commit rollback transaction tran exec execute call return declare
+limit offset fetch next rows row only over partition interval cast convert try_cast current_date current_timestamp
+current_time true false go print while nolock tablock hint option percent ties replace view index schema database
+procedure proc function returns default primary key constraint references unique identity ilike similar to escape
+for xml json path any some array lateral unnest qualify sample recursive temp temporary copy put get warehouse role
+use grant revoke show describe explain clone language date timestamp time datetime datetime2 int integer bigint smallint
+varchar nvarchar char text numeric decimal float double precision boolean bool bit number string variant raiserror throw
+try catch raise exception do language output inserted deleted pivot unpivot at zone year month day hour minute second
+quarter week dayofyear day_ epoch dow both leading trailing except intersect collate within preceding following unbounded
+current range nocount off analyze vacuum cascade restart if_exists`.split(/\s+/),
+);
+
+/** Words after which a table's name comes. */
+const TABLE_AFTER = new Set(['from', 'join', 'into', 'update', 'using']);
+
+/** Scans a text of one or more statements. */
+export function scanSql(sql: string, folding: Folding = 'none'): SqlUse {
+  const tokens = sqlTokens(sql, folding);
+  const scanner = new Scanner(tokens);
+  scanner.scan();
+  return scanner.result();
+}
+
+interface Scope {
+  /** Tables in the order in which they were named; aliases lead to them too. */
+  readonly tables: TableUse[];
+  readonly aliases: Map<string, TableUse>;
+  readonly derived: Set<string>;
+}
+
+class Scanner {
+  readonly #tokens: readonly Token[];
+  readonly #tables = new Map<string, TableUse>();
+  readonly #procedures: ProcedureUse[] = [];
+  readonly #common = new Set<string>();
+  #output: OutputColumn[] | undefined;
+  #star = false;
+  #raises = false;
+
+  constructor(tokens: readonly Token[]) {
+    this.#tokens = tokens;
+  }
+
+  result(): SqlUse {
+    const tables = [...this.#tables.values()];
+    return {
+      tables,
+      procedures: this.#procedures,
+      ...(this.#output === undefined ? {} : { output: this.#output }),
+      star: this.#star,
+      raises: this.#raises,
+    };
+  }
+
+  scan(): void {
+    const tokens = this.#tokens;
+    // Common table expressions first: their names are no tables.
+    tokens.forEach((token, at) => {
+      if (token.lower !== 'as' || tokens[at + 1]?.text !== '(') return;
+      const next = tokens[at + 2]?.lower;
+      if (next !== 'select' && next !== 'with') return;
+      let name = tokens[at - 1];
+      if (name?.text === ')') {
+        let back = at - 1;
+        for (let depth = 0; back >= 0; back--) {
+          if (tokens[back]?.text === ')') depth++;
+          if (tokens[back]?.text === '(' && --depth === 0) break;
+        }
+        name = tokens[back - 1];
+      }
+      if (name !== undefined) this.#common.add(name.lower);
+    });
+    let start = 0;
+    for (let at = 0, depth = 0; at <= tokens.length; at++) {
+      const token = tokens[at];
+      if (token?.text === '(') depth++;
+      if (token?.text === ')') depth--;
+      if (token === undefined || (token.text === ';' && depth <= 0) || this.#begins(at, depth)) {
+        if (at > start) this.#statement(start, at);
+        start = token?.text === ';' ? at + 1 : at;
+        depth = 0;
+      }
+    }
+  }
+
+  /** Statements of T-SQL need no semicolon between them. */
+  #begins(at: number, depth: number): boolean {
+    if (depth > 0 || at === 0) return false;
+    const { lower, kind } = this.#tokens[at] as Token;
+    if (kind !== 'word') return false;
+    const before = this.#tokens[at - 1]?.lower ?? '';
+    if (['insert', 'truncate', 'merge', 'exec', 'execute', 'call', 'declare', 'print'].includes(lower))
+      return !['then', 'or', 'as'].includes(before);
+    if (lower === 'delete' || lower === 'update')
+      return !['then', 'for', 'on', 'matched', 'or', ',', 'do'].includes(before);
+    return lower === 'begin' || lower === 'go';
+  }
+
+  #statement(from: number, to: number): void {
+    const first = this.#tokens
+      .slice(from, to)
+      .find(({ lower }) => lower !== 'begin' && lower !== 'end')?.lower;
+    const words = this.#tokens.slice(from, to);
+    if (
+      words.some(
+        ({ lower }, at) => (lower === 'raiserror' || lower === 'throw') && words[at + 1]?.text !== '.',
+      )
+    )
+      this.#raises = true;
+    if (first === 'exec' || first === 'execute' || first === 'call') {
+      this.#procedure(from, to);
+      return;
+    }
+    this.#scope(from, to, undefined, true);
+  }
+
+  #procedure(from: number, to: number): void {
+    let at = from;
+    while (at < to && !['exec', 'execute', 'call'].includes(this.#tokens[at]?.lower ?? '')) at++;
+    at++;
+    if (this.#tokens[at]?.kind === 'variable' && this.#tokens[at + 1]?.text === '=') at += 2;
+    const { path, end } = this.#path(at);
+    if (path.length === 0 || path.at(-1)?.toLowerCase() === 'sp_executesql') return;
+    const parameters: string[] = [];
+    for (let index = end; index < to; index++) {
+      const token = this.#tokens[index] as Token;
+      if (token.kind === 'variable' && this.#tokens[index + 1]?.text === '=')
+        parameters.push(token.text.slice(1));
+    }
+    this.#procedures.push({ path, parameters });
+  }
+
+  /** A dotted name from here on. */
+  #path(at: number): { path: string[]; end: number } {
+    const path: string[] = [];
+    let end = at;
+    for (;;) {
+      const token = this.#tokens[end];
+      if (token === undefined || (token.kind !== 'word' && token.kind !== 'name')) break;
+      if (token.kind === 'word' && path.length === 0 && KEYWORDS.has(token.lower)) break;
+      path.push(token.text);
+      end++;
+      if (this.#tokens[end]?.text !== '.') break;
+      end++;
+      // database..table
+      if (this.#tokens[end]?.text === '.') {
+        path.push('');
+        end++;
+      }
+    }
+    return { path, end };
+  }
+
+  /** Reads tokens as one query's: its tables first, then its columns; what is in brackets with a SELECT is its own. */
+  #scope(from: number, to: number, outer: Scope | undefined, top: boolean): void {
+    const scope: Scope = { tables: [], aliases: new Map(outer?.aliases), derived: new Set(outer?.derived) };
+    const inner: [number, number][] = [];
+    const skip = new Set<number>();
+    for (let at = from; at < to; at++) {
+      if (this.#tokens[at]?.text !== '(') continue;
+      const next = this.#tokens[at + 1]?.lower;
+      if (next !== 'select' && next !== 'with') continue;
+      const end = this.#closing(at, to);
+      inner.push([at + 1, end]);
+      for (let index = at; index <= end; index++) skip.add(index);
+      const alias = this.#aliasAfter(end + 1, to);
+      if (alias !== undefined) scope.derived.add(alias.lower);
+      at = end;
+    }
+    this.#readTables(from, to, scope, skip);
+    this.#readColumns(from, to, scope, skip);
+    if (top) this.#readOutput(from, to, skip);
+    for (const [start, end] of inner) this.#scope(start, end, scope, false);
+  }
+
+  #closing(open: number, to: number): number {
+    for (let at = open, depth = 0; at < to; at++) {
+      if (this.#tokens[at]?.text === '(') depth++;
+      if (this.#tokens[at]?.text === ')' && --depth === 0) return at;
+    }
+    return to;
+  }
+
+  #aliasAfter(at: number, to: number): Token | undefined {
+    const token = this.#tokens[at]?.lower === 'as' ? this.#tokens[at + 1] : this.#tokens[at];
+    if (token === undefined || at >= to) return undefined;
+    return token.kind === 'name' || (token.kind === 'word' && !KEYWORDS.has(token.lower)) ? token : undefined;
+  }
+
+  #readTables(from: number, to: number, scope: Scope, skip: ReadonlySet<number>): void {
+    const tokens = this.#tokens;
+    for (let at = from; at < to; at++) {
+      if (skip.has(at)) continue;
+      const { lower, kind } = tokens[at] as Token;
+      if (kind !== 'word') continue;
+      const before = tokens[at - 1]?.lower ?? '';
+      const opens =
+        (TABLE_AFTER.has(lower) && !(lower === 'from' && this.#inFunction(at, from))) ||
+        (lower === 'table' && ['truncate', 'create', 'drop', 'alter', 'exists'].includes(before)) ||
+        (lower === 'truncate' && tokens[at + 1]?.lower !== 'table') ||
+        (lower === 'delete' && tokens[at + 1]?.lower !== 'from') ||
+        (lower === 'merge' && tokens[at + 1]?.lower !== 'into');
+      if (!opens) continue;
+      let position = at + 1;
+      for (;;) {
+        while (['if', 'exists', 'not', 'only', 'top'].includes(tokens[position]?.lower ?? '')) position++;
+        if (skip.has(position)) {
+          while (skip.has(position)) position++;
+          if (this.#aliasAfter(position, to) !== undefined)
+            position += tokens[position]?.lower === 'as' ? 2 : 1;
+        } else {
+          position = this.#table(position, to, scope, lower, before);
+        }
+        if (lower !== 'from' || tokens[position]?.text !== ',') break;
+        position++;
+      }
+    }
+  }
+
+  /** Whether a FROM belongs to extract(year from x), trim(both from x) or substring(x from 1). */
+  #inFunction(at: number, from: number): boolean {
+    for (let back = at - 1, depth = 0; back >= from; back--) {
+      const { text, lower } = this.#tokens[back] as Token;
+      if (text === ')') depth++;
+      if (text === '(' && --depth < 0)
+        return ['extract', 'trim', 'substring', 'overlay', 'position'].includes(
+          this.#tokens[back - 1]?.lower ?? '',
+        );
+      if (lower === 'select' && depth === 0) return false;
+    }
+    return false;
+  }
+
+  #table(at: number, to: number, scope: Scope, verb: string, before: string): number {
+    const { path, end } = this.#path(at);
+    const name = path.at(-1)?.toLowerCase() ?? '';
+    if (path.length === 0 || end > to) return end;
+    // A function with a table for its result, unless it is the list of an INSERT's columns.
+    if (this.#tokens[end]?.text === '(' && verb !== 'into' && verb !== 'table') return end;
+    const alias = this.#aliasAfter(end, to);
+    if (path.length === 1 && this.#common.has(name)) {
+      if (alias !== undefined) scope.derived.add(alias.lower);
+      scope.derived.add(name);
+      return alias === undefined ? end : end + (this.#tokens[end]?.lower === 'as' ? 2 : 1);
+    }
+    if (name.startsWith('#') || scope.aliases.has(name)) return end;
+    const key = path.join('.').toLowerCase();
+    let table = this.#tables.get(key);
+    if (table === undefined) {
+      table = { path, columns: new Map(), written: false, created: false };
+      this.#tables.set(key, table);
+    }
+    if (verb !== 'from' && verb !== 'join' && verb !== 'using') table.written = true;
+    if (verb === 'table' && before === 'create') table.created = true;
+    if (verb === 'into' && before !== 'insert' && before !== 'merge') table.created = true;
+    scope.tables.push(table);
+    scope.aliases.set(name, table);
+    if (alias === undefined) return end;
+    scope.aliases.set(alias.lower, table);
+    return end + (this.#tokens[end]?.lower === 'as' ? 2 : 1);
+  }
+
+  #readColumns(from: number, to: number, scope: Scope, skip: ReadonlySet<number>): void {
+    const tokens = this.#tokens;
+    const aliases = this.#outputAliases(from, to, skip);
+    for (let at = from; at < to; at++) {
+      if (skip.has(at)) continue;
+      const token = tokens[at] as Token;
+      if (token.kind !== 'word' && token.kind !== 'name') continue;
+      const previous = tokens[at - 1];
+      if (previous?.text === '.') continue;
+      const { path, end } = this.#path(at);
+      const [first] = path;
+      if (first === undefined) continue;
+      const last = path.at(-1) as string;
+      const next = tokens[end];
+      const isCall = next?.text === '(' && !this.#isInsertList(at, scope);
+      const isAlias = ['as', ')'].includes(previous?.lower ?? '') && path.length === 1;
+      at = Math.max(at, end - 1);
+      if (isCall || isAlias || previous?.text === '::') continue;
+      if (
+        path.length === 1 &&
+        (scope.aliases.has(first.toLowerCase()) || scope.derived.has(first.toLowerCase()))
+      )
+        continue;
+      const isTable = this.#tables.has(path.join('.').toLowerCase());
+      if (isTable) continue;
+      const owner = path.length > 1 ? (path.at(-2) as string).toLowerCase() : undefined;
+      if (owner !== undefined && scope.derived.has(owner)) continue;
+      if (owner === undefined && aliases.has(last.toLowerCase())) continue;
+      const table = owner === undefined ? scope.tables[0] : scope.aliases.get(owner);
+      if (table === undefined || (owner === undefined && scope.derived.size > 0 && scope.tables.length === 0))
+        continue;
+      this.#useColumn(table, last, end);
+    }
+  }
+
+  /** Names that the SELECT list gives: ORDER BY may use them, and they are no columns. */
+  #outputAliases(from: number, to: number, skip: ReadonlySet<number>): Set<string> {
+    const aliases = new Set<string>();
+    for (let at = from; at < to; at++) {
+      if (skip.has(at)) continue;
+      const token = this.#tokens[at] as Token;
+      const before = this.#tokens[at - 1];
+      if (token.kind !== 'word' && token.kind !== 'name') continue;
+      if (KEYWORDS.has(token.lower) && token.kind === 'word') continue;
+      const after = this.#tokens[at + 1]?.lower ?? '';
+      const ends = after === ',' || after === 'from' || after === '' || at + 1 >= to;
+      if (before?.lower === 'as' && ends) aliases.add(token.lower);
+      else if (ends && before !== undefined && (before.text === ')' || before.kind === 'text'))
+        aliases.add(token.lower);
+    }
+    return aliases;
+  }
+
+  #isInsertList(at: number, scope: Scope): boolean {
+    return scope.aliases.has(this.#tokens[at]?.lower ?? '');
+  }
+
+  #useColumn(table: TableUse, name: string, after: number): void {
+    const key = name.toLowerCase();
+    let use = table.columns.get(key);
+    if (use === undefined) {
+      use = { name, equals: [] };
+      table.columns.set(key, use);
+    }
+    const operator = this.#tokens[after]?.lower ?? '';
+    const value = this.#tokens[after + 1];
+    if (['=', '<', '>', '<=', '>=', '<>', '!=', 'between'].includes(operator))
+      this.#compare(use, operator, value);
+    if (operator === 'in' && value?.text === '(') {
+      for (let at = after + 2; at < this.#tokens.length && this.#tokens[at]?.text !== ')'; at++)
+        this.#compare(use, '=', this.#tokens[at]);
+    }
+  }
+
+  #compare(use: ColumnUse, operator: string, value: Token | undefined): void {
+    if (value?.kind === 'number') {
+      use.kind ??= value.text.includes('.') ? 'number' : 'integer';
+      if (operator === '=') use.equals.push(Number(value.text));
+    } else if (value?.kind === 'text') {
+      use.kind ??= /^\d{4}-\d\d-\d\d/.test(value.text) ? 'date' : 'text';
+      if (operator === '=') use.equals.push(value.text);
+    } else if (value?.lower === 'true' || value?.lower === 'false') use.kind ??= 'boolean';
+    else if (
+      /^(current_|getdate|now|sysdate|dateadd|getutcdate|to_date|to_timestamp)/.test(value?.lower ?? '')
+    )
+      use.kind ??= 'date';
+  }
+
+  #readOutput(from: number, to: number, skip: ReadonlySet<number>): void {
+    let start = from;
+    if (this.#tokens[from]?.lower === 'with')
+      while (start < to && (skip.has(start) || this.#tokens[start]?.lower !== 'select')) start++;
+    if (this.#tokens[start]?.lower !== 'select') return;
+    const items: Token[][] = [[]];
+    let depth = 0;
+    for (let at = start + 1; at < to; at++) {
+      const token = this.#tokens[at] as Token;
+      if (token.text === '(') depth++;
+      if (token.text === ')') depth--;
+      if (
+        depth === 0 &&
+        ['from', 'into', 'where', 'union', 'order', 'limit'].includes(token.lower) &&
+        token.kind === 'word'
+      )
+        break;
+      if (depth === 0 && token.text === ',') items.push([]);
+      else items.at(-1)?.push(token);
+    }
+    const output: OutputColumn[] = [];
+    let star = false;
+    for (const item of items) {
+      while (item[0] !== undefined && ['distinct', 'all', 'top'].includes(item[0].lower)) {
+        const wasTop = item.shift()?.lower === 'top';
+        if (wasTop && item[0]?.text === '(') item.splice(0, 3);
+        else if (wasTop) item.shift();
+      }
+      if (item.at(-1)?.text === '*') {
+        star = true;
+        continue;
+      }
+      const column = columnOf(item);
+      if (column !== undefined) output.push(column);
+    }
+    if (output.length === 0 && !star) return;
+    this.#output = output;
+    this.#star = star;
+  }
+}
+
+function columnOf(item: readonly Token[]): OutputColumn | undefined {
+  const last = item.at(-1);
+  if (last === undefined) return undefined;
+  // T-SQL also writes the alias first: name = expression.
+  if (item.length > 2 && item[1]?.text === '=' && (item[0]?.kind === 'word' || item[0]?.kind === 'name'))
+    return { name: item[0].text };
+  const alias = item.at(-2)?.lower === 'as';
+  const named = last.kind === 'word' || last.kind === 'name' || (alias && last.kind === 'text');
+  if (!named) return undefined;
+  const words = alias
+    ? item.slice(0, -2)
+    : item.at(-2)?.text === '.' || item.length === 1
+      ? item
+      : item.slice(0, -1);
+  const isPath = words.every((token, at) =>
+    at % 2 === 0 ? token.kind === 'word' || token.kind === 'name' : token.text === '.',
+  );
+  if (!alias && !isPath && item.at(-2)?.text !== ')' && item.at(-2)?.kind === 'sign') return undefined;
+  if (!alias && last.lower === 'end') return undefined;
+  const column = isPath ? words.at(-1)?.text : undefined;
+  return { name: last.text, ...(column === undefined ? {} : { column }) };
+}
