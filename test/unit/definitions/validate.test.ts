@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { printReport } from '../../../src/definitions/print-report.ts';
 import { WARNINGS } from '../../../src/definitions/problem.ts';
 import { type Report, validateFactory } from '../../../src/definitions/validate.ts';
@@ -11,7 +12,7 @@ import { SEED } from './seed-definitions.ts';
 
 function validate(
   files: Readonly<Record<string, unknown>>,
-  linkedService: Record<string, Record<string, unknown>> = {},
+  linkedService: Record<string, JsonObject> = {},
 ): Report {
   const factory = writeFactory(files);
   try {
