@@ -4,6 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { readKeys } from './config/server-keys.ts';
 import { loadSettings, type Settings } from './config/settings.ts';
+import { clientDataConverter } from './interceptors/data-converter.ts';
 import { createLogger } from './interceptors/logger.ts';
 import type { Door } from './server/door.ts';
 import { createFactoryCatalog } from './server/factory-catalog.ts';
@@ -21,6 +22,7 @@ async function run(): Promise<void> {
   const connection = Connection.lazy({ ...config.connectionOptions, connectTimeout: '5s' });
   const client = new Client({
     connection,
+    dataConverter: clientDataConverter(settings, process.env),
     ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
   });
   const door: Door = {

@@ -23,6 +23,7 @@ import { callbackDoor } from './config/server-keys.ts';
 import { loadSettings } from './config/settings.ts';
 import { isLateEndOfMessage } from './connectors/sql-server/driver-defect.ts';
 import { CastErrorsInterceptor } from './interceptors/cast-errors.ts';
+import { workerDataConverter } from './interceptors/data-converter.ts';
 import { createLogger } from './interceptors/logger.ts';
 
 /** The bundle that `npm run build` made; a worker started from elsewhere bundles by itself, which takes seconds. */
@@ -39,6 +40,7 @@ async function run(): Promise<void> {
     logger: createLogger(process.env['WAYBILL_LOG_LEVEL'] ?? 'info'),
     shutdownSignals: ['SIGTERM', 'SIGINT'],
   });
+  const dataConverter = workerDataConverter(settings, process.env);
   const config = loadClientConnectConfig();
   const connection = await NativeConnection.connect(config.connectionOptions);
   try {
@@ -46,6 +48,7 @@ async function run(): Promise<void> {
     const compute = createCompute({ lookAgainAfter: settings.sparkPollSeconds * 500 });
     const client = new Client({
       connection,
+      dataConverter,
       ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
     });
     const worker = await Worker.create({
@@ -53,6 +56,7 @@ async function run(): Promise<void> {
       ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
       taskQueue: settings.taskQueue,
       ...workflowSource(),
+      dataConverter,
       activities: {
         ...createDefinitionActivities({ settings }),
         ...createRunActivities({ runs: new TemporalPipelineRuns(client, settings.taskQueue) }),

@@ -7,8 +7,10 @@ import {
   type DefinitionActivities,
   type LoadedPipeline,
   type LoadPipelineInput,
+  type PipelineSnapshot,
   SNAPSHOT_FORMAT,
 } from '../core/pipeline/snapshot.ts';
+import { hidingActivity, holdsSecret, sealedPipeline } from '../core/pipeline/snapshot-secrets.ts';
 import {
   type CompiledFactory,
   type CompiledPipeline,
@@ -23,7 +25,8 @@ const MAX_REASONS = 20;
 
 /** The activities' implementation. Reads only; safe to repeat. */
 export function createDefinitionActivities(dependencies: {
-  settings: Pick<Settings, 'factoryDirectory' | 'linkedService'>;
+  /** Without `payloadKeys`, whoever runs the worker has its own way to keep payloads secret. */
+  settings: Pick<Settings, 'factoryDirectory' | 'linkedService'> & Partial<Pick<Settings, 'payloadKeys'>>;
 }): DefinitionActivities {
   const { settings } = dependencies;
   return {
@@ -34,8 +37,9 @@ export function createDefinitionActivities(dependencies: {
       const { verdict, reasons } = verdictOn(pipeline);
       if (snapshot === undefined || verdict !== 'runnable')
         throw notRunnable(input.pipeline, verdict, reasons);
+      if (settings.payloadKeys?.length === 0) refuseSecrets(snapshot);
       const { dataFactory, values } = globalParameters(compiled.factory);
-      return {
+      return sealedPipeline({
         format: SNAPSHOT_FORMAT,
         dataFactory,
         pipeline: snapshot,
@@ -49,9 +53,24 @@ export function createDefinitionActivities(dependencies: {
         parameters: resolveParameters(`pipeline "${snapshot.name}"`, pipeline.parameters, input.parameters, {
           ignoreUnknown: input.ignoreUnknownParameters,
         }),
-      };
+      });
     },
   };
+}
+
+/** Before anything runs: later, a value would have to be shown or the run would hang. */
+function refuseSecrets({ name, activities }: PipelineSnapshot): void {
+  const hiding = hidingActivity(activities);
+  if (hiding === undefined && !holdsSecret(activities)) return;
+  const why =
+    hiding === undefined
+      ? `a SecureString with its value stands in pipeline "${name}"`
+      : `"${hiding.name}" of pipeline "${name}" has secureInput or secureOutput`;
+  throw new WaybillError(
+    'SECRET_MISSING',
+    `${why}, but this worker has no key to encrypt it with: set WAYBILL_PAYLOAD_KEY to 32 bytes in base64 (openssl rand -base64 32), the same for all workers.`,
+    { pipeline: name, variable: 'WAYBILL_PAYLOAD_KEY' },
+  );
 }
 
 function findPipeline(compiled: CompiledFactory, name: string, directory: string): CompiledPipeline {

@@ -1,9 +1,10 @@
 // What every one-shot activity has in common: heartbeats, cancellation, secure values, patience with stores that are away.
 import { Context } from '@temporalio/activity';
 import { ApplicationFailure, TemporalFailure } from '@temporalio/common';
-import { redact } from '../config/redaction.ts';
+import { redact, rememberSecret } from '../config/redaction.ts';
 import { ERRORS, WaybillError } from '../core/errors.ts';
-import type { JsonObject } from '../core/json.ts';
+import { isLiteralSecret } from '../core/expression/evaluate.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import { opened, sealed } from '../core/pipeline/secure.ts';
 import type { TaskActivity, TaskInput, TaskResult } from '../core/pipeline/task.ts';
 import { withHeartbeat } from './copy/heartbeat.ts';
@@ -19,9 +20,10 @@ const PATIENCE = 6;
 export const asTask =
   (perform: (input: TaskInput) => Promise<TaskResult>): TaskActivity =>
   async (input) => {
-    const secureInput = opened(input.typeProperties) !== input.typeProperties;
+    const hidden = input.secureInput === true || input.secureOutput === true;
     const { attempt, scheduledTimestampMs } = Context.current().info;
     const queued = Math.max(0, Date.now() - scheduledTimestampMs);
+    rememberSecrets(opened(input.typeProperties));
     const clear = { ...input, typeProperties: opened(input.typeProperties) as JsonObject };
     try {
       const { output } = await withHeartbeat(
@@ -32,9 +34,17 @@ export const asTask =
       return { output: input.secureOutput === true ? sealed(complete) : complete };
     } catch (error) {
       const final = attempt >= PATIENCE;
-      throw secureInput || input.secureOutput === true ? withheld(error, final) : impatient(error, final);
+      throw hidden ? withheld(error, final) : impatient(error, final);
     }
   };
+
+/** No text that leaves the process may quote a SecureString of the input. */
+function rememberSecrets(value: JsonValue): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) for (const entry of value) rememberSecrets(entry);
+  else if (isLiteralSecret(value)) rememberSecret(String(value['value'] ?? ''));
+  else for (const entry of Object.values(value)) rememberSecrets(entry);
+}
 
 /** What ADF says of the run in every output; what the activity itself says of it counts. `queued` in ms. */
 function runFigures(output: JsonObject, queued: number): JsonObject {

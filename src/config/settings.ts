@@ -30,6 +30,11 @@ export interface Settings {
   readonly linkedService: Readonly<Record<string, LinkedServiceOverrides>>;
   /** By ADF's type, for every linked service of that type: what stands under its name goes before. */
   readonly linkedServiceType?: Readonly<Record<string, LinkedServiceOverrides>>;
+  /**
+   * Environment variables with the keys that encrypt what secureInput and secureOutput hide; the first one encrypts. None
+   * where nothing of the kind is run.
+   */
+  readonly payloadKeys: readonly string[];
   readonly web: WebSettings;
   readonly server: ServerSettings;
 }
@@ -79,6 +84,7 @@ const schema = z.strictObject({
   sparkPollSeconds: z.number().positive().optional(),
   linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
   linkedServiceType: z.record(z.string(), z.record(z.string(), z.json())).optional(),
+  payloadKeys: keyVariables,
   web: webSchema.optional(),
   server: serverSchema.optional(),
 });
@@ -119,10 +125,18 @@ export function loadSettings(from: {
     sparkPollSeconds: parsed.sparkPollSeconds ?? 20,
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),
     ...(parsed.linkedServiceType === undefined ? {} : { linkedServiceType: parsed.linkedServiceType }),
+    payloadKeys: keysIn(parsed.payloadKeys, 'WAYBILL_PAYLOAD_KEY', env),
     web: { allow: parsed.web?.allow ?? [] },
     server: serverSettings(parsed.server ?? {}, env),
   });
 }
+
+/** The variables that hold keys: those that are named, else the usual one where it is set. */
+const keysIn = (
+  keys: { env: string }[] | undefined,
+  otherwise: string,
+  env: Readonly<Record<string, string | undefined>>,
+): string[] => keys?.map((key) => key.env) ?? (env[otherwise] ? [otherwise] : []);
 
 function serverSettings(
   written: z.infer<typeof serverSchema>,
@@ -132,15 +146,13 @@ function serverSettings(
   if (port && !/^\d{1,5}$/.test(port))
     throw invalid(`WAYBILL_SERVER_PORT is "${port}", which is no port.`, 'WAYBILL_SERVER_PORT');
   const publicUrl = env['WAYBILL_PUBLIC_URL'] || written.publicUrl;
-  const variables = (keys: { env: string }[] | undefined, otherwise: string): string[] =>
-    keys?.map((key) => key.env) ?? (env[otherwise] ? [otherwise] : []);
   return {
     host: env['WAYBILL_SERVER_HOST'] || (written.host ?? '127.0.0.1'),
     port: port ? Number(port) : (written.port ?? 8080),
     ...(publicUrl === undefined ? {} : { publicUrl: publicUrl.replace(/\/+$/, '') }),
-    signingKeys: variables(written.signingKeys, 'WAYBILL_SIGNING_KEY'),
-    eventKeys: variables(written.eventKeys, 'WAYBILL_EVENT_KEY'),
-    apiKeys: variables(written.apiKeys, 'WAYBILL_API_KEY'),
+    signingKeys: keysIn(written.signingKeys, 'WAYBILL_SIGNING_KEY', env),
+    eventKeys: keysIn(written.eventKeys, 'WAYBILL_EVENT_KEY', env),
+    apiKeys: keysIn(written.apiKeys, 'WAYBILL_API_KEY', env),
     snsHosts: written.snsHosts ?? [],
   };
 }

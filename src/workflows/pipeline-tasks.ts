@@ -6,6 +6,7 @@ import type { JsonObject, JsonValue } from '../core/json.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
 import { opened, sealed } from '../core/pipeline/secure.ts';
 import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
+import { holdsSecret, masked } from '../core/pipeline/snapshot-secrets.ts';
 import type { TaskActivity, TaskInput } from '../core/pipeline/task.ts';
 import { evaluateTask } from '../core/pipeline/task-input.ts';
 import type { ActivityRun } from '../core/run.ts';
@@ -67,10 +68,11 @@ export const taskActivity =
       type: activity.type,
       ...(item === undefined ? {} : { item }),
       ...evaluated,
-      typeProperties: secureInput ? sealed(typeProperties) : typeProperties,
+      typeProperties: secureInput || holdsSecret([activity]) ? sealed(typeProperties) : typeProperties,
+      ...(secureInput ? { secureInput } : {}),
       ...(secureOutput ? { secureOutput } : {}),
     };
-    interpreter.noteInput(activity, entry, typeProperties);
+    interpreter.noteInput(activity, entry, masked(typeProperties));
     return withRetries(interpreter, activity, scope, (attempt) => {
       if (attempt > 1) interpreter.log.setRetryAttempt(entry, attempt - 1);
       const task = { ...input, attemptKey: `${place}/${attempt}` };

@@ -15,6 +15,7 @@ import { itemLabels } from '../core/pipeline/item-label.ts';
 import type { PipelinePlan, PlannedCopy, PlanPipelineInput } from '../core/pipeline/preview.ts';
 import { RunLog } from '../core/pipeline/run-log.ts';
 import type { ActivitySnapshot, DefinitionActivities } from '../core/pipeline/snapshot.ts';
+import { openedPipeline } from '../core/pipeline/snapshot-secrets.ts';
 import { activityFailure } from './pipeline-failure.ts';
 import { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { type BlockScope, innerScope, labelOf } from './pipeline-scope.ts';
@@ -63,7 +64,7 @@ export async function planPipeline(input: PlanPipelineInput): Promise<PipelinePl
 
 async function load(input: PlanPipelineInput): ReturnType<DefinitionActivities['loadPipeline']> {
   try {
-    return await loadPipeline({ ...input, ignoreUnknownParameters: false });
+    return openedPipeline(await loadPipeline({ ...input, ignoreUnknownParameters: false }));
   } catch (error) {
     const failure = activityFailure(error);
     if (failure === undefined || isCancellation(error)) throw error;

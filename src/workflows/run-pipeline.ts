@@ -13,6 +13,7 @@ import { pipelineDetails } from '../core/pipeline/details.ts';
 import { type EarlierRun, type RerunActivities, type Reuse, reuseOf } from '../core/pipeline/rerun.ts';
 import { RunLog } from '../core/pipeline/run-log.ts';
 import type { DefinitionActivities, LoadedPipeline } from '../core/pipeline/snapshot.ts';
+import { openedPipeline } from '../core/pipeline/snapshot-secrets.ts';
 import {
   type FailedRunDetails,
   type PipelineProgress,
@@ -153,11 +154,12 @@ function notable(log: RunLog, budget: number, count: number): ReturnType<RunLog[
 
 async function load(input: RunPipelineInput): Promise<LoadedPipeline> {
   try {
-    return await loadPipeline({
+    const loaded = await loadPipeline({
       pipeline: input.pipeline,
       parameters: input.parameters,
       ignoreUnknownParameters: workflowInfo().parent !== undefined,
     });
+    return openedPipeline(loaded);
   } catch (error) {
     // The reason itself, not "activity task failed": it is what a person has to read.
     throw isCancellation(error) ? error : (asApplicationFailure(error) ?? error);

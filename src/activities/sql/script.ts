@@ -87,7 +87,10 @@ async function blocksOf(dependencies: SqlDependencies, properties: JsonObject): 
   const reference = objectSetting(properties, 'scriptReference');
   const path = textSetting(reference, 'path');
   if (path === undefined)
-    throw new WaybillError('DEFINITION_INVALID', 'The Script activity has neither "scripts" nor a "scriptReference".');
+    throw new WaybillError(
+      'DEFINITION_INVALID',
+      'The Script activity has neither "scripts" nor a "scriptReference".',
+    );
   const parameters = listedParameters(reference['parameters'], 'scriptReference');
   return [{ text: await readScript(dependencies, reference, path), query: true, parameters }];
 }
@@ -110,7 +113,9 @@ async function readScript(
     const pieces: Buffer[] = [];
     for await (const piece of (await store.open(folder === '' ? file : `${folder}/${file}`)).stream())
       pieces.push(piece);
-    return Buffer.concat(pieces).toString('utf8').replace(/^\uFEFF/, '');
+    return Buffer.concat(pieces)
+      .toString('utf8')
+      .replace(/^\uFEFF/, '');
   } finally {
     await store.close();
   }

@@ -26,9 +26,8 @@ export const singleValue = (value: number): JsonValue => {
 };
 
 /** "2024-02-29T13:14:15.120000" -> "2024-02-29T13:14:15.12": no zeros at the end of a second's fraction. */
-export const shortMoment = (text: string): string => text.replace(/\.(\d*?)0+(?=\D|$)/, (_all, digits) =>
-  digits === '' ? '' : `.${digits}`,
-);
+export const shortMoment = (text: string): string =>
+  text.replace(/\.(\d*?)0+(?=\D|$)/, (_all, digits) => (digits === '' ? '' : `.${digits}`));
 
 /** A moment as stores print it ("2024-02-29 13:14:15.120000", "2024-02-29"): with a T, and a time of day. */
 export const momentValue = (text: string): string => {

@@ -1,7 +1,7 @@
 // Statements on MySQL: named parameters by prepared statements, results row by row.
 import type mysql from 'mysql2';
-import type { Column } from '../../core/types/column.ts';
 import type { JsonValue } from '../../core/json.ts';
+import type { Column } from '../../core/types/column.ts';
 import { jsonValue, momentValue, shortMoment } from '../common/json-values.ts';
 import { ResultCollector, type ResultColumn } from '../common/result-collector.ts';
 import { scalarParameter } from '../common/scalar-parameter.ts';
@@ -10,8 +10,8 @@ import type { SqlAnswer, SqlCommands, SqlContext, SqlLimits, SqlParameter } from
 import { resultColumns } from './catalog.ts';
 import { type MysqlConfig, mysqlConfig } from './config.ts';
 import { MysqlConnection, type ScriptEvents } from './connection.ts';
-import { rowDecoder } from './decoders.ts';
 import { tableOf } from './dataset-table.ts';
+import { rowDecoder } from './decoders.ts';
 import { quoteTable } from './dialect.ts';
 
 const LEXIS: ScriptLexis = {
@@ -72,13 +72,15 @@ function shapeOf(
 ): { columns: ResultColumn[]; decoder: (values: unknown[]) => unknown[] } {
   const found = resultColumns(fields, values);
   // A time beyond a day is a text like any other here.
-  const decoded = found.map((column): Column => (column.type === 'TimeSpan' ? { ...column, type: 'String' } : column));
+  const decoded = found.map(
+    (column): Column => (column.type === 'TimeSpan' ? { ...column, type: 'String' } : column),
+  );
   return {
     columns: found.map(
       (column): ResultColumn => ({
         name: column.name,
         bytes: column.type === 'Byte[]',
-        value: (raw) => valueOf(column, String(raw)),
+        value: (raw) => shownValue(column, String(raw)),
       }),
     ),
     decoder: rowDecoder(decoded, values.zeroDates, undefined),
@@ -86,7 +88,7 @@ function shapeOf(
 }
 
 /** Sessions run in UTC: a TIMESTAMP is shown as a DATETIME of that clock, as MySQL's own clients show it. */
-const valueOf = (column: Column, text: string): JsonValue => {
+const shownValue = (column: Column, text: string): JsonValue => {
   if (column.type === 'TimeSpan') return shortMoment(text);
   return column.type === 'DateTimeOffset' ? momentValue(text.replace(/Z$/, '')) : jsonValue(column, text);
 };

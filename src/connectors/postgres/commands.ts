@@ -1,6 +1,7 @@
 // Statements on PostgreSQL: named parameters as the protocol's own, results row by row, notices.
-import type { JsonObject, JsonValue } from '../../core/json.ts';
+
 import { WaybillError } from '../../core/errors.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { integerValue, momentValue, numberValue, shortMoment } from '../common/json-values.ts';
 import { ResultCollector, type ResultColumn } from '../common/result-collector.ts';
 import { prepareStatements, type ScriptLexis } from '../common/script-text.ts';
@@ -112,7 +113,14 @@ const OIDS: Readonly<Record<string, number>> = {
 
 function textParameter({ name, value, type, direction }: SqlParameter): TextParameter {
   const known = OIDS[(type ?? '').toLowerCase()];
-  const own = typeof value === 'boolean' ? 16 : typeof value === 'number' ? (Number.isSafeInteger(value) ? 20 : 701) : 0;
+  const own =
+    typeof value === 'boolean'
+      ? 16
+      : typeof value === 'number'
+        ? Number.isSafeInteger(value)
+          ? 20
+          : 701
+        : 0;
   const oid = known ?? (type === undefined ? own : 0);
   if (value === null || direction === 'Output') return { text: null, oid };
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);

@@ -17,12 +17,15 @@ const LEXIS: ScriptLexis = {
   nestedComments: false,
 };
 
-export async function openSnowflakeCommands({ linkedService, tag, signal }: SqlContext): Promise<SqlCommands> {
+export async function openSnowflakeCommands({
+  linkedService,
+  tag,
+  signal,
+}: SqlContext): Promise<SqlCommands> {
   const config = snowflakeConfig(linkedService);
   const connection = await SnowflakeConnection.open(config, `waybill:${tag}`.slice(0, 2_000), signal);
   return {
     product: 'Snowflake',
-    defaultSchema: config.schema,
     run: (text, parameters, limits) => runScript(connection, text, parameters, limits),
     selectFrom: async (dataset, rows) => {
       const given = datasetTable(dataset, config.schema);
@@ -36,7 +39,8 @@ export async function openSnowflakeCommands({ linkedService, tag, signal }: SqlC
 }
 
 /** Snowflake Scripting: a block whose semicolons end no statement of the text. BEGIN alone begins a transaction. */
-const BLOCK = /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:DECLARE\b|BEGIN(?!\s*(?:;|$|TRANSACTION\b|WORK\b|NAME\b)))/i;
+const BLOCK =
+  /^(?:\s|--[^\n]*\n|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:DECLARE\b|BEGIN(?!\s*(?:;|$|TRANSACTION\b|WORK\b|NAME\b)))/i;
 
 async function runScript(
   connection: SnowflakeConnection,
@@ -76,10 +80,10 @@ interface SnowflakeTime {
 
 function resultColumn(column: ColumnMetadata): ResultColumn {
   const type = column.getType().toLowerCase();
-  return { name: column.getName(), bytes: type === 'binary', value: valueOf(type, column.getScale()) };
+  return { name: column.getName(), bytes: type === 'binary', value: valueReader(type, column.getScale()) };
 }
 
-function valueOf(type: string, scale: number): (raw: unknown) => JsonValue {
+function valueReader(type: string, scale: number): (raw: unknown) => JsonValue {
   switch (type) {
     case 'fixed':
       return (raw) => (scale > 0 ? numberValue(String(raw)) : integerValue(String(raw)));

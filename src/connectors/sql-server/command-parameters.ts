@@ -69,7 +69,10 @@ function typedValue(driver: Driver, parameter: SqlParameter): Typed {
     case 'long':
     case 'uint32':
     case 'uint64':
-      return given(driver.BigInt, fitting((text) => (/^\s*[+-]?\d{1,19}\s*$/.test(text) ? text.trim() : undefined)));
+      return given(
+        driver.BigInt,
+        fitting((text) => (/^\s*[+-]?\d{1,19}\s*$/.test(text) ? text.trim() : undefined)),
+      );
     case 'boolean':
     case 'bool':
     case 'bit':
@@ -78,12 +81,18 @@ function typedValue(driver: Driver, parameter: SqlParameter): Typed {
     case 'real':
     case 'double':
     case 'float':
-      return given(driver.Float, fitting((text) => finite(text)));
+      return given(
+        driver.Float,
+        fitting((text) => finite(text)),
+      );
     case 'decimal':
     case 'numeric':
     case 'money':
     case 'smallmoney':
-      return decimal(driver, fitting((text) => (finite(text) === undefined ? undefined : text.trim())) ?? null);
+      return decimal(
+        driver,
+        fitting((text) => (finite(text) === undefined ? undefined : text.trim())) ?? null,
+      );
     case 'datetime':
     case 'datetime2':
     case 'smalldatetime':
@@ -94,15 +103,24 @@ function typedValue(driver: Driver, parameter: SqlParameter): Typed {
       return given(driver.DateTimeOffset(7), fitting(moment));
     case 'guid':
     case 'uniqueidentifier':
-      return given(driver.UniqueIdentifier, fitting((text) => text.trim().replace(/^\{(.*)\}$/, '$1')));
+      return given(
+        driver.UniqueIdentifier,
+        fitting((text) => text.trim().replace(/^\{(.*)\}$/, '$1')),
+      );
     case 'byte[]':
     case 'bytearray':
     case 'binary':
     case 'varbinary':
-      return given(driver.VarBinary(length(parameter, driver)), fitting((text) => Buffer.from(text, 'base64')));
+      return given(
+        driver.VarBinary(length(parameter, driver)),
+        fitting((text) => Buffer.from(text, 'base64')),
+      );
     default:
       // Times too: SQL Server reads more forms of them than a Date can carry.
-      return given(driver.NVarChar(length(parameter, driver)), fitting((text) => text));
+      return given(
+        driver.NVarChar(length(parameter, driver)),
+        fitting((text) => text),
+      );
   }
 }
 

@@ -2,8 +2,8 @@
 import type mssql from 'mssql';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { integerValue, jsonValue, rowObject, singleValue } from '../common/json-values.ts';
-import { datasetTable } from '../common/settings.ts';
 import { ResultCollector, type ResultColumn } from '../common/result-collector.ts';
+import { datasetTable } from '../common/settings.ts';
 import type { SqlAnswer, SqlCommands, SqlContext, SqlLimits, SqlParameter } from '../sql-commands.ts';
 import { addParameters } from './command-parameters.ts';
 import { sqlServerConfig } from './config.ts';
@@ -29,7 +29,9 @@ export async function openSqlServerCommands({ linkedService, signal }: SqlContex
         parameters.length === 0 ? request.batch(text) : request.query(text),
       ),
     call: (procedure, parameters, limits) =>
-      perform(parameters, limits, `calling ${procedure}`, (request) => request.execute(quotedName(procedure))),
+      perform(parameters, limits, `calling ${procedure}`, (request) =>
+        request.execute(quotedName(procedure)),
+      ),
     selectFrom: async (dataset, rows) => {
       const table = datasetTable(dataset, 'dbo');
       return table === undefined ? undefined : `SELECT TOP (${rows}) * FROM ${quoteTable(table)}`;
@@ -70,7 +72,7 @@ async function performRequest(
     request.arrayRowMode = true;
     request.on('recordset', (columns: unknown) => {
       inResult = true;
-      collector.begin((columns as mssql.IColumn[]).map(resultColumn));
+      collector.begin((columns as DescribedColumn[]).map(resultColumn));
     });
     request.on('row', (row: unknown) => {
       // A column of FOR JSON or FOR XML comes as an object, in one piece.
@@ -105,20 +107,19 @@ async function performRequest(
 
 const BYTES = /^(binary|varbinary|image|rowversion|timestamp)$/;
 
-function resultColumn({ name, type, precision, scale, length }: mssql.IColumn): ResultColumn {
-  const factory = (typeof type === 'function' ? type : type?.type) as { declaration?: string } | undefined;
-  const native = (factory?.declaration ?? 'nvarchar').toLowerCase();
-  return {
-    name,
-    bytes: BYTES.test(native),
-    value: valueOf(native, { precision, scale, length }),
-  };
+/** A result's column as mssql describes it; its typings lack most of that. */
+interface DescribedColumn {
+  readonly name: string;
+  readonly type?: { readonly declaration?: string; readonly type?: { readonly declaration?: string } };
+  readonly scale?: number;
 }
 
-function valueOf(
-  native: string,
-  facts: { precision?: number | undefined; scale?: number | undefined; length?: number | undefined },
-): (raw: unknown) => JsonValue {
+function resultColumn({ name, type, scale }: DescribedColumn): ResultColumn {
+  const native = (type?.declaration ?? type?.type?.declaration ?? 'nvarchar').toLowerCase();
+  return { name, bytes: BYTES.test(native), value: valueReader(native, scale ?? null) };
+}
+
+function valueReader(native: string, scale: number | null): (raw: unknown) => JsonValue {
   switch (native) {
     case 'bit':
       return (raw) => raw === true || raw === 1;
@@ -133,7 +134,7 @@ function valueOf(
   }
   if (BYTES.test(native)) return (raw) => (raw as Buffer).toString('base64');
   if (/^(date|time|datetime|datetime2|smalldatetime|datetimeoffset)$/.test(native)) {
-    const column = columnFromFacts({ name: '', native, nullable: true, scale: facts.scale ?? null });
+    const column = columnFromFacts({ name: '', native, nullable: true, scale });
     const decode = formatRowDecoders([column]);
     return (raw) => jsonValue(column, decode([raw])[0] ?? null);
   }

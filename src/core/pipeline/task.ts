@@ -30,7 +30,10 @@ export interface TaskInput {
   readonly type: string;
   /** The iterations it is in, outermost first: "flights", "flights/2". */
   readonly item?: string;
-  /** Every expression evaluated. In an envelope of ./secure.ts on its way through history where secureInput asks for it. */
+  /**
+   * Every expression evaluated. In an envelope of ./secure.ts on its way through history where secureInput asks for it, or
+   * a secret stands in it; `asTask` opens it.
+   */
   readonly typeProperties: JsonObject;
   /** By the property that refers to it: "dataset", "datasets/0". */
   readonly datasets: Readonly<Record<string, EvaluatedDataset>>;
@@ -38,6 +41,8 @@ export interface TaskInput {
   readonly linkedService?: LinkedServiceUse;
   /** Names one ADF attempt. Temporal's own retries of it have the same key, a retry by the policy has another. */
   readonly attemptKey: string;
+  /** Where nothing of the input may be readable in history. */
+  readonly secureInput?: true;
   /** Where the output must not be readable in history. */
   readonly secureOutput?: true;
 }

@@ -6,8 +6,8 @@ import { booleanSetting, requireInsert } from '../settings.ts';
 import { openDataset } from './file-dataset.ts';
 import type { FileOpener } from './file-opener.ts';
 import { FilesSink } from './files-sink.ts';
-import { lookupRows } from './lookup-rows.ts';
 import { FilesSource } from './files-source.ts';
+import { lookupRows } from './lookup-rows.ts';
 
 export const fileConnector = (opener: FileOpener): Connector => ({
   readingLeavesFiles: false,
