@@ -11,3 +11,4 @@ export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';
 export { sparkJob } from './spark-job.ts';
 export { sweepOrphans } from './sweep-orphans.ts';
+export { tumblingWindow } from './tumbling-window.ts';

@@ -173,6 +173,15 @@ function formatterOf(zone: string): Intl.DateTimeFormat {
   }
 }
 
+/** The IANA name of a zone given by its Windows or IANA name; undefined where there is none. */
+export function ianaZone(name: string): string | undefined {
+  try {
+    return formatterOf(name).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Milliseconds that the zone's clock is ahead of UTC at an instant. */
 function offsetAt(zone: string, instant: number): number {
   const parts: Record<string, number> = {};
