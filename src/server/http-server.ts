@@ -76,9 +76,9 @@ function write(
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...headers,
-    ...(unread ? { connection: 'close' } : {}),
   });
   outgoing.end(body);
+  // Closing while the sender still sends would take the answer away from it.
   if (unread) discard(incoming);
 }
 

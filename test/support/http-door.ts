@@ -34,9 +34,11 @@ export async function startDoor(options: {
   factoryDirectory: string;
   taskQueue: string;
   states?: TriggerStates;
+  /** Those of another door. */
+  keys?: DoorUnderTest['keys'];
   snsHosts?: string[];
 }): Promise<DoorUnderTest> {
-  const keys = {
+  const keys = options.keys ?? {
     signing: randomBytes(32).toString('hex'),
     event: randomBytes(24).toString('hex'),
     api: randomBytes(24).toString('hex'),
