@@ -16,6 +16,8 @@ export interface RunPipelineInput {
   readonly invokedBy?: PipelineInvocation;
   /** Values for the run's dimensions, as Data Factory's monitoring filters by them. */
   readonly runDimensions?: JsonObject;
+  /** Events of history after which loops go on in children: 2000 unless set, four times as many in a child. */
+  readonly historyEvents?: number;
   /** Set on a rerun: the run it repeats, under the same workflow id, and what of it counts again. */
   readonly rerun?: Rerun;
 }

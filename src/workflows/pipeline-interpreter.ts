@@ -38,15 +38,10 @@ export interface RunIdentity {
   readonly startTime: number;
 }
 
-/** How much history the workflow may have before its loops go on in children. */
-export interface HistoryLimit {
-  readonly events: number;
-  readonly bytes: number;
-}
-
 export interface InterpreterOptions {
   readonly identity?: RunIdentity;
-  readonly historyLimit?: HistoryLimit;
+  /** How many times as long its history may be as the run's own. */
+  readonly historyFactor?: number;
   /** Variables' values where another workflow has written before, by lower-case name. */
   readonly variables?: JsonObject;
   /** Activities that expressions of the pipeline refer to, where `loaded` has none to look at. */
@@ -58,7 +53,8 @@ export interface InterpreterOptions {
 }
 
 /** A run's own history stays this short: what follows a long loop needs room too, and a replay takes its time. */
-const HISTORY_LIMIT: HistoryLimit = { events: 2_000, bytes: 4_000_000 };
+const MAX_EVENTS = 2_000;
+const MAX_BYTES = 4_000_000;
 
 export class PipelineInterpreter {
   readonly input: RunPipelineInput;
@@ -244,9 +240,10 @@ export class PipelineInterpreter {
   /** Whether this workflow's history is so long that a loop should go on in a child. */
   isLong(): boolean {
     if ((this.loaded.format ?? 1) < 2) return false;
-    const { events, bytes } = this.options.historyLimit ?? HISTORY_LIMIT;
+    const { historyFactor = 1 } = this.options;
     const { historyLength, historySize } = workflowInfo();
-    return historyLength > events || historySize > bytes;
+    const events = this.input.historyEvents ?? MAX_EVENTS;
+    return historyLength > historyFactor * events || historySize > historyFactor * MAX_BYTES;
   }
 
   /** Notes what an activity was given, unless its policy hides it. */

@@ -12,14 +12,14 @@ import type { BlockFailure, LoopInput, LoopOutput } from '../core/pipeline/loop.
 import { referredActivities } from '../core/pipeline/references.ts';
 import { RunLog } from '../core/pipeline/run-log.ts';
 import type { ActivityRun, PipelineProgress } from '../core/run.ts';
-import { type HistoryLimit, PipelineInterpreter } from './pipeline-interpreter.ts';
+import { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { runItems, runUntil } from './pipeline-loops.ts';
 import { pipelineProgressQuery } from './pipeline-messages.ts';
 import type { BlockScope } from './pipeline-scope.ts';
 import { arrived, travelling } from './pipeline-slices.ts';
 
 /** A child's history may be longer than the run's own: nothing follows in it. */
-const HISTORY_LIMIT: HistoryLimit = { events: 8_000, bytes: 8_000_000 };
+const HISTORY_FACTOR = 4;
 
 /** Characters of inputs and outputs that go along when it continues as new. */
 const LOG_BUDGET = 200_000;
@@ -48,7 +48,7 @@ export async function pipelineLoop(input: LoopInput): Promise<LoopOutput> {
   const state = arrived(input.state);
   const interpreter = new PipelineInterpreter(run, input.loaded, log, show, {
     identity: input.identity,
-    historyLimit: HISTORY_LIMIT,
+    historyFactor: HISTORY_FACTOR,
     variables: state.variables,
     wanted: input.wanted === 'all' ? 'all' : new Set(input.wanted),
     secure: input.secure,

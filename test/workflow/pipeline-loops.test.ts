@@ -16,11 +16,16 @@ import {
   waiting,
 } from '../support/pipeline-harness.ts';
 
-/** WAYBILL_TEST_LOOPS=full: as long as the issue that asked for them says, which takes minutes. */
+/** WAYBILL_TEST_LOOPS=full: with the limits as they are, which takes minutes; else all is ten times as small. */
 const FULL = process.env['WAYBILL_TEST_LOOPS'] === 'full';
-const WAITS = FULL ? 10_000 : 3_000;
-const COPIES = FULL ? 1_500 : 500;
-const CALLS = FULL ? 2_000 : 200;
+const WAITS = FULL ? 10_000 : 1_000;
+const COPIES = FULL ? 1_500 : 150;
+const CALLS = FULL ? 2_000 : 100;
+const ITERATIONS = FULL ? 2_600 : 260;
+const LIMIT = FULL ? {} : { historyEvents: 200 };
+/** Long enough for a child to begin. */
+const TIMEOUT = FULL ? '0.10:00:00' : '0.01:00:00';
+const LONGEST = FULL ? 12_000 : 1_500;
 
 let harness: PipelineHarness;
 
@@ -105,23 +110,23 @@ test('thousands of iterations that wait: children run them, variables hold what 
     ],
     { variables: { seen: { type: 'Array' }, n: { type: 'Integer' } } },
   );
-  await withRun({ pl }, {}, async (run) => {
+  await withRun({ pl }, { input: LIMIT }, async (run) => {
     const output = await run.result();
     assert.deepEqual(outputOf(output, 'each'), { itemsCount: WAITS });
     assert.equal(outputOf(output, 'count')['value'], Math.ceil(WAITS / 3));
     assert.equal(outputOf(output, 'distinct')['value'], Math.ceil(WAITS / 3));
     const { longest, slices } = await histories(run);
     assert.ok(slices.length >= 1, `${slices.length} slices`);
-    assert.ok(longest < 12_000, `${longest} events`);
+    assert.ok(longest < LONGEST, `${longest} events`);
   });
 });
 
 test('a long loop fails with its first failure, after every iteration, and keeps the ids of its copies', async () => {
   const each = forEach('each', `@range(0, ${COPIES})`, [
     copyOf('c', '@string(item())'),
-    condition('bad', `@equals(item(), ${COPIES - 100})`, [failing('broken')], [], after1('c', 'Succeeded')),
+    condition('bad', `@equals(item(), ${COPIES - 20})`, [failing('broken')], [], after1('c', 'Succeeded')),
   ]);
-  await withRun({ pl: pipelineOf([each]) }, {}, async (run) => {
+  await withRun({ pl: pipelineOf([each]) }, { input: LIMIT }, async (run) => {
     const failure = await failureOf(run);
     assert.match(
       failure.message,
@@ -171,11 +176,11 @@ test('pipelines called in a long loop within a loop, each with its own item', as
     ],
     { variables: { seen: { type: 'Array' }, n: { type: 'Integer' } } },
   );
-  await withRun({ pl, child }, {}, async (run) => {
+  await withRun({ pl, child }, { input: LIMIT }, async (run) => {
     const output = await run.result();
     assert.equal(outputOf(output, 'distinct')['value'], CALLS);
     const { longest } = await histories(run);
-    assert.ok(longest < 12_000, `${longest} events`);
+    assert.ok(longest < LONGEST, `${longest} events`);
   });
 });
 
@@ -202,12 +207,12 @@ test('an Until of thousands of iterations goes on in a child; its time is up the
       { variables: { x: { type: 'String' }, seen: { type: 'Array' } } },
     );
   await withRun(
-    { pl: of(until("@equals(length(variables('seen')), 2600)", '7.00:00:00')) },
-    {},
+    { pl: of(until(`@equals(length(variables('seen')), ${ITERATIONS})`, '7.00:00:00')) },
+    { input: LIMIT },
     async (run) => {
       const output = await run.result();
-      assert.deepEqual(outputOf(output, 'loop'), { iterations: 2600 });
-      assert.equal(outputOf(output, 'n')['value'], '2600');
+      assert.deepEqual(outputOf(output, 'loop'), { iterations: ITERATIONS });
+      assert.equal(outputOf(output, 'n')['value'], String(ITERATIONS));
       const { slices } = await histories(run);
       assert.equal(slices.length, 1);
       // One child, which has continued as new.
@@ -216,8 +221,8 @@ test('an Until of thousands of iterations goes on in a child; its time is up the
       assert.ok(first?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId);
     },
   );
-  await withRun({ pl: of(until('@bool(0)', '0.10:00:00')) }, {}, async (run) => {
-    assert.match((await failureOf(run)).message, /ACTIVITY_TIMEOUT "loop" ran longer than the 36000 s/);
+  await withRun({ pl: of(until('@bool(0)', TIMEOUT)) }, { input: LIMIT }, async (run) => {
+    assert.match((await failureOf(run)).message, /ACTIVITY_TIMEOUT "loop" ran longer than the/);
     const { slices } = await histories(run);
     const child = harness.environment.client.workflow.getHandle(slices[0] ?? '');
     assert.equal((await child.describe()).status.name, 'CANCELLED');

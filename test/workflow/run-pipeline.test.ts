@@ -363,12 +363,12 @@ test('nothing runs when a parameter is missing or wrong, or the definition canno
     [pl, { dya: 'x' }, 'PARAMETER_INVALID', /no parameter "dya". Did you mean "day"/],
     [
       pipelineOf([
-        { name: 'w', type: 'WebActivity', typeProperties: {} },
+        { name: 'w', type: 'ExecuteSSISPackage', typeProperties: {} },
         { name: 'd', type: 'ExecuteDataFlow' },
       ]),
       {},
       'DEFINITION_UNSUPPORTED',
-      /WebActivity(.|\n)*ExecuteDataFlow/,
+      /ExecuteSSISPackage(.|\n)*ExecuteDataFlow/,
     ],
     [
       pipelineOf([copyOf('c', 't', after1('nobody', 'Succeeded')), setVariable('s', 'x', '@nope(1)')]),
