@@ -61,10 +61,10 @@ const RULES: Record<string, Rule> = {
       'zod',
     ],
   },
-  interceptors: { areas: ['core', 'config', 'connectors', 'compute'], packages: ['@temporalio/', 'pino'] },
+  interceptors: { areas: ['core', 'config', 'connectors', 'compute'], packages: ['@temporalio/', 'pino', 'node:'] },
   plugins: { areas: everything, packages: ['@temporalio/', 'node:'] },
   client: {
-    areas: ['core', 'config', 'definitions'],
+    areas: ['core', 'config', 'definitions', 'interceptors'],
     packages: ['@temporalio/client', '@temporalio/common', '@temporalio/envconfig', 'commander', 'node:'],
   },
   server: {
