@@ -37,7 +37,10 @@ export interface NamedColumn {
 }
 
 const named = (name: JsonValue | undefined, type: JsonValue | undefined): NamedColumn | undefined => {
-  if (typeof name !== 'string' || name === '') return undefined;
+  // What Studio once took from a file that was none: names no store can have.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (typeof name !== 'string' || name === '' || name.length > 120 || /[\u0000-\u001f\ufffd]/.test(name))
+    return undefined;
   return typeof type === 'string' && type !== ''
     ? { name, kind: kindOfType(type), isKnown: true }
     : { name, kind: guessKind(name), isKnown: false };

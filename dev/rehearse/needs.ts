@@ -52,7 +52,12 @@ export interface ProcedureNeed {
   /** By lower-case name: kind of its value. */
   readonly parameters: Map<
     string,
-    { readonly name: string; readonly kind: ColumnKind; readonly tableType?: string }
+    {
+      readonly name: string;
+      readonly kind: ColumnKind;
+      readonly tableType?: string;
+      readonly isOutput?: boolean;
+    }
   >;
   /** What its SELECT gives, where something reads it. */
   readonly rows: JsonObject[];

@@ -180,6 +180,9 @@ function inferText1(
       first.hints.add('array');
       return first.element();
     }
+    case 'empty':
+      first.mayBeEmpty = true;
+      return result;
     case 'take':
     case 'skip':
       first.hints.add('array');
@@ -231,6 +234,7 @@ function compare(expressions: readonly Expression[], shapes: readonly Shape[]): 
     const value = expression.value instanceof Float ? expression.value.value : expression.value;
     if (typeof value === 'number') shape.hints.add('integer');
     if (typeof value === 'boolean') shape.hints.add('boolean');
+    if (value === '') shape.mayBeEmpty = true;
     if (value !== null && value !== '') shape.literals.add(value as JsonValue);
   }
 }

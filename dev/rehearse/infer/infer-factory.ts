@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { ActivitySnapshot, DatasetUse } from '../../../src/core/pipeline/snapshot.ts';
 import type { CompiledFactory, CompiledPipeline } from '../../../src/definitions/compile-factory.ts';
 import { isObject } from '../../../src/definitions/factory.ts';
+import { kindOfType } from '../columns.ts';
 import { inferDeep, type ShapeScope } from './infer-expression.ts';
 import { type Hint, Shape, settle } from './shape.ts';
 
@@ -50,6 +51,8 @@ const PROPERTY_HINTS: Readonly<Record<string, Hint>> = {
   storedprocedurename: 'procedure',
   sqlreaderstoredprocedurename: 'procedure',
   translator: 'translator',
+  modifieddatetimestart: 'date',
+  modifieddatetimeend: 'date',
 };
 
 /** Infers the shapes of a factory. Pure; what cannot be parsed demands nothing. */
@@ -209,8 +212,10 @@ class Builder implements FactoryShapes {
       inferDeep(value, scope);
       return;
     }
+    const typed =
+      typeof value['type'] === 'string' && 'value' in value ? hintOfType(value['type']) : undefined;
     for (const [key, entry] of Object.entries(value)) {
-      const hint = PROPERTY_HINTS[key.toLowerCase()];
+      const hint = key === 'value' ? typed : PROPERTY_HINTS[key.toLowerCase()];
       const dynamic = typeof entry === 'string' || (isObject(entry) && entry['type'] === 'Expression');
       if (dynamic) {
         const shape = inferDeep(entry, scope);
@@ -222,6 +227,24 @@ class Builder implements FactoryShapes {
         }
       } else this.#properties(entry, scope);
     }
+  }
+}
+
+/** What the declared type of a procedure's or statement's parameter says. */
+function hintOfType(type: string): Hint | undefined {
+  switch (kindOfType(type)) {
+    case 'guid':
+      return 'guid';
+    case 'integer':
+      return 'integer';
+    case 'number':
+      return 'number';
+    case 'boolean':
+      return 'boolean';
+    case 'date':
+      return 'date';
+    default:
+      return undefined;
   }
 }
 

@@ -41,6 +41,8 @@ export class Shape {
   readonly properties = new Map<string, Shape>();
   /** Characters that are read of it. */
   minLength = 0;
+  /** It is asked whether there is anything in it: nothing is a value too. */
+  mayBeEmpty = false;
   #element: Shape | undefined;
   #content: Shape | undefined;
   readonly #goals = new Set<Shape>();
@@ -115,6 +117,7 @@ export class Shape {
       for (const [separator, count] of goal.splits)
         this.splits.set(separator, Math.max(count, this.splits.get(separator) ?? 0));
       this.minLength = Math.max(this.minLength, goal.minLength);
+      this.mayBeEmpty ||= goal.mayBeEmpty;
       for (const [, property] of goal.properties) this.property(property.name).flowsTo(property);
       if (goal.#element !== undefined) this.element().flowsTo(goal.#element);
       if (goal.#content !== undefined) this.content().flowsTo(goal.#content);
@@ -126,7 +129,12 @@ export class Shape {
   /** Counts what is known; an edge to a new goal counts too, for demands that are still on their way. */
   #size(): number {
     let size = this.hints.size + this.literals.size + this.contains.size + this.starts.size + this.ends.size;
-    size += this.properties.size + this.minLength + (this.#element ? 1 : 0) + (this.#content ? 1 : 0);
+    size +=
+      this.properties.size +
+      this.minLength +
+      (this.mayBeEmpty ? 1 : 0) +
+      (this.#element ? 1 : 0) +
+      (this.#content ? 1 : 0);
     for (const count of this.splits.values()) size += 1 + count;
     for (const property of this.properties.values()) size += property.#goals.size;
     for (const inner of [this.#element, this.#content]) if (inner !== undefined) size += inner.#goals.size;

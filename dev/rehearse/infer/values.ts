@@ -30,6 +30,11 @@ const FLAG_NAME = /^(is|has|can|should|enable|disable|allow|use)[A-Z_]|(enabled|
 
 /** A moment before all generated data: what a first incremental run begins from. */
 export const EARLY = '2020-01-01T00:00:00Z';
+/** A moment after all of it: the end of a range. */
+const LATE = '2035-01-01T00:00:00Z';
+
+const momentFor = (name: string): string =>
+  /end|until|^to[A-Z_]|_to$|max|upper|new|stop/i.test(name) ? LATE : EARLY;
 
 /** Whether a name reads like a moment's, a number's or a flag's. */
 export function kindByName(name: string): 'date' | 'integer' | 'boolean' | 'text' {
@@ -59,6 +64,7 @@ export function kindOf(
     'url',
     'column',
     'database',
+    'guid',
   ] as const)
     if (hints.has(hint)) return 'text';
   if ([...shape.literals].some((value) => typeof value === 'string' && value !== '')) return 'text';
@@ -96,7 +102,7 @@ export function valueFor(shape: Shape, name: string, context: ValueContext, decl
     case 'json':
       return JSON.stringify(contentFor(shape, name, context));
     case 'date':
-      return EARLY;
+      return momentFor(name);
     case 'integer':
       return type === undefined ? integerFor(shape, name, context) : String(integerFor(shape, name, context));
     case 'boolean':
@@ -111,7 +117,8 @@ export function valueFor(shape: Shape, name: string, context: ValueContext, decl
 /** Text for a parameter of which only the name is known. */
 function byName(shape: Shape, name: string, context: ValueContext): string {
   const kind = kindByName(name);
-  if (kind === 'date') return /date$/i.test(name) && !/time/i.test(name) ? EARLY.slice(0, 10) : EARLY;
+  if (kind === 'date')
+    return /date$/i.test(name) && !/time/i.test(name) ? momentFor(name).slice(0, 10) : momentFor(name);
   if (kind === 'integer') return String(integerFor(shape, name, context));
   if (kind === 'boolean') return 'true';
   return textFor(shape, name, context);

@@ -136,7 +136,7 @@ export function createProcedure({ store, schema, name, parameters, rows }: Proce
   if (kind === 'sql-server') {
     const list = [...parameters.values()].map((parameter) =>
       parameter.tableType === undefined
-        ? `@${parameter.name} ${parameter.kind === 'text' ? 'nvarchar(max)' : TYPES['sql-server'][parameter.kind]} = NULL`
+        ? `@${parameter.name} ${parameter.kind === 'text' ? 'nvarchar(max)' : TYPES['sql-server'][parameter.kind]} = NULL${parameter.isOutput === true ? ' OUTPUT' : ''}`
         : `@${parameter.name} ${parameter.tableType} READONLY`,
     );
     return `CREATE OR ALTER PROCEDURE ${qualified(kind, schema, name)} ${list.join(', ')} AS BEGIN SET NOCOUNT ON; ${answer ?? 'DECLARE @done int = 1'}; END`;

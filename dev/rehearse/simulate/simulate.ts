@@ -49,14 +49,17 @@ function parametersFor(
   const values: JsonObject = {};
   const derived: string[] = [];
   for (const [key, { type, defaultValue }] of Object.entries(pipeline.parameters)) {
-    const property = shape?.property(key);
-    const isEmpty = defaultValue === undefined || defaultValue === null || defaultValue === '';
-    if (!isEmpty || (defaultValue === '' && !(property?.isDemanded ?? false))) {
+    const property = shape?.properties.get(key.toLowerCase());
+    // A default that reads like an expression stays text in Data Factory too; a value is made up for it.
+    const isText = typeof defaultValue === 'string' && /^@(trigger|pipeline|utcnow)/i.test(defaultValue);
+    const isEmpty = defaultValue === undefined || defaultValue === null || defaultValue === '' || isText;
+    // An empty default of something that is used is a place to fill in, unless the pipeline asks whether it is empty.
+    if (!isEmpty || (defaultValue === '' && (property === undefined || property.mayBeEmpty))) {
       values[key] = defaultValue as JsonValue;
       continue;
     }
     derived.push(key);
-    const other = seen[key] ?? trigger.parameters[key];
+    const other = trigger.parameters[key] ?? seen[key];
     values[key] =
       other !== undefined && other !== null && other !== ''
         ? other

@@ -160,9 +160,10 @@ function queryRows(frame: Frame, { use, tables }: StatementNeeds, row: Shape, co
     for (const { name, kind, isKnown } of ANY_COLUMNS) needColumn(table.columns, name, kind, isKnown);
   // Conditions that name values make these the rows that are found.
   const conditions: JsonObject = {};
-  for (const column of table.columns.values()) {
-    const [value] = column.equals;
-    if (value !== undefined && !(column.name in (control[0] ?? {}))) conditions[column.name] = value;
+  const own = use.tables.find(({ path }) => path.at(-1)?.toLowerCase() === table.name.toLowerCase());
+  for (const { name, equals } of own?.columns.values() ?? []) {
+    const [value] = equals;
+    if (value !== undefined && !(name in (control[0] ?? {}))) conditions[name] = value;
   }
   if (direct > 0 || (Object.keys(conditions).length > 0 && output.length > 0))
     addControl(
@@ -197,7 +198,15 @@ const linkedServiceOf = (frame: Frame, activity: ActivitySnapshot): StoreRef | u
 export function procedure(frame: Frame, activity: ActivitySnapshot): JsonObject {
   const store = linkedServiceOf(frame, activity);
   const name = frame.evaluate(activity.typeProperties['storedProcedureName']);
-  if (store !== undefined && typeof name === 'string')
+  if (store === undefined || typeof name !== 'string') return {};
+  if (/^(\[?sys\]?\.)?\[?sp_/i.test(name)) {
+    // One of the system's own: what it runs is what is needed.
+    const given = activity.typeProperties['storedProcedureParameters'];
+    for (const entry of isObject(given) ? Object.values(given) : []) {
+      const text = frame.evaluate(isObject(entry) ? entry['value'] : entry);
+      if (typeof text === 'string') needStatement(frame, store, text);
+    }
+  } else
     needProcedure(
       frame,
       store,

@@ -25,12 +25,14 @@ const FOLDING: Readonly<Record<string, 'lower' | 'upper'>> = { postgres: 'lower'
 export function needStatement(frame: Frame, store: StoreRef, sql: string): StatementNeeds {
   const use = scanSql(sql, FOLDING[store.kind] ?? 'none');
   const tables: TableNeed[] = [];
-  for (const { path, columns, written, created } of use.tables) {
+  for (const { path, columns, written, created, values } of use.tables) {
     const table = needTable(frame.needs, store, path);
     if (table === undefined) continue;
     tables.push(table);
     if (created && table.columns.size === 0) table.isMade = true;
     if (!written) table.isRead = true;
+    for (let at = table.columns.size; at < values.length; at++)
+      needColumn(table.columns, `column_${at + 1}`, values[at] ?? 'text', values[at] !== undefined);
     for (const column of columns.values()) {
       const known = column.kind !== undefined;
       const need = needColumn(table.columns, column.name, column.kind ?? guessKind(column.name), known);
@@ -42,7 +44,7 @@ export function needStatement(frame: Frame, store: StoreRef, sql: string): State
       frame,
       store,
       path,
-      parameters.map((name) => ({ name, kind: 'text' })),
+      parameters.map(({ name, isOutput }) => ({ name, kind: 'text', isOutput })),
     );
   return { use, tables };
 }
@@ -52,7 +54,7 @@ export function needProcedure(
   frame: Frame,
   store: StoreRef,
   path: readonly string[],
-  parameters: readonly { name: string; kind: ColumnKind; tableType?: string }[],
+  parameters: readonly { name: string; kind: ColumnKind; tableType?: string; isOutput?: boolean }[],
 ): ProcedureNeed {
   const name = path.at(-1) ?? '';
   const schema = path.at(-2) || store.schema;

@@ -15,13 +15,15 @@ export interface TableUse {
   /** By lower-case name. */
   readonly columns: Map<string, ColumnUse>;
   written: boolean;
+  /** Values of an INSERT that names no columns: it takes the table's own, so many. */
+  values: ColumnUse['kind'][];
   /** Made by the statement itself: CREATE TABLE, SELECT INTO. */
   created: boolean;
 }
 
 export interface ProcedureUse {
   readonly path: readonly string[];
-  readonly parameters: readonly string[];
+  readonly parameters: readonly { readonly name: string; readonly isOutput: boolean }[];
 }
 
 /** One column of a result: its name, and the column it shows where it shows just one. */
@@ -56,6 +58,13 @@ quarter week dayofyear day_ epoch dow both leading trailing except intersect col
 current range nocount off analyze vacuum cascade restart if_exists`.split(/\s+/),
 );
 
+/** Keywords that are usual names of columns too. */
+const SOFT = new Set(
+  `date timestamp time year month day hour minute second week quarter key number text path option index view role copy
+range value language zone pivot go use put get sample json xml string variant current row rows next level type status
+name order_ output returns show text char`.split(/\s+/),
+);
+
 /** Words after which a table's name comes. */
 const TABLE_AFTER = new Set(['from', 'join', 'into', 'update', 'using']);
 
@@ -84,7 +93,7 @@ class Scanner {
   #raises = false;
 
   constructor(tokens: readonly Token[]) {
-    this.#tokens = tokens;
+    this.#tokens = withoutDistinctOn(tokens);
   }
 
   result(): SqlUse {
@@ -167,12 +176,26 @@ class Scanner {
     if (this.#tokens[at]?.kind === 'variable' && this.#tokens[at + 1]?.text === '=') at += 2;
     const { path, end } = this.#path(at);
     if (path.length === 0 || path.at(-1)?.toLowerCase() === 'sp_executesql') return;
-    const parameters: string[] = [];
-    for (let index = end; index < to; index++) {
+    const parameters: { name: string; isOutput: boolean }[] = [];
+    let argument: Token[] = [];
+    const close = (): void => {
+      const [first, second] = argument;
+      if (first === undefined) return;
+      const isNamed = first.kind === 'variable' && second?.text === '=';
+      const name = isNamed ? first.text.slice(1) : `p${parameters.length + 1}`;
+      parameters.push({ name, isOutput: ['output', 'out'].includes(argument.at(-1)?.lower ?? '') });
+      argument = [];
+    };
+    for (let index = end, depth = 0; index < to; index++) {
       const token = this.#tokens[index] as Token;
-      if (token.kind === 'variable' && this.#tokens[index + 1]?.text === '=')
-        parameters.push(token.text.slice(1));
+      if (token.text === '(' && index === end) continue;
+      if (token.text === '(') depth++;
+      if (token.text === ')' && --depth < 0) break;
+      if (token.lower === 'with' && depth === 0) break;
+      if (token.text === ',' && depth === 0) close();
+      else argument.push(token);
     }
+    close();
     this.#procedures.push({ path, parameters });
   }
 
@@ -183,7 +206,8 @@ class Scanner {
     for (;;) {
       const token = this.#tokens[end];
       if (token === undefined || (token.kind !== 'word' && token.kind !== 'name')) break;
-      if (token.kind === 'word' && path.length === 0 && KEYWORDS.has(token.lower)) break;
+      const isKeyword = token.kind === 'word' && path.length === 0 && KEYWORDS.has(token.lower);
+      if (isKeyword && !(SOFT.has(token.lower) && this.#isColumnPlace(end))) break;
       path.push(token.text);
       end++;
       if (this.#tokens[end]?.text !== '.') break;
@@ -233,7 +257,7 @@ class Scanner {
     return token.kind === 'name' || (token.kind === 'word' && !KEYWORDS.has(token.lower)) ? token : undefined;
   }
 
-  #readTables(from: number, to: number, scope: Scope, skip: ReadonlySet<number>): void {
+  #readTables(from: number, to: number, scope: Scope, skip: Set<number>): void {
     const tokens = this.#tokens;
     for (let at = from; at < to; at++) {
       if (skip.has(at)) continue;
@@ -256,6 +280,7 @@ class Scanner {
             position += tokens[position]?.lower === 'as' ? 2 : 1;
         } else {
           position = this.#table(position, to, scope, lower, before);
+          if (lower === 'into') position = this.#insertList(position, to, scope, skip);
         }
         if (lower !== 'from' || tokens[position]?.text !== ',') break;
         position++;
@@ -293,7 +318,7 @@ class Scanner {
     const key = path.join('.').toLowerCase();
     let table = this.#tables.get(key);
     if (table === undefined) {
-      table = { path, columns: new Map(), written: false, created: false };
+      table = { path, columns: new Map(), written: false, values: [], created: false };
       this.#tables.set(key, table);
     }
     if (verb !== 'from' && verb !== 'join' && verb !== 'using') table.written = true;
@@ -304,6 +329,84 @@ class Scanner {
     if (alias === undefined) return end;
     scope.aliases.set(alias.lower, table);
     return end + (this.#tokens[end]?.lower === 'as' ? 2 : 1);
+  }
+
+  /** The list of columns after INSERT INTO t: columns of that table whatever they are called. */
+  #insertList(at: number, to: number, scope: Scope, skip: Set<number>): number {
+    const table = scope.tables.at(-1);
+    const next = this.#tokens[at + 1]?.lower;
+    if (table !== undefined && this.#tokens[at]?.lower === 'values') this.#plainValues(table, at + 1, to);
+    if (table === undefined || this.#tokens[at]?.text !== '(' || next === 'select' || next === 'with')
+      return at;
+    const end = this.#closing(at, to);
+    for (let index = at; index <= end; index++) {
+      const token = this.#tokens[index];
+      if (token?.kind === 'word' || token?.kind === 'name') this.#useColumn(table, token.text, end + 1);
+      skip.add(index);
+    }
+    return end + 1;
+  }
+
+  /** VALUES without a list of columns before it. */
+  #plainValues(table: TableUse, open: number, to: number): void {
+    const end = this.#closing(open, to);
+    const values: ColumnUse['kind'][] = [undefined];
+    for (let at = open + 1, depth = 0; at < end; at++) {
+      const token = this.#tokens[at] as Token;
+      if (token.text === '(') depth++;
+      if (token.text === ')') depth--;
+      if (token.text === ',' && depth === 0) values.push(undefined);
+      else values[values.length - 1] ??= kindOfToken(token);
+    }
+    if (values.length > table.values.length) table.values = values;
+  }
+
+  /** Whether a word that is also a keyword stands where only a column can. */
+  #isColumnPlace(at: number): boolean {
+    const before = this.#tokens[at - 1]?.lower ?? '';
+    const after = this.#tokens[at + 1]?.lower ?? '';
+    return (
+      [
+        '(',
+        ',',
+        'select',
+        'where',
+        'and',
+        'or',
+        'by',
+        'on',
+        'set',
+        '=',
+        '<',
+        '>',
+        '<=',
+        '>=',
+        'distinct',
+      ].includes(before) &&
+      [
+        '',
+        ',',
+        ')',
+        '=',
+        '<',
+        '>',
+        '<=',
+        '>=',
+        '<>',
+        '!=',
+        'between',
+        'in',
+        'is',
+        'like',
+        'from',
+        'as',
+        'asc',
+        'desc',
+        'and',
+        'or',
+        ';',
+      ].includes(after)
+    );
   }
 
   #readColumns(from: number, to: number, scope: Scope, skip: ReadonlySet<number>): void {
@@ -433,6 +536,24 @@ class Scanner {
     this.#output = output;
     this.#star = star;
   }
+}
+
+/** PostgreSQL's DISTINCT ON (a, b) names columns that stand in the list as well. */
+function withoutDistinctOn(tokens: readonly Token[]): readonly Token[] {
+  const kept: Token[] = [];
+  for (let at = 0; at < tokens.length; at++) {
+    const token = tokens[at] as Token;
+    if (token.lower === 'distinct' && tokens[at + 1]?.lower === 'on' && tokens[at + 2]?.text === '(')
+      while (at + 1 < tokens.length && tokens[at]?.text !== ')') at++;
+    else kept.push(token);
+  }
+  return kept;
+}
+
+function kindOfToken({ kind, text }: Token): ColumnUse['kind'] {
+  if (kind === 'number') return text.includes('.') ? 'number' : 'integer';
+  if (kind !== 'text') return undefined;
+  return /^\d{4}-\d\d-\d\d/.test(text) ? 'date' : 'text';
 }
 
 function columnOf(item: readonly Token[]): OutputColumn | undefined {
