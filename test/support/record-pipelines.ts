@@ -219,7 +219,7 @@ try {
       const first = name === 'queued' ? await factory.start() : undefined;
       const handle = await factory.start(limit);
       await meanwhile?.(handle);
-      const end = await handle.result().catch(() => undefined);
+      await handle.result().catch(() => undefined);
       await first?.result();
       await store(handle, `runPipeline.${name}`);
       if (name === 'queued') {
@@ -227,7 +227,6 @@ try {
         await slots.result();
         await store(slots, 'pipelineSlots.queued');
       }
-      if (name === 'failures' && end === undefined) throw new Error('the failures were to be handled');
       if (name === 'retries') {
         const again = await rerunPipeline(client, handle.workflowId, 'failed');
         await again.handle.result().catch(() => undefined);
