@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, type DataConverter } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import {
   bundleWorkflowCode,
@@ -27,6 +27,16 @@ import type { CopyScript } from './pipeline-workflows.ts';
 export type Script = (input: CopyInput, call: number) => { output?: JsonObject; seconds?: number };
 
 export type Pipelines = Readonly<Record<string, object>>;
+
+export interface HarnessOptions {
+  readonly script?: Script;
+  readonly checkSlotsEvery?: number;
+  /** Further activities: what one-shot activities do. */
+  readonly activities?: object;
+  readonly dataConverter?: DataConverter;
+  /** Passed on to the definitions' activities. */
+  readonly payloadKeys?: readonly string[];
+}
 
 /** A worker of its own for one factory. */
 export interface Factory {
@@ -86,7 +96,7 @@ export class PipelineHarness {
   /** Runs `body` with a worker for a factory of these pipelines. */
   async withFactory<T>(
     pipelines: Pipelines,
-    options: { script?: Script; checkSlotsEvery?: number },
+    options: HarnessOptions,
     body: (factory: Factory) => Promise<T>,
   ): Promise<T> {
     const factory = writeFactory({ ...STORES, ...filesOf(pipelines) });
@@ -106,13 +116,19 @@ export class PipelineHarness {
       workflowBundle: this.bundle,
       activities: {
         ...createDefinitionActivities({
-          settings: { factoryDirectory: factory.directory, linkedService: {} },
+          settings: {
+            factoryDirectory: factory.directory,
+            linkedService: {},
+            ...(options.payloadKeys === undefined ? {} : { payloadKeys: options.payloadKeys }),
+          },
         }),
         ...createRunActivities({
           runs: new TemporalPipelineRuns(client, taskQueue, options.checkSlotsEvery ?? 1),
         }),
         ...script,
+        ...options.activities,
       },
+      ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
       interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
     });
     let started = 0;
@@ -139,7 +155,7 @@ export class PipelineHarness {
   /** Starts `pl` of a factory made of the given pipelines, runs `body`, replays what happened, and ends the worker. */
   withRun<T>(
     pipelines: Pipelines,
-    options: { parameters?: JsonObject; script?: Script; input?: Partial<RunPipelineInput> },
+    options: HarnessOptions & { parameters?: JsonObject; input?: Partial<RunPipelineInput> },
     body: (run: Run) => Promise<T>,
   ): Promise<T> {
     return this.withFactory(pipelines, options, async (factory) => {
@@ -148,15 +164,15 @@ export class PipelineHarness {
         240_000,
         body({ handle, copies: factory.copies, result: () => handle.result() as Promise<RunPipelineOutput> }),
       );
-      await this.replay(handle);
+      await this.replay(handle, options.dataConverter);
       return result;
     });
   }
 
   /** Whatever a run did, replaying its history must do again: that is what a worker's restart relies on. */
-  async replay(handle: WorkflowHandle): Promise<void> {
+  async replay(handle: WorkflowHandle, dataConverter?: DataConverter): Promise<void> {
     await Worker.runReplayHistory(
-      { workflowBundle: this.bundle },
+      { workflowBundle: this.bundle, ...(dataConverter === undefined ? {} : { dataConverter }) },
       await handle.fetchHistory(),
       handle.workflowId,
     );

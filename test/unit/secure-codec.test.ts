@@ -90,7 +90,7 @@ test('4 MB of rows fit into a payload, hidden or not', async () => {
   const rows = Array.from({ length: 5_000 }, (_, i) => ({
     Id: i,
     Guid: `6f9619ff-8b86-d011-b42d-${String(i * 7919).padStart(12, '0')}`,
-    Text: `row ${i} `.repeat(80),
+    Text: `row ${i} `.repeat(120).slice(0, 780),
   }));
   for (const value of [{ output: { count: rows.length, value: rows } }, { output: sealed(rows) }]) {
     const payload = payloadOf(value);
