@@ -101,8 +101,12 @@ export class RunLog {
   runs(budget = OUTPUT_BUDGET): ActivityRun[] {
     let left = budget;
     return listed(this.entries, MAX_RUNS).map((entry) => {
-      left -= (this.sizes.get(entry) ?? 0) + (entry.error?.message.length ?? 0);
-      if (left >= 0) return { ...entry };
+      const size = (this.sizes.get(entry) ?? 0) + (entry.error?.message.length ?? 0);
+      // One that is too large leaves the room to those after it.
+      if (size <= left) {
+        left -= size;
+        return { ...entry };
+      }
       const { output: _, input: __, error, ...rest } = entry;
       if (error === undefined) return rest;
       return { ...rest, error: { errorCode: error.errorCode, message: error.message.slice(0, 200) } };
