@@ -246,11 +246,16 @@ function checkUse(
     if (typeof name === 'string') context.pipelines.push({ name, parameters, path: place });
     else context.problems.error(place, 'DEFINITION_INVALID', 'ExecutePipeline needs pipeline.referenceName.');
   }
-  const dataset = typeProperties['dataset'];
-  if (isObject(dataset) && typeof dataset['referenceName'] === 'string') {
+  // A Web activity may send several along.
+  const several = Array.isArray(typeProperties['datasets']) ? typeProperties['datasets'] : [];
+  for (const [dataset, ...place] of [
+    [typeProperties['dataset'], 'dataset'] as const,
+    ...several.map((entry, index) => [entry, 'datasets', index] as const),
+  ]) {
+    if (!isObject(dataset) || typeof dataset['referenceName'] !== 'string') continue;
     const parameters = isObject(dataset['parameters']) ? dataset['parameters'] : {};
     const use = { dataset: dataset['referenceName'], parameters };
-    context.datasets.push({ use, path: [...path, 'typeProperties', 'dataset'] });
+    context.datasets.push({ use, path: [...path, 'typeProperties', ...place] });
   }
   if (type === 'Copy' && typeProperties['enableStaging'] === true)
     useLinkedService(

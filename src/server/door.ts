@@ -26,7 +26,7 @@ export interface Door {
 }
 
 /** Milliseconds that Temporal has for an answer: senders do not wait for ever, and come again. */
-const PATIENCE = 10_000;
+const PATIENCE = 5_000;
 
 /** Runs calls to Temporal with a deadline. */
 export const withDeadline = <T>({ client }: Door, use: () => Promise<T>): Promise<T> =>

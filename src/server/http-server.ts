@@ -8,8 +8,8 @@ import { findRoute } from './routes.ts';
 /** Milliseconds until a request must be there as a whole. */
 const REQUEST_TIMEOUT = 30_000;
 const HEADERS_TIMEOUT = 10_000;
-/** Bytes after a refused body that are thrown away, so that the sender can read why, before the connection is cut. */
-const MAX_DISCARDED = 16 * 1024 * 1024;
+/** Milliseconds. */
+const LINGER = 2_000;
 
 export function createDoorServer(door: Door): Server {
   const server = createServer(
@@ -82,13 +82,10 @@ function write(
   if (unread) discard(incoming);
 }
 
+/** Throws away what still comes, for as long as a sender needs to read why, and then cuts the connection. */
 function discard(incoming: IncomingMessage): void {
-  let size = 0;
-  incoming.removeAllListeners('data');
-  incoming.on('data', (part: Buffer) => {
-    size += part.length;
-    if (size > MAX_DISCARDED) incoming.destroy();
-  });
-  incoming.on('error', () => undefined);
+  const timer = setTimeout(() => incoming.socket.destroy(), LINGER);
+  incoming.once('end', () => clearTimeout(timer));
+  incoming.on('error', () => clearTimeout(timer));
   incoming.resume();
 }

@@ -23,6 +23,8 @@ export interface TaskOptions {
   readonly repeatable: boolean | ((typeProperties: JsonObject) => boolean);
   /** What remains to be done in the workflow after the Temporal activity: waiting for what it set going. */
   readonly followUp?: FollowUp;
+  /** Whether that has a time limit of its own: the policy's is then for the Temporal activity alone. */
+  readonly ownLimit?: boolean;
 }
 
 /** Makes the output of an attempt from what its Temporal activity gave. Throwing makes the attempt fail. */
@@ -78,14 +80,14 @@ export const taskActivity =
       const task = { ...input, attemptKey: `${place}/${attempt}` };
       const { followUp } = options;
       if (followUp === undefined) return perform(type, task, activity, { once, attempt });
-      return withTimeout(activity, activity.policy.timeout, async () =>
+      const whole = async (): Promise<JsonObject> =>
         followUp({
           interpreter,
           input: task,
           output: await perform(type, task, activity, { once, attempt }),
           again: (next, more) => perform(next, more, activity, { once: false, attempt }),
-        }),
-      );
+        });
+      return options.ownLimit === true ? whole() : withTimeout(activity, activity.policy.timeout, whole);
     });
   };
 

@@ -85,4 +85,8 @@ const untilCalledBack: FollowUp = async ({ interpreter, input }) => {
 };
 
 /** Calls an endpoint and waits, for weeks if need be, until the HTTP door passes on that the callBackUri was called. */
-export const webHook = taskActivity('WebHook', { repeatable: false, followUp: untilCalledBack });
+export const webHook = taskActivity('WebHook', {
+  repeatable: false,
+  followUp: untilCalledBack,
+  ownLimit: true,
+});
