@@ -210,7 +210,12 @@ async function connect(
 
 /** The database, schema and warehouse that a connection string names; none where it is a secret or an expression fails. */
 function namedIn(value: JsonValue, context: EvaluationContext): JsonObject {
-  const text = isObject(value) && isSecret(value) ? value['value'] : evaluateDeep(value, context);
+  let text: JsonValue | undefined;
+  try {
+    text = isObject(value) && isSecret(value) ? value['value'] : evaluateDeep(value, context);
+  } catch {
+    return {};
+  }
   if (typeof text !== 'string') return {};
   const query = /^(?:jdbc:)?snowflake:\/\/[^?]*\?(.*)$/i.exec(text)?.[1];
   const pairs =

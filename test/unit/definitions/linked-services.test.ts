@@ -128,7 +128,8 @@ test("with another address the definition's credentials are not used", async () 
   const { properties } = await resolver({ ls_sql: { server: 'localhost,1' } })('ls_sql');
   assert.deepEqual(properties, { database: 'main', userName: 'u', server: 'localhost,1' });
   const text = await resolver({ ls_text: { server: 'localhost' } })('ls_text', { db: 'd' });
-  assert.deepEqual(text.properties, { server: 'localhost' });
+  // What the database is called is no credential.
+  assert.deepEqual(text.properties, { server: 'localhost', database: 'd' });
 });
 
 test('connection strings are evaluated and their password is kept out of logs', async () => {
