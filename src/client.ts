@@ -7,6 +7,14 @@ import { cancelCommand, rerunCommand, runsCommand, showRunCommand } from './clie
 import { scheduleCommand } from './client/schedule.ts';
 import { secretsCheckCommand } from './client/secrets.ts';
 import { sweepCommand } from './client/sweep.ts';
+import {
+  applyTriggersCommand,
+  changeWindowsCommand,
+  fireTriggerCommand,
+  listTriggersCommand,
+  setTriggersStartedCommand,
+  windowsCommand,
+} from './client/triggers.ts';
 import { validateCommand } from './client/validate.ts';
 import { WaybillError } from './core/errors.ts';
 
@@ -131,6 +139,58 @@ program
   .option('--cron <expression>', 'when to run, UTC', '0 3 * * *')
   .option('--window <window>', "the run's window (default: the scheduled time)")
   .action(scheduleCommand);
+
+const triggers = program.command('triggers').description("the factory's triggers, as Temporal keeps them");
+triggers
+  .command('apply')
+  .argument('[names...]', 'only these triggers')
+  .description("bring the factory's triggers to Temporal: new ones as their runtimeState says, states stay")
+  .option('--prune', 'remove triggers that the factory does not have')
+  .option('--dry-run', 'only say what would change')
+  .addOption(json())
+  .action(applyTriggersCommand);
+for (const verb of ['start', 'stop'] as const)
+  triggers
+    .command(verb)
+    .argument('[names...]')
+    .description(verb === 'start' ? 'let triggers fire' : 'let triggers fire no more; what runs goes on')
+    .option('--all', 'every trigger')
+    .addOption(json())
+    .action((names: string[], options: { all?: boolean; json?: boolean }) =>
+      setTriggersStartedCommand(names, verb === 'start', options),
+    );
+triggers
+  .command('list')
+  .description('triggers with their state and when they fire next')
+  .addOption(json())
+  .action(listTriggersCommand);
+triggers
+  .command('fire')
+  .argument('<name>')
+  .description("start a trigger's pipelines now")
+  .option('--key <key>', 'the same key fires once')
+  .option('--body <json>', 'what @triggerBody() shows')
+  .addOption(json())
+  .action(fireTriggerCommand);
+triggers
+  .command('windows')
+  .argument('<name>', 'a tumbling window trigger')
+  .description('its windows: those at work, waiting and ended lately')
+  .addOption(json())
+  .action(windowsCommand);
+for (const verb of ['rerun', 'cancel'] as const)
+  triggers
+    .command(verb)
+    .argument('<name>', 'a tumbling window trigger')
+    .description(
+      verb === 'rerun' ? 'have windows run again that have ended' : 'cancel windows that have not ended',
+    )
+    .requiredOption('--from <time>', 'start of the first window')
+    .option('--to <time>', 'windows that begin before it (default: only the one that begins at --from)')
+    .addOption(json())
+    .action((name: string, options: { from: string; to?: string; json?: boolean }) =>
+      changeWindowsCommand(verb, name, options),
+    );
 
 program
   .command('sweep')

@@ -14,10 +14,12 @@ import { createRunActivities } from './activities/runs.ts';
 import { createSparkActivities } from './activities/spark.ts';
 import { createSqlActivities } from './activities/sql.ts';
 import { createSweepActivities } from './activities/sweep.ts';
+import { createTriggerActivities } from './activities/triggers.ts';
 import { createWebActivities } from './activities/web.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
 import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
 import { ensureSweeper } from './client/sweeper-schedule.ts';
+import { TemporalTriggerRuns } from './client/trigger-runs.ts';
 import { createCompute } from './compute/registry.ts';
 import { callbackDoor } from './config/server-keys.ts';
 import { loadSettings } from './config/settings.ts';
@@ -60,6 +62,7 @@ async function run(): Promise<void> {
       activities: {
         ...createDefinitionActivities({ settings }),
         ...createRunActivities({ runs: new TemporalPipelineRuns(client, settings.taskQueue) }),
+        ...createTriggerActivities({ triggers: new TemporalTriggerRuns(client) }),
         ...createCopyActivities({
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,

@@ -10,5 +10,6 @@ export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';
 export { sparkJob } from './spark-job.ts';
+export { startTriggered } from './start-triggered.ts';
 export { sweepOrphans } from './sweep-orphans.ts';
 export { tumblingWindow } from './tumbling-window.ts';
