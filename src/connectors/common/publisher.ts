@@ -81,7 +81,7 @@ export class Publisher {
     const { dialect } = store;
     return store.execute(
       `INSERT INTO ${this.#name(target)} (${columns.map((column) => dialect.quote(column.name)).join(', ')}) ` +
-        `SELECT ${columns.map((column) => dialect.fromStaging(column)).join(', ')} FROM ${this.#name(staging)}`,
+        `${dialect.overriding ?? ''}SELECT ${columns.map((column) => dialect.fromStaging(column)).join(', ')} FROM ${this.#name(staging)}`,
     );
   }
 
@@ -115,7 +115,7 @@ export class Publisher {
     }
     return store.execute(
       `INSERT INTO ${this.#name(target)} (${columns.map((column) => dialect.quote(column.name)).join(', ')}) ` +
-        `SELECT ${columns.map((column) => dialect.fromStaging(column)).join(', ')} FROM ${from} WHERE NOT (${isTaken})`,
+        `${dialect.overriding ?? ''}SELECT ${columns.map((column) => dialect.fromStaging(column)).join(', ')} FROM ${from} WHERE NOT (${isTaken})`,
     );
   }
 

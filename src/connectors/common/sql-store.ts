@@ -38,6 +38,8 @@ export interface Dialect {
   columnFor(column: Column): Column;
   /** What staged rows are ordered by, so that the first of two wins; the chunk's number where undefined. */
   readonly stagedOrder?: string;
+  /** Stands before the SELECT of an insert, where numbers that the table makes by itself are to be the source's. */
+  readonly overriding?: string;
   /** Whether the ledger's primary key is enforced. Where it is not, planning takes a lock of its own. */
   readonly keysEnforced: boolean;
   /** The row's text over staged `columns` (core/copy/row-text.ts): what the checksum hashes, and what names a key. */

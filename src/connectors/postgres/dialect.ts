@@ -56,6 +56,9 @@ const rowText = (columns: readonly Column[]): string => `concat(${columns.map(fi
 
 const list = (columns: readonly Column[]): string => columns.map(({ name }) => quote(name)).join(', ');
 
+/** Identities that are GENERATED ALWAYS keep the source's numbers too; tables without one do not mind. */
+const OVERRIDING = 'OVERRIDING SYSTEM VALUE ';
+
 /** ON CONFLICT needs a unique index; without one the table is locked against other writers for the two statements. */
 const upsert = ({ target, staging, columns, keys, keysUnique, where }: UpsertRequest): string[] => {
   const condition = where === undefined ? '' : ` WHERE ${where}`;
@@ -63,7 +66,7 @@ const upsert = ({ target, staging, columns, keys, keysUnique, where }: UpsertReq
   const staged = `SELECT ${list(columns)} FROM ${quoteTable(staging)}${condition}`;
   const set = (from: string): string =>
     others.map(({ name }) => `${quote(name)} = ${from}.${quote(name)}`).join(', ');
-  const insert = `INSERT INTO ${quoteTable(target)} (${list(columns)})`;
+  const insert = `INSERT INTO ${quoteTable(target)} (${list(columns)}) ${OVERRIDING}`.trimEnd();
   if (keysUnique) {
     const action = others.length === 0 ? 'NOTHING' : `UPDATE SET ${set('EXCLUDED')}`;
     return [`${insert} ${staged} ON CONFLICT (${list(keys)}) DO ${action}`];
@@ -92,6 +95,7 @@ export const textChecksum = (columns: readonly Column[], from: string): string =
 
 export const postgresDialect: Dialect = {
   product: 'PostgreSQL',
+  overriding: OVERRIDING,
   nameLimit: 63,
   own: (name) => name,
   quote,
