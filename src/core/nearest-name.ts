@@ -1,11 +1,18 @@
 // Finds the existing name closest to a mistyped one, for advice in error messages.
 
-/** The candidate nearest to `name` by edit distance (ignoring case), or undefined when none is near enough to help. */
-export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
+/**
+ * The candidate nearest to `name` by edit distance (ignoring case), or undefined when none is near enough to help: fewer
+ * than `limit` edits away, where one is given.
+ */
+export function nearestName(
+  name: string,
+  candidates: Iterable<string>,
+  limit = Number.POSITIVE_INFINITY,
+): string | undefined {
   const wanted = name.toLowerCase().slice(0, 100);
   let best: string | undefined;
   // Less than the whole name must differ, or anything short would be near.
-  let bestDistance = Math.min(wanted.length, Math.max(2, Math.floor(wanted.length / 3)) + 1);
+  let bestDistance = Math.min(wanted.length, Math.max(2, Math.floor(wanted.length / 3)) + 1, limit);
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase().slice(0, 100), bestDistance);
     if (distance < bestDistance) {

@@ -14,11 +14,17 @@ import { parseTimeSpan } from '../core/pipeline/time-span.ts';
 import { checkExpressions, type ExpressionScope } from './check-expressions.ts';
 import { checkIncremental } from './check-incremental.ts';
 import { unknownStore, unsupportedStore } from './compile-store.ts';
-import { isObject } from './factory.ts';
+import { fabricPart } from './fabric.ts';
 import { parseWith } from './parse-resource.ts';
 import { didYouMean, type Problems } from './problem.ts';
-import { type ActivityDefinition, activitySchema, REQUIRED_PROPERTIES } from './schemas.ts';
-import { activityType, activityTypes, isRunnableActivity, storeType } from './types.ts';
+import { isObject } from './resource.ts';
+import {
+  type ActivityDefinition,
+  activitySchema,
+  NEEDS_LINKED_SERVICE,
+  REQUIRED_PROPERTIES,
+} from './schemas.ts';
+import { activityType, isRunnableActivity, mistypedActivity, storeType } from './types.ts';
 
 /** An ExecutePipeline's callee, with the names of the parameters it is given. */
 export interface PipelineUse {
@@ -36,6 +42,7 @@ export interface PipelineContext {
   readonly datasets: { use: DatasetUse; path: readonly PropertyKey[] }[];
   readonly pipelines: PipelineUse[];
   readonly linkedServices: { name: string; path: readonly PropertyKey[] }[];
+  readonly dataflows: { name: string; path: readonly PropertyKey[] }[];
   /** Every activity type met, for the coverage table. */
   readonly types: string[];
 }
@@ -112,7 +119,15 @@ function compileActivity(
   const inactiveAs = inactiveStatus(parsed);
   const typeProperties = { ...(parsed.typeProperties as JsonObject) };
   // What is switched off may be unfinished; Data Factory does not validate it either.
-  if (inactiveAs === undefined) checkType(parsed.type, type, typeProperties, path, problems);
+  const fabric = inactiveAs === undefined ? fabricPart(parsed as JsonObject) : undefined;
+  if (fabric !== undefined)
+    problems.error(
+      [...path, ...fabric],
+      'DEFINITION_UNSUPPORTED',
+      `${type} "${parsed.name}" uses a connection of Microsoft Fabric, which stands in no file.`,
+      'Give it a dataset and a linked service, as Data Factory has them.',
+    );
+  if (inactiveAs === undefined) checkType(parsed, type, typeProperties, path, problems, fabric !== undefined);
   if (type === 'Copy') moveMisplacedScript(typeProperties, path, problems);
   const blocks = compileBlocks(type, typeProperties, path, context);
   if (inactiveAs === undefined) {
@@ -120,10 +135,19 @@ function compileActivity(
     checkExpressions(typeProperties, [...path, 'typeProperties'], scope, problems);
     checkUse(type, typeProperties, path, context);
     useLinkedService(parsed as JsonObject, path, context);
+    if (
+      fabric === undefined &&
+      NEEDS_LINKED_SERVICE.has(type) &&
+      !isObject((parsed as JsonObject)['linkedServiceName'])
+    )
+      problems.error(path, 'DEFINITION_INVALID', `${type} "${parsed.name}" needs "linkedServiceName".`);
+    useOthers(typeProperties, [...path, 'typeProperties'], context);
   }
   const inputs = datasetUses(parsed.inputs, [...path, 'inputs'], context, inactiveAs === undefined);
   const outputs = datasetUses(parsed.outputs, [...path, 'outputs'], context, inactiveAs === undefined);
-  if (type === 'Copy' && inactiveAs === undefined) checkCopy(typeProperties, inputs, outputs, path, problems);
+  if (type === 'Copy' && inactiveAs === undefined)
+    checkCopy(typeProperties, fabric === undefined ? { inputs, outputs } : {}, path, problems);
+  if (type === 'Lookup' && inactiveAs === undefined) checkSide(typeProperties, 'source', path, problems);
   const linkedService = ownLinkedService(parsed as JsonObject);
   const userProperties = userPropertiesOf(parsed.userProperties ?? null);
   return {
@@ -151,30 +175,63 @@ function userPropertiesOf(written: JsonValue): JsonObject | undefined {
 }
 
 function checkType(
-  written: string,
+  parsed: ActivityDefinition,
   type: string,
   typeProperties: JsonObject,
   path: readonly PropertyKey[],
   problems: Problems,
+  fabric: boolean,
 ): void {
-  if (activityType(written) === undefined) {
+  const near = mistypedActivity(parsed.type);
+  if (near !== undefined) {
     problems.error(
       [...path, 'type'],
       'ACTIVITY_UNKNOWN',
-      `Data Factory has no activity type "${written}".`,
-      didYouMean(nearestName(written, activityTypes())),
+      `Data Factory has no activity type "${parsed.type}", which "${parsed.name}" has.`,
+      didYouMean(near),
     );
   } else if (!isRunnableActivity(type)) {
     problems.error(
       [...path, 'type'],
       'DEFINITION_UNSUPPORTED',
-      `waybill does not run ${type} activities yet.`,
+      `waybill does not run ${type} activities yet, as "${parsed.name}" is.`,
     );
   }
+  // Fabric names stores and addresses in other places.
+  if (fabric) return;
   for (const property of REQUIRED_PROPERTIES[type] ?? []) {
     if (typeProperties[property] === undefined || typeProperties[property] === null)
-      problems.error([...path, 'typeProperties'], 'DEFINITION_INVALID', `${type} needs "${property}".`);
+      problems.error(
+        [...path, 'typeProperties'],
+        'DEFINITION_INVALID',
+        `${type} "${parsed.name}" needs "${property}".`,
+      );
   }
+}
+
+/** Notes linked services and data flows that are referred to anywhere else in the activity's properties. */
+function useOthers(value: JsonValue, path: readonly PropertyKey[], context: PipelineContext): void {
+  if (Array.isArray(value)) {
+    value.forEach((entry, index) => {
+      useOthers(entry, [...path, index], context);
+    });
+    return;
+  }
+  if (!isObject(value)) return;
+  const { referenceName: name, type } = value;
+  if (typeof name === 'string' && typeof type === 'string' && !name.includes('@')) {
+    const use = { name, path: [...path, 'referenceName'] };
+    if (/^LinkedServiceReference$/i.test(type)) {
+      const at = JSON.stringify(use.path);
+      if (!context.linkedServices.some((other) => JSON.stringify(other.path) === at))
+        context.linkedServices.push(use);
+    } else if (/^DataFlowReference$/i.test(type)) context.dataflows.push(use);
+    else if (/^DatasetReference$/i.test(type) && path.at(-1) !== 'dataset') {
+      const parameters = isObject(value['parameters']) ? value['parameters'] : {};
+      context.datasets.push({ use: { dataset: name, parameters }, path });
+    }
+  }
+  for (const [key, entry] of Object.entries(value)) useOthers(entry, [...path, key], context);
 }
 
 function inactiveStatus(parsed: ActivityDefinition): ActivitySnapshot['inactiveAs'] {
@@ -312,34 +369,40 @@ function datasetUses(
 
 function checkCopy(
   typeProperties: JsonObject,
-  inputs: DatasetUse[],
-  outputs: DatasetUse[],
+  datasets: Record<string, readonly DatasetUse[]>,
   path: readonly PropertyKey[],
   problems: Problems,
 ): void {
-  for (const [list, uses] of [
-    ['inputs', inputs],
-    ['outputs', outputs],
-  ] as const) {
+  for (const [list, uses] of Object.entries(datasets)) {
     if (uses.length !== 1)
       problems.error([...path, list], 'DEFINITION_INVALID', `Copy has exactly one dataset in "${list}".`);
   }
   const incremental = typeProperties['incremental'];
   if (incremental !== undefined && incremental !== null)
     checkIncremental(incremental, [...path, 'typeProperties', 'incremental'], problems);
-  for (const role of ['source', 'sink'] as const) {
-    const side = typeProperties[role];
-    const type = isObject(side) ? side['type'] : undefined;
-    const place = [...path, 'typeProperties', role, 'type'];
-    if (typeof type !== 'string') {
-      if (side !== undefined) problems.error(place, 'DEFINITION_INVALID', `The ${role} needs a "type".`);
-      continue;
-    }
-    const store = storeType(role, type);
-    if (store.verdict === 'unknown') unknownStore(role, type, place, problems);
-    if (store.verdict === 'unsupported') unsupportedStore(role, type, place, problems);
-    if (store.verdict === 'supported' && isObject(side)) typeProperties[role] = { ...side, type: store.type };
+  checkSide(typeProperties, 'source', path, problems);
+  checkSide(typeProperties, 'sink', path, problems);
+}
+
+/** Checks the type of a source or sink, and puts it into ADF's spelling. */
+function checkSide(
+  typeProperties: JsonObject,
+  role: 'source' | 'sink',
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  const side = typeProperties[role];
+  const type = isObject(side) ? side['type'] : undefined;
+  const place = [...path, 'typeProperties', role, 'type'];
+  if (typeof type !== 'string') {
+    if (side !== undefined && side !== null)
+      problems.error(place, 'DEFINITION_INVALID', `The ${role} needs a "type".`);
+    return;
   }
+  const store = storeType(role, type);
+  if (store.verdict === 'unknown') unknownStore(role, type, store.near, place, problems);
+  if (store.verdict === 'unsupported') unsupportedStore(role, type, place, problems);
+  if (store.verdict === 'supported' && isObject(side)) typeProperties[role] = { ...side, type: store.type };
 }
 
 function dependencies(

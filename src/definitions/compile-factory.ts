@@ -12,11 +12,12 @@ import {
   unsupportedStore,
 } from './compile-store.ts';
 import { checkTrigger } from './compile-trigger.ts';
-import type { Factory, Resource, ResourceKind } from './factory.ts';
+import type { Factory } from './factory.ts';
 import { globalParameters } from './global-parameters.ts';
 import { compileLakehouse } from './lakehouse/check.ts';
 import { parseWith } from './parse-resource.ts';
 import { didYouMean } from './problem.ts';
+import { isObject, type Resource, type ResourceKind } from './resource.ts';
 import { pipelineSchema } from './schemas.ts';
 import { storeType } from './types.ts';
 
@@ -92,6 +93,7 @@ function compileDraft(resource: Resource, globals: readonly string[]): Draft {
     datasets: [],
     pipelines: [],
     linkedServices: [],
+    dataflows: [],
     types: [],
   };
   const seen = new Set<string>();
@@ -187,11 +189,18 @@ class Linker {
       for (const { use, path } of draft.context.datasets)
         this.linkDataset(draft, use.dataset, Object.keys(use.parameters), path, datasets, stores);
       for (const { name, path } of draft.context.linkedServices) {
-        const found = this.find('linkedService', name, path, draft);
+        const found = this.find('linkedService', name, path, draft.resource);
         if (found !== undefined) this.useLinkedService(found, stores);
       }
+      for (const { name, path } of draft.context.dataflows) {
+        const found = this.find('dataflow', name, path, draft.resource);
+        if (found !== undefined) {
+          stores.add(found);
+          this.checkDataflow(found);
+        }
+      }
       for (const use of draft.context.pipelines) {
-        const found = this.find('pipeline', use.name, use.path, draft);
+        const found = this.find('pipeline', use.name, use.path, draft.resource);
         if (found !== undefined) {
           calls.add(found);
           this.checkCall(draft, found, use);
@@ -229,22 +238,24 @@ class Linker {
     });
   }
 
+  /** What `from` refers to; reports it where it is missing. */
   private find(
     kind: ResourceKind,
     name: string,
     path: readonly PropertyKey[],
-    draft: Draft,
+    from: Resource,
   ): Resource | undefined {
-    const found = this.factory.find(kind, name);
-    if (found === undefined) {
-      const near = nearestName(name, this.factory.names(kind));
-      const what = kind === 'linkedService' ? 'linked service' : kind;
-      draft.resource.problems.error(
+    const found = this.factory.find(kind, name, from);
+    if (found === undefined && from.fabricId !== undefined) {
+      from.problems.error(
         path,
-        'REFERENCE_MISSING',
-        `There is no ${what} "${name}".`,
-        didYouMean(near),
+        'DEFINITION_UNSUPPORTED',
+        `The item "${name}" of a Fabric workspace stands in no file here.`,
       );
+    } else if (found === undefined) {
+      const near = nearestName(name, this.factory.names(kind));
+      const what = kind === 'linkedService' ? 'linked service' : kind === 'dataflow' ? 'data flow' : kind;
+      from.problems.error(path, 'REFERENCE_MISSING', `There is no ${what} "${name}".`, didYouMean(near));
     }
     return found;
   }
@@ -257,7 +268,7 @@ class Linker {
     datasets: Set<Resource>,
     stores: Set<Resource>,
   ): void {
-    const resource = this.find('dataset', name, [...path, 'referenceName'], draft);
+    const resource = this.find('dataset', name, [...path, 'referenceName'], draft.resource);
     if (resource === undefined) return;
     datasets.add(resource);
     stores.add(resource);
@@ -268,8 +279,35 @@ class Linker {
       this.reported.add(resource);
       unsupportedStore('dataset', dataset.type, [...resource.path, 'type'], resource.problems);
     }
-    const linkedService = this.factory.find('linkedService', dataset.linkedService);
+    const linkedService = this.factory.find('linkedService', dataset.linkedService, resource);
     if (linkedService !== undefined) this.useLinkedService(linkedService, stores);
+  }
+
+  /** A data flow needs its datasets and linked services to be there; it does not run here. */
+  private checkDataflow(resource: Resource): void {
+    if (this.reported.has(resource)) return;
+    this.reported.add(resource);
+    const visit = (value: JsonValue, path: readonly PropertyKey[]): void => {
+      if (Array.isArray(value)) {
+        value.forEach((entry, index) => {
+          visit(entry, [...path, index]);
+        });
+      } else if (isObject(value)) {
+        const { referenceName: name, type } = value;
+        const kind = /^(dataset|linkedService|dataflow)Reference$/i.exec(
+          typeof type === 'string' ? type : '',
+        )?.[1];
+        if (kind !== undefined && typeof name === 'string')
+          this.find(
+            kind.toLowerCase() === 'linkedservice' ? 'linkedService' : (kind.toLowerCase() as ResourceKind),
+            name,
+            [...path, 'referenceName'],
+            resource,
+          );
+        for (const [key, entry] of Object.entries(value)) visit(entry, [...path, key]);
+      }
+    };
+    visit(resource.properties['typeProperties'] ?? null, [...resource.path, 'typeProperties']);
   }
 
   private useLinkedService(resource: Resource, stores: Set<Resource>): void {
@@ -288,7 +326,10 @@ class Linker {
     this.checkGiven(draft, `pipeline "${callee.name}"`, declared, use.parameters, path);
   }
 
-  /** Parameters that get no value are errors; values for parameters that do not exist have no effect. */
+  /**
+   * Parameters that get no value are errors; values for parameters that do not exist have no effect. A pipeline that is
+   * called may be published without them: its run fails, which Data Factory finds out only then.
+   */
   private checkGiven(
     draft: Draft,
     owner: string,
@@ -299,8 +340,11 @@ class Linker {
     const { problems } = draft.resource;
     const lower = new Set(given.map((name) => name.toLowerCase()));
     for (const [name, { defaultValue }] of Object.entries(declared)) {
-      if (defaultValue === undefined && !lower.has(name.toLowerCase()))
-        problems.error(path, 'PARAMETER_MISSING', `${owner} needs a value for "${name}".`);
+      if (defaultValue !== undefined || lower.has(name.toLowerCase())) continue;
+      const reason = `${owner} needs a value for "${name}".`;
+      if (owner.startsWith('pipeline'))
+        problems.warn(path, 'VALUE_MISSING', reason, 'Its run will fail: give it one, or declare a default.');
+      else problems.error(path, 'PARAMETER_MISSING', reason);
     }
     const names = Object.keys(declared);
     for (const name of given) {

@@ -3,11 +3,12 @@ import type { JsonObject, JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import type { DatasetSnapshot, ParameterSpecification } from '../core/pipeline/snapshot.ts';
 import { checkExpressions } from './check-expressions.ts';
-import { type Factory, isObject, type Resource } from './factory.ts';
+import type { Factory } from './factory.ts';
 import { parseWith } from './parse-resource.ts';
 import { didYouMean, type Problems } from './problem.ts';
+import { isObject, type Resource } from './resource.ts';
 import { datasetSchema, linkedServiceSchema } from './schemas.ts';
-import { type StoreRole, SUPPORTED, storeType } from './types.ts';
+import { type StoreRole, storeType } from './types.ts';
 
 export interface LinkedServiceDefinition {
   readonly name: string;
@@ -42,7 +43,8 @@ export function compileLinkedService(
   if (parsed === undefined) return undefined;
   const typeProperties = parsed.typeProperties as JsonObject;
   const store = storeType('linkedService', parsed.type);
-  if (store.verdict === 'unknown') unknownStore('linkedService', parsed.type, [...path, 'type'], problems);
+  if (store.verdict === 'unknown')
+    unknownStore('linkedService', parsed.type, store.near, [...path, 'type'], problems);
   const keys = new Set(overridden(resource.name, parsed.type).map((key) => key.toLowerCase()));
   checkExpressions(
     typeProperties,
@@ -77,7 +79,7 @@ function checkVaults(
   for (const [key, value] of Object.entries(typeProperties)) {
     if (keys.has(key.toLowerCase()) || !isObject(value) || value['type'] !== 'AzureKeyVaultSecret') continue;
     const vault = isObject(value['store']) ? value['store']['referenceName'] : undefined;
-    if (typeof vault === 'string' && factory.find('linkedService', vault) !== undefined) continue;
+    if (typeof vault === 'string' && factory.find('linkedService', vault, resource) !== undefined) continue;
     resource.problems.error(
       [...resource.path, 'typeProperties', key, 'store', 'referenceName'],
       'REFERENCE_MISSING',
@@ -97,9 +99,10 @@ export function compileDataset(
   const parsed = parseWith(datasetSchema, resource.properties, path, problems);
   if (parsed === undefined) return undefined;
   const store = storeType('dataset', parsed.type);
-  if (store.verdict === 'unknown') unknownStore('dataset', parsed.type, [...path, 'type'], problems);
+  if (store.verdict === 'unknown')
+    unknownStore('dataset', parsed.type, store.near, [...path, 'type'], problems);
   const { referenceName, parameters } = parsed.linkedServiceName;
-  if (factory.find('linkedService', referenceName) === undefined) {
+  if (factory.find('linkedService', referenceName, resource) === undefined) {
     problems.error(
       [...path, 'linkedServiceName', 'referenceName'],
       'REFERENCE_MISSING',
@@ -134,17 +137,19 @@ const ROLE_NAMES: Readonly<Record<StoreRole, string>> = {
   sink: 'sink',
 };
 
+/** Reports a mistyped store type. */
 export function unknownStore(
   role: StoreRole,
   type: string,
+  near: string,
   path: readonly PropertyKey[],
   problems: Problems,
 ): void {
   problems.error(
     path,
     'STORE_UNKNOWN',
-    `${ROLE_NAMES[role]} type "${type}" is not one waybill knows.`,
-    didYouMean(nearestName(type, SUPPORTED[role])),
+    `${ROLE_NAMES[role]} type "${type}" is not one Data Factory has.`,
+    didYouMean(near),
   );
 }
 

@@ -2,8 +2,9 @@
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import { checkExpressions } from './check-expressions.ts';
-import { type Factory, isObject, type Resource } from './factory.ts';
+import type { Factory } from './factory.ts';
 import { didYouMean } from './problem.ts';
+import { isObject, type Resource } from './resource.ts';
 
 const TRIGGERS = [
   'ScheduleTrigger',
@@ -56,7 +57,7 @@ function checkStart(
     );
     return;
   }
-  if (factory.find('pipeline', name) === undefined) {
+  if (factory.find('pipeline', name, resource) === undefined) {
     const near = nearestName(name, factory.names('pipeline'));
     problems.error(
       [...path, 'pipelineReference', 'referenceName'],

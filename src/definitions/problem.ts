@@ -5,6 +5,7 @@ import type { ErrorCode } from '../core/errors.ts';
 export const WARNINGS = {
   SHAPE_TOLERATED: 'The file differs from what Data Factory writes, but its meaning is clear.',
   SECRET_OPAQUE: 'A credential that only Azure can open.',
+  VALUE_MISSING: 'A run that this starts will fail for want of a value.',
   PROPERTY_IGNORED: 'A property that has no effect here.',
 } as const;
 

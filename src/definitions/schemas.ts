@@ -3,8 +3,11 @@ import { z } from 'zod';
 
 const object = z.record(z.string(), z.json());
 
+/** null stands for absent: tools write either. */
+const orAbsent = <T extends z.ZodType>(schema: T) => z.preprocess((value) => value ?? undefined, schema);
+
 const parameterSpecification = z.looseObject({
-  type: z.string().default('String'),
+  type: orAbsent(z.string().default('String')),
   defaultValue: z.json().optional(),
 });
 /** `parameters` and `variables`; real files write null or leave them out. */
@@ -36,19 +39,23 @@ export const pipelineSchema = z.looseObject({
 });
 
 /** Scalars that Data Factory also takes as an expression object or text. */
-const flag = z.union([z.boolean(), z.string().transform((text) => text.trim().toLowerCase() === 'true')]);
+const flag = orAbsent(
+  z
+    .union([z.boolean(), z.json().transform((value) => String(value).trim().toLowerCase() === 'true')])
+    .optional(),
+);
 
 export const activitySchema = z.looseObject({
   name: z.string().min(1),
   type: z.string().min(1),
-  state: z.string().optional(),
-  onInactiveMarkAs: z.string().optional(),
+  state: orAbsent(z.string().optional()),
+  onInactiveMarkAs: orAbsent(z.string().optional()),
   dependsOn: z.preprocess(
     (value) => value ?? [],
     z.array(
       z.looseObject({
         activity: z.string(),
-        dependencyConditions: z.array(z.string()).default(['Succeeded']),
+        dependencyConditions: orAbsent(z.array(z.string()).default(['Succeeded'])),
       }),
     ),
   ),
@@ -58,13 +65,13 @@ export const activitySchema = z.looseObject({
       timeout: z.json().optional(),
       retry: z.json().optional(),
       retryIntervalInSeconds: z.json().optional(),
-      secureInput: flag.optional(),
-      secureOutput: flag.optional(),
+      secureInput: flag,
+      secureOutput: flag,
     }),
   ),
   typeProperties: z.preprocess((value) => value ?? {}, object),
-  inputs: z.array(reference).optional(),
-  outputs: z.array(reference).optional(),
+  inputs: orAbsent(z.array(reference).optional()),
+  outputs: orAbsent(z.array(reference).optional()),
   userProperties: z.json().optional(),
 });
 export type ActivityDefinition = z.infer<typeof activitySchema>;
@@ -74,17 +81,36 @@ export const REQUIRED_PROPERTIES: Readonly<Record<string, readonly string[]>> = 
   AppendVariable: ['variableName', 'value'],
   AzureFunctionActivity: ['functionName', 'method'],
   Copy: ['source', 'sink'],
+  DatabricksJob: ['jobId'],
+  DatabricksNotebook: ['notebookPath'],
+  DatabricksSparkJar: ['mainClassName'],
+  DatabricksSparkPython: ['pythonFile'],
+  Delete: ['dataset'],
   ExecutePipeline: ['pipeline'],
   Fail: ['message', 'errorCode'],
   Filter: ['items', 'condition'],
   ForEach: ['items', 'activities'],
+  GetMetadata: ['dataset'],
   IfCondition: ['expression'],
   Lookup: ['source', 'dataset'],
+  Script: ['scripts'],
   SetVariable: ['variableName', 'value'],
   SqlServerStoredProcedure: ['storedProcedureName'],
   Switch: ['on'],
   Until: ['expression', 'activities'],
+  Validation: ['dataset'],
   Wait: ['waitTimeInSeconds'],
   WebActivity: ['url', 'method'],
   WebHook: ['url'],
 };
+
+/** Activities that Data Factory refuses without a linked service of their own. */
+export const NEEDS_LINKED_SERVICE: ReadonlySet<string> = new Set([
+  'AzureFunctionActivity',
+  'DatabricksJob',
+  'DatabricksNotebook',
+  'DatabricksSparkJar',
+  'DatabricksSparkPython',
+  'Script',
+  'SqlServerStoredProcedure',
+]);

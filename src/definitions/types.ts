@@ -1,4 +1,6 @@
 // Which of Data Factory's types exist and which of them waybill runs.
+import { nearestName } from '../core/nearest-name.ts';
+import { ADF_TYPES } from './adf-types.ts';
 
 /** Activities that waybill runs. */
 export const RUNNABLE_ACTIVITIES = [
@@ -19,41 +21,6 @@ export const RUNNABLE_ACTIVITIES = [
   'Wait',
   'WebActivity',
   'WebHook',
-] as const;
-
-/** Activities that exist in Data Factory, Synapse or Fabric but that waybill does not run yet. */
-const OTHER_ACTIVITIES = [
-  'AzureDataExplorerCommand',
-  'AzureMLBatchExecution',
-  'AzureMLExecutePipeline',
-  'AzureMLUpdateResource',
-  'Custom',
-  'DatabricksJob',
-  'DatabricksNotebook',
-  'DatabricksSparkJar',
-  'DatabricksSparkPython',
-  'DataLakeAnalyticsU-SQL',
-  'Delete',
-  'ExecuteDataFlow',
-  'ExecutePowerQuery',
-  'ExecuteSSISPackage',
-  'ExecuteWranglingDataflow',
-  'ExecuteDataverse',
-  'GetMetadata',
-  'HDInsightHive',
-  'HDInsightMapReduce',
-  'HDInsightPig',
-  'HDInsightSpark',
-  'HDInsightStreaming',
-  'InvokePipeline',
-  'Office365Outlook',
-  'RefreshDataflow',
-  'SparkJob',
-  'SqlPoolStoredProcedure',
-  'SynapseNotebook',
-  'Teams',
-  'TridentNotebook',
-  'Validation',
 ] as const;
 
 /** Stores that waybill has a connector for: linked service, dataset, Copy source and sink types. */
@@ -130,40 +97,8 @@ export const SUPPORTED = {
 
 export type StoreRole = keyof typeof SUPPORTED;
 
-/** Words that Data Factory's own type names are made of, apart from the supported ones; "Source" and the like follow. */
-const OTHER_STORES =
-  `AmazonMWS AmazonRdsForOracle AmazonRdsForSqlServer AmazonRedshift AmazonS3Compatible AppFigures
-Asana AzureBatch AzureBlobFS AzureBlob AzureBlobStorage AzureDatabricks AzureDatabricksDeltaLake AzureDataExplorer
-AzureDataLakeAnalytics AzureDataLakeStore AzureFileStorage AzureFunction AzureKeyVault AzureMariaDB AzureML
-AzureMLService AzureMySql AzureSearch AzureSearchIndex AzureSqlDW AzureStorage AzureSynapseArtifacts AzureTable
-AzureTableStorage Binary Avro Blob Cassandra CommonDataServiceForApps Concur CosmosDb CosmosDbMongoDbApi
-CosmosDbSqlApi CosmosDbSqlApiCollection Couchbase CustomDataSource Dataworld Db2 Dataverse Drill Dynamics DynamicsAX
-DynamicsCrm Eloqua Excel FileServer FileSystem FtpServer GoogleAdWords GoogleBigQuery GoogleBigQueryV2
-GoogleCloudStorage GoogleSheets Greenplum HBase HDInsight HDInsightOnDemand Hdfs Hive Http HttpServer Hubspot Iceberg
-Impala Informix Jira Json Lakehouse LakehouseTable Magento MariaDB Marketo MicrosoftAccess Mongo MongoDb MongoDbAtlas
-MongoDbV2 MySql Netezza OData Odbc Office365 Oracle OracleCloudStorage OracleServiceCloud Orc Parquet Paypal Phoenix
-Presto QuickBooks Quickbase Relational Responsys Rest RestService RestResource Salesforce SalesforceMarketingCloud
-SalesforceServiceCloud SalesforceServiceCloudV2 SalesforceV2 SapBw SapCloudForCustomer SapEcc SapHana SapOdp
-SapOpenHub SapTable ServiceNow ServiceNowV2 SharePointOnlineList Sftp Shopify Smartsheet Spark SqlDW Square Sybase
-TeamDesk Teradata Twilio Vertica Warehouse Web WebTable Xero Xml Zendesk Zoho CosmosDbForNoSql AzureDataLakeStoreFile
-Object File Fileshare FileShare SharePointOnlineListResource ODataResource WarehouseTable SapCloudForCustomerResource
-SapEccResource SapOdpResource DynamicsEntity DynamicsCrmEntity CommonDataServiceForAppsEntity SalesforceObject
-SalesforceV2Object SalesforceServiceCloudObject GoogleBigQueryObject GoogleBigQueryV2Object DynamicsAXResource
-AmazonS3Object HttpFile MongoDbCollection MongoDbV2Collection MongoDbAtlasCollection CosmosDbMongoDbApiCollection
-DocumentDb DocumentDbCollection HubspotObject JiraObject ServiceNowObject ServiceNowV2Object ZohoObject MarketoObject
-ConcurObject ShopifyObject SquareObject XeroObject PaypalObject QuickBooksObject EloquaObject ResponsysObject
-MagentoObject GoogleAdWordsObject OracleServiceCloudObject SalesforceMarketingCloudObject SalesforceServiceCloudV2Object
-DrillTable PhoenixTable`.split(/\s+/);
-
-const SUFFIX: Readonly<Record<StoreRole, readonly string[]>> = {
-  linkedService: ['', 'V2'],
-  dataset: ['', 'Table', 'Object', 'V2Table', 'TableV2'],
-  source: ['Source', 'V2Source', 'ReadSource'],
-  sink: ['Sink', 'V2Sink', 'WriteSink'],
-};
-
 const canonicalActivities = new Map<string, string>(
-  [...RUNNABLE_ACTIVITIES, ...OTHER_ACTIVITIES].map((type) => [type.toLowerCase(), type]),
+  [...ADF_TYPES.activity, ...RUNNABLE_ACTIVITIES].map((type) => [type.toLowerCase(), type]),
 );
 const runnable = new Set<string>(RUNNABLE_ACTIVITIES);
 
@@ -172,25 +107,34 @@ export const activityType = (type: string): string | undefined => canonicalActiv
 
 export const isRunnableActivity = (type: string): boolean => runnable.has(type);
 
-export const activityTypes = (): string[] => [...canonicalActivities.values()];
-
 const stores = new Map<StoreRole, { supported: Map<string, string>; known: Set<string> }>();
 for (const role of Object.keys(SUPPORTED) as StoreRole[]) {
   stores.set(role, {
     supported: new Map(SUPPORTED[role].map((type) => [type.toLowerCase(), type])),
-    known: new Set(
-      OTHER_STORES.flatMap((name) => SUFFIX[role].map((suffix) => (name + suffix).toLowerCase())),
-    ),
+    known: new Set(ADF_TYPES[role].map((type) => type.toLowerCase())),
   });
 }
 
-/** What waybill makes of a store's type: its spelling in ADF where a connector exists, else whether ADF has it. */
-export function storeType(
-  role: StoreRole,
-  type: string,
-): { verdict: 'supported'; type: string } | { verdict: 'unsupported' | 'unknown' } {
+/** A type that nothing knows is a typing error where a known one is this near, and else one that came after waybill. */
+const TYPING_ERROR = 3;
+
+/** The activity type that must have been meant; undefined where the type is known or resembles none. */
+export const mistypedActivity = (type: string): string | undefined =>
+  activityType(type) === undefined
+    ? nearestName(type, canonicalActivities.values(), TYPING_ERROR)
+    : undefined;
+
+type StoreVerdict =
+  | { readonly verdict: 'supported'; readonly type: string }
+  | { readonly verdict: 'unsupported' }
+  | { readonly verdict: 'unknown'; readonly near: string };
+
+/** What waybill makes of a store's type: its spelling in ADF where a connector exists, else whether ADF may have it. */
+export function storeType(role: StoreRole, type: string): StoreVerdict {
   const entry = stores.get(role);
   const supported = entry?.supported.get(type.toLowerCase());
   if (supported !== undefined) return { verdict: 'supported', type: supported };
-  return { verdict: entry?.known.has(type.toLowerCase()) ? 'unsupported' : 'unknown' };
+  if (entry?.known.has(type.toLowerCase())) return { verdict: 'unsupported' };
+  const near = nearestName(type, [...SUPPORTED[role], ...ADF_TYPES[role]], TYPING_ERROR);
+  return near === undefined ? { verdict: 'unsupported' } : { verdict: 'unknown', near };
 }

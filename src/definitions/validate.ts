@@ -1,9 +1,11 @@
 // The report on a factory: every problem at once, and for each pipeline whether it can run.
+import type { JsonValue } from '../core/json.ts';
 import { type OverrideSettings, overridesFor } from '../core/linked-service.ts';
 import { type CompiledFactory, type CompiledPipeline, compileFactory } from './compile-factory.ts';
 import type { OverriddenKeys } from './compile-store.ts';
 import { readFactory } from './factory.ts';
 import type { Problem } from './problem.ts';
+import { isObject, type Resource } from './resource.ts';
 
 export interface PipelineVerdict {
   readonly name: string;
@@ -61,16 +63,21 @@ export function reportOn(compiled: CompiledFactory): Report {
 /** The verdict on one pipeline with everything it needs. */
 export function verdictOn(pipeline: CompiledPipeline): PipelineVerdict {
   const resources = new Set([pipeline.resource, ...pipeline.needs]);
-  const errors = [...resources].flatMap(({ problems }) =>
-    problems.list.filter(({ severity }) => severity === 'error').sort(byPlace),
+  const found = [...resources].flatMap((resource) =>
+    resource.problems.list
+      .filter(({ severity }) => severity === 'error')
+      .sort(byPlace)
+      .map((problem) => ({ problem, resource })),
   );
+  const errors = found.map(({ problem }) => problem);
   const verdict =
     errors.length === 0
       ? 'runnable'
       : errors.every(({ code }) => code === 'DEFINITION_UNSUPPORTED')
         ? 'unsupported'
         : 'invalid';
-  return { name: pipeline.resource.name, verdict, reasons: errors.map(sentence) };
+  const reasons = found.map(({ problem, resource }) => labelled(problem, activityAt(resource, problem)));
+  return { name: pipeline.resource.name, verdict, reasons };
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -80,7 +87,37 @@ const byPlace = (a: Problem, b: Problem): number =>
   collator.compare(a.file, b.file) || collator.compare(a.pointer, b.pointer);
 
 /** One problem in one line, without its severity. */
-export const sentence = (problem: Problem): string =>
-  `${problem.file}${problem.pointer === '' ? '' : ` ${problem.pointer}`}: ${problem.code} ${problem.reason}${
+export const sentence = (problem: Problem): string => labelled(problem, '');
+
+const labelled = (problem: Problem, activity: string): string =>
+  `${problem.file}${problem.pointer === '' ? '' : ` ${problem.pointer}`}: ${problem.code} ${activity}${problem.reason}${
     problem.advice === undefined ? '' : ` ${problem.advice}`
   }`;
+
+/** The innermost activity at the problem's place, as 'Copy "load": '; "" where there is none or the reason names it. */
+function activityAt(resource: Resource, problem: Problem): string {
+  if (resource.kind !== 'pipeline') return '';
+  const segments = problem.pointer.split('/').slice(1 + resource.path.length);
+  let value: JsonValue | undefined = resource.properties;
+  let name = '';
+  let label = '';
+  for (const segment of segments) {
+    const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
+    const inside: JsonValue | undefined = Array.isArray(value)
+      ? value[Number(key)]
+      : isObject(value)
+        ? value[key]
+        : undefined;
+    if (
+      Array.isArray(value) &&
+      isObject(inside) &&
+      typeof inside['name'] === 'string' &&
+      inside['type'] !== undefined
+    ) {
+      name = inside['name'];
+      label = `${String(inside['type'])} "${name}": `;
+    }
+    value = inside;
+  }
+  return name !== '' && problem.reason.includes(`"${name}"`) ? '' : label;
+}
