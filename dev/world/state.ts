@@ -74,6 +74,8 @@ export interface Secrets {
   readonly signingKey: string;
   readonly eventKey: string;
   readonly apiKey: string;
+  /** Encrypts what secureInput and secureOutput hide. */
+  readonly payloadKey: string;
 }
 
 /** The directory of the world called `name`. @throws when the name is not a plain short word */
@@ -119,6 +121,7 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     signingKey: randomBytes(32).toString('hex'),
     eventKey: randomBytes(24).toString('hex'),
     apiKey: randomBytes(24).toString('hex'),
+    payloadKey: randomBytes(32).toString('base64'),
   };
   try {
     const handle = await open(file, 'wx', 0o600);

@@ -164,6 +164,7 @@ function assemble(
       WAYBILL_SIGNING_KEY: secrets.signingKey,
       WAYBILL_EVENT_KEY: secrets.eventKey,
       WAYBILL_API_KEY: secrets.apiKey,
+      WAYBILL_PAYLOAD_KEY: secrets.payloadKey,
     },
   };
 }

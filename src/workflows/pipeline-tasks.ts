@@ -38,7 +38,7 @@ export type FollowUp = (attempt: {
 
 /** A dead worker is known by its silence. A false alarm costs an attempt where it may not be repeated: more patience. */
 const REPEATABLE_HEARTBEAT = '15s';
-const ONCE_HEARTBEAT = '1m';
+const ONCE_HEARTBEAT = '30s';
 /** Longest text Temporal takes as a summary, in bytes; names may be of several bytes a character. */
 const SUMMARY_CHARACTERS = 60;
 
