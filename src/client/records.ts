@@ -26,6 +26,8 @@ import { quoted } from './visibility.ts';
 
 export interface RunFilter {
   readonly pipeline?: string;
+  /** Name of the trigger that started them. */
+  readonly trigger?: string;
   readonly status?: PipelineRunStatus;
   /** Runs that began at that moment or later, and before that other one. */
   readonly since?: Date;
@@ -65,6 +67,7 @@ export async function listPipelineRuns(client: Client, filter: RunFilter = {}): 
   const clauses = ["WorkflowType = 'runPipeline'"];
   if (filter.pipeline !== undefined)
     clauses.push(`${SEARCH_ATTRIBUTES.pipeline} = ${quoted(filter.pipeline)}`);
+  if (filter.trigger !== undefined) clauses.push(`${SEARCH_ATTRIBUTES.trigger} = ${quoted(filter.trigger)}`);
   if (filter.status !== undefined) clauses.push(EXECUTION_STATUS[filter.status]);
   if (filter.since !== undefined) clauses.push(`StartTime >= '${filter.since.toISOString()}'`);
   if (filter.until !== undefined) clauses.push(`StartTime < '${filter.until.toISOString()}'`);

@@ -3,16 +3,11 @@
 import type { EventTrigger } from '../core/events/match-trigger.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { ParameterSpecification } from '../core/pipeline/snapshot.ts';
+import type { TriggeredPipeline } from '../core/trigger/trigger.ts';
 import { specificationsOf } from '../definitions/compile-store.ts';
 import { type Factory, isObject, readFactory } from '../definitions/factory.ts';
 import { globalParameters } from '../definitions/global-parameters.ts';
 import { pipelineSchema } from '../definitions/schemas.ts';
-
-export interface TriggeredPipeline {
-  readonly pipeline: string;
-  /** With expressions. */
-  readonly parameters: JsonObject;
-}
 
 export interface CatalogTrigger extends EventTrigger {
   /** As the definition says; what Temporal says counts more. */

@@ -1,14 +1,19 @@
 // Starts the pipelines of the triggers that events fire: one run per event, trigger and pipeline, however often delivered.
-import { createHash, randomInt, randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
+import { eventKey } from '../activities/event-key.ts';
 import { startRun } from '../client/start.ts';
 import { WaybillError } from '../core/errors.ts';
-import { type Delivery, eventIdentity, type IncomingEvent } from '../core/events/incoming-event.ts';
+import type { Delivery, IncomingEvent } from '../core/events/incoming-event.ts';
 import { firesTrigger, triggerContext } from '../core/events/match-trigger.ts';
-import { evaluateDeep } from '../core/expression/evaluate.ts';
 import type { JsonObject } from '../core/json.ts';
-import { runRoots } from '../core/pipeline/roots.ts';
+import {
+  type Chance,
+  evaluateParameters,
+  triggeredKey,
+  triggeredRuns,
+} from '../core/trigger/start-values.ts';
 import { type Door, withDeadline } from './door.ts';
-import type { CatalogTrigger, TriggeredPipeline } from './factory-catalog.ts';
+import type { CatalogTrigger } from './factory-catalog.ts';
 import { isUnavailable, Refusal } from './refusal.ts';
 
 /** What became of a delivery. */
@@ -32,8 +37,8 @@ export interface FireReport {
 interface Firing {
   readonly trigger: CatalogTrigger;
   readonly event: IncomingEvent;
-  readonly start: TriggeredPipeline;
-  readonly key: string;
+  readonly run: ReturnType<typeof triggeredRuns>[number];
+  readonly context: JsonObject;
 }
 
 /** Starts of one delivery that are under way at once. */
@@ -98,35 +103,23 @@ async function listeningTriggers(door: Door, address: string | undefined): Promi
   return candidates.filter((_, index) => states[index]);
 }
 
-/** A trigger may start one pipeline several times, with other parameters each time. */
+/** A trigger may start several pipelines, and one of them several times. */
 function firingsOf(trigger: CatalogTrigger, event: IncomingEvent): Firing[] {
-  const key = keyOf(trigger, event);
-  const seen = new Map<string, number>();
-  return trigger.pipelines.map((start) => {
-    const times = seen.get(start.pipeline.toLowerCase()) ?? 0;
-    seen.set(start.pipeline.toLowerCase(), times + 1);
-    return { trigger, event, start, key: times === 0 ? key : `${key}-${times + 1}` };
-  });
-}
-
-/** Readable in front, unambiguous at the end: names may hold anything, so only their hash identifies. */
-function keyOf(trigger: CatalogTrigger, event: IncomingEvent): string {
-  const hash = createHash('sha256').update(eventIdentity(event)).digest('hex').slice(0, 32);
-  const name = event.object?.path.split('/').at(-1) ?? event.type;
-  const readable = name.replace(/[^A-Za-z0-9._-]+/g, '_').slice(-40);
-  return `${trigger.name}/${readable}-${hash}`;
+  const context = triggerContext(trigger, event, new Date().toISOString());
+  const key = triggeredKey(trigger.name, eventKey(event));
+  return triggeredRuns(trigger, key, context, undefined).map((run) => ({ trigger, event, run, context }));
 }
 
 /** Whether this delivery began the run. */
-async function fire(door: Door, { trigger, event, start, key }: Firing): Promise<boolean> {
-  const context = triggerContext(trigger, event, new Date().toISOString());
-  const parameters = parametersOf(door, trigger, start, context);
-  const { isNew } = await withDeadline(door, () =>
+async function fire(door: Door, { trigger, run, context }: Firing): Promise<boolean> {
+  const { dataFactory, values } = door.catalog.globals();
+  const facts = { dataFactory, globalParameters: values };
+  const { isNew } = await withDeadline(door, async () =>
     startRun(door.client, {
       kind: 'pipeline',
-      name: door.catalog.pipeline(start.pipeline)?.name ?? start.pipeline,
-      key,
-      parameters,
+      name: door.catalog.pipeline(run.pipeline)?.name ?? run.pipeline,
+      key: run.key,
+      parameters: evaluateParameters(run.written, context, facts, CHANCE),
       trigger: trigger.name,
       triggerContext: context,
       once: true,
@@ -136,45 +129,24 @@ async function fire(door: Door, { trigger, event, start, key }: Firing): Promise
   return isNew;
 }
 
-/** The parameters that a trigger passes on: what its expressions make of the event. */
-function parametersOf(
-  door: Door,
-  trigger: CatalogTrigger,
-  start: TriggeredPipeline,
-  context: JsonObject,
-): JsonObject {
-  const { dataFactory, values } = door.catalog.globals();
-  const roots = runRoots({
-    pipeline: start.pipeline,
-    dataFactory,
-    runId: '',
-    groupId: '',
-    parameters: {},
-    globalParameters: values,
-    trigger: trigger.name,
-    triggerContext: context,
-    startTime: String(context['startTime']),
-  });
-  return evaluateDeep(start.parameters, {
-    roots,
-    now: () => Date.now(),
-    guid: () => randomUUID(),
-    random: () => randomInt(2 ** 32) / 2 ** 32,
-  }) as JsonObject;
-}
+const CHANCE: Chance = {
+  now: () => Date.now(),
+  guid: () => randomUUID(),
+  random: () => randomInt(2 ** 32) / 2 ** 32,
+};
 
 function failureOf(
   door: Door,
-  { trigger, event, start }: Firing,
+  { trigger, event, run }: Firing,
   error: unknown,
 ): { trigger: string; pipeline: string; reason: string } {
   const known = error instanceof WaybillError;
   const reason = known ? `${error.code}: ${error.message}` : 'Something unforeseen went wrong.';
   door.warn('an event started no run', {
     trigger: trigger.name,
-    pipeline: start.pipeline,
+    pipeline: run.pipeline,
     event: event.id,
     reason: known ? reason : String(error),
   });
-  return { trigger: trigger.name, pipeline: start.pipeline, reason };
+  return { trigger: trigger.name, pipeline: run.pipeline, reason };
 }

@@ -3,6 +3,13 @@ import { callbackHandler } from './callbacks.ts';
 import type { Door } from './door.ts';
 import { eventGridHandler, eventGridOptionsHandler } from './event-grid.ts';
 import { healthHandler, metricsHandler, readyHandler } from './health.ts';
+import {
+  cancelHandler,
+  pipelineRunHandler,
+  queryActivityRunsHandler,
+  queryPipelineRunsHandler,
+  queryTriggerRunsHandler,
+} from './monitoring.ts';
 import { Refusal } from './refusal.ts';
 import type { Answer, DoorRequest } from './request.ts';
 import { s3Handler } from './s3.ts';
@@ -33,6 +40,11 @@ const ROUTES: readonly Route[] = [
   route('POST', '/events/eventgrid[/<trigger>]', eventGridHandler),
   route('OPTIONS', '/events/eventgrid[/<trigger>]', eventGridOptionsHandler),
   route('POST', '/events/s3[/<trigger>]', s3Handler),
+  route('GET', '/pipelineruns/<id>', pipelineRunHandler),
+  route('POST', '/pipelineruns/<id>/queryActivityruns', queryActivityRunsHandler),
+  route('POST', '/pipelineruns/<id>/cancel', cancelHandler),
+  route('POST', '/queryPipelineRuns', queryPipelineRunsHandler),
+  route('POST', '/queryTriggerRuns', queryTriggerRunsHandler),
 ];
 
 export interface Found {

@@ -69,6 +69,9 @@ const definitions = {
   'pipeline/pl_fails.json': pipelineOf([
     { name: 'no', type: 'Fail', typeProperties: { message: 'on purpose', errorCode: '7' } },
   ]),
+  'pipeline/pl_waits.json': pipelineOf([
+    { name: 'wait', type: 'Wait', typeProperties: { waitTimeInSeconds: 86_400 } },
+  ]),
   'trigger/tr_landing.json': trigger(
     'BlobEventsTrigger',
     'pl_file',
@@ -428,7 +431,7 @@ describe('the HTTP door', { timeout: 600_000 }, () => {
       assert.deepEqual(report, { events: 6, started: 1, repeated: 0, unmatched: 5, ignored: 1, failed: [] });
       await eventually(before + 1, () => runs('pl_file'));
       const [run] = await all("WaybillTrigger = 'tr_landing'");
-      assert.match(run ?? '', /^pipeline\/pl_file\/tr_landing\/a_b\.csv-[0-9a-f]{32}$/);
+      assert.match(run ?? '', /^pipeline\/pl_file\/tr_landing-a_b\.csv-[0-9a-f]{32}$/);
       assert.deepEqual(await returned(run as string), { file: 'a b.csv', folder: 'landing/in/2026' });
     });
 
@@ -510,6 +513,7 @@ describe('the HTTP door', { timeout: 600_000 }, () => {
         'x'.repeat(1000),
         'snow☃',
       ];
+      const before = await count("WaybillTrigger = 'tr_landing'");
       const report = await reportOf(
         await door.deliver(
           '/events/eventgrid',
@@ -517,6 +521,7 @@ describe('the HTTP door', { timeout: 600_000 }, () => {
         ),
       );
       assert.deepEqual([report.started, report.failed], [names.length, []]);
+      await eventually(before + names.length, () => count("WaybillTrigger = 'tr_landing'"));
       const ids = await all("WaybillTrigger = 'tr_landing' AND ExecutionStatus IN ('Running', 'Completed')");
       const told = await Promise.all(
         ids.map(async (id) => `${(await returned(id))['folder']}/${(await returned(id))['file']}`),
@@ -648,6 +653,120 @@ describe('the HTTP door', { timeout: 600_000 }, () => {
       } finally {
         stranger.close();
       }
+    });
+  });
+
+  describe('monitoring', () => {
+    const ask = (path: string, body?: JsonObject, key = door.keys.api): Promise<Response> =>
+      fetch(`${door.url}${path}`, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    const json = async (response: Response): Promise<JsonObject> => {
+      assert.equal(response.status, 200, await response.clone().text());
+      return (await response.json()) as JsonObject;
+    };
+    const everything = {
+      lastUpdatedAfter: '2000-01-01T00:00:00Z',
+      lastUpdatedBefore: '2100-01-01T00:00:00Z',
+    };
+
+    test('nothing is told to those without a key', async () => {
+      for (const [path, body] of [
+        ['/pipelineruns/x', undefined],
+        ['/queryPipelineRuns', {}],
+        ['/queryTriggerRuns', {}],
+        ['/pipelineruns/x/queryActivityruns', {}],
+        ['/pipelineruns/x/cancel', {}],
+      ] as const) {
+        assert.equal((await ask(path, body, 'wrong')).status, 401, path);
+        assert.equal((await ask(path, body, door.keys.event)).status, 401, path);
+      }
+    });
+
+    test('a run and its activities, in the fields that Data Factory gives them', async () => {
+      const started = await door.start('pl_file', { key: 'told', parameters: { file: 'told.csv' } });
+      const { runId, workflowId } = (await started.json()) as { runId: string; workflowId: string };
+      await returned(workflowId);
+      await eventually(1, () => count(`WorkflowId = '${workflowId}' AND ExecutionStatus = 'Completed'`));
+      const run = await json(await ask(`/pipelineruns/${runId}`));
+      assert.deepEqual(
+        [run['runId'], run['pipelineName'], run['status'], run['isLatest']],
+        [runId, 'pl_file', 'Succeeded', true],
+      );
+      assert.equal((run['parameters'] as JsonObject)['file'], 'told.csv');
+      assert.deepEqual(await json(await ask(`/pipelineruns/${encodeURIComponent(workflowId)}`)), {
+        ...run,
+        lastUpdated: run['lastUpdated'] as string,
+      });
+      const { value } = (await json(await ask(`/pipelineruns/${runId}/queryActivityruns`, everything))) as {
+        value: JsonObject[];
+      };
+      assert.deepEqual(
+        value.map((activity) => [activity['activityName'], activity['activityType'], activity['status']]),
+        [['tell', 'SetVariable', 'Succeeded']],
+      );
+      const none = {
+        ...everything,
+        filters: [{ operand: 'Status', operator: 'Equals', values: ['Failed'] }],
+      };
+      assert.deepEqual(await json(await ask(`/pipelineruns/${runId}/queryActivityruns`, none)), {
+        value: [],
+      });
+      assert.equal((await ask('/pipelineruns/00000000-0000-0000-0000-000000000000')).status, 404);
+    });
+
+    test('runs are found by pipeline, status and time', async () => {
+      const query = async (filters: JsonObject[], span: JsonObject = everything): Promise<JsonObject[]> =>
+        ((await json(await ask('/queryPipelineRuns', { ...span, filters }))) as { value: JsonObject[] })
+          .value;
+      const pipeline = { operand: 'PipelineName', operator: 'Equals', values: ['pl_fails'] };
+      const [failed, ...others] = await query([pipeline]);
+      assert.deepEqual(others, []);
+      assert.equal(failed?.['status'], 'Failed');
+      assert.match(String(failed?.['message']), /Operation on target no failed: on purpose/);
+      assert.deepEqual(
+        [failed?.['invokedBy']].map((by) => (by as JsonObject)['name']),
+        ['tr_fails'],
+      );
+      assert.deepEqual(
+        await query([pipeline, { operand: 'Status', operator: 'NotIn', values: ['Failed'] }]),
+        [],
+      );
+      assert.deepEqual(await query([], { ...everything, lastUpdatedBefore: '2001-01-01T00:00:00Z' }), []);
+      const bad = await ask('/queryPipelineRuns', {
+        filters: [{ operand: 'Nothing', operator: 'Equals', values: ['x'] }],
+      });
+      assert.equal(bad.status, 400);
+      assert.equal((await ask('/queryPipelineRuns', { lastUpdatedAfter: 'yesterday' })).status, 400);
+    });
+
+    test('what triggers fired, each with the run that it started', async () => {
+      const filters = [{ operand: 'TriggerName', operator: 'Equals', values: ['tr_orders'] }];
+      const { value } = (await json(await ask('/queryTriggerRuns', { ...everything, filters }))) as {
+        value: JsonObject[];
+      };
+      assert.deepEqual(
+        value.map((run) => [
+          run['triggerType'],
+          run['status'],
+          Object.keys(run['triggeredPipelines'] as JsonObject),
+        ]),
+        [['CustomEventsTrigger', 'Succeeded', ['pl_order']]],
+      );
+    });
+
+    test('a run is cancelled once', async () => {
+      const started = await door.start('pl_waits', {});
+      const { runId, workflowId } = (await started.json()) as { runId: string; workflowId: string };
+      await eventually(1, () => count(`WorkflowId = '${workflowId}'`));
+      assert.deepEqual(await json(await ask(`/pipelineruns/${runId}/cancel?isRecursive=true`, {})), {
+        cancelling: [workflowId],
+      });
+      await assert.rejects(client.workflow.getHandle(workflowId).result(), /cancel/i);
+      await eventually(1, () => count(`WorkflowId = '${workflowId}' AND ExecutionStatus = 'Canceled'`));
+      assert.equal((await ask(`/pipelineruns/${runId}/cancel`, {})).status, 409);
     });
   });
 

@@ -1,0 +1,143 @@
+// Data Factory's monitoring calls, in its REST API's shapes: runs of pipelines, their activities and triggers, and cancel.
+import { cancelRun } from '../client/cancel.ts';
+import { findPipelineRun, listPipelineRuns, showPipelineRun } from '../client/records.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import type { PipelineRun, TriggerRun } from '../core/pipeline/records.ts';
+import { stableGuid } from '../core/pipeline/stable-id.ts';
+import { requireReader } from './authorize.ts';
+import type { Door } from './door.ts';
+import { Refusal } from './refusal.ts';
+import { type Answer, type DoorRequest, parseJson } from './request.ts';
+import { matchesFilters, type RunFilterParameters, readRunFilter } from './run-filter.ts';
+
+/** Runs that one answer looks at; more of them by the continuationToken. */
+const PAGE = 100;
+/** Bytes. */
+const MAX_QUERY = 64 * 1024;
+/** Milliseconds that a list may take: histories are read for it. */
+const PATIENCE = 30_000;
+
+const asJson = (value: unknown): JsonObject => value as JsonObject;
+
+async function read<T>(door: Door, use: () => Promise<T>): Promise<T> {
+  return door.client.connection.withDeadline(Date.now() + PATIENCE, use);
+}
+
+async function authorized(door: Door, request: DoorRequest): Promise<JsonValue> {
+  const bytes = await request.body(MAX_QUERY);
+  requireReader(request, bytes, door.keys, Date.now());
+  return bytes.length === 0 ? {} : parseJson(bytes);
+}
+
+/** GET /pipelineruns/<id>: `id` is a run id, or a workflow id with its slashes encoded. */
+export async function pipelineRunHandler(door: Door, request: DoorRequest): Promise<Answer> {
+  await authorized(door, request);
+  const { run } = await read(door, () => showPipelineRun(door.client, request.path['id'] ?? ''));
+  return { status: 200, json: asJson(run) };
+}
+
+/** POST /queryPipelineRuns: newest first. A page may be empty and still have a continuation. */
+export async function queryPipelineRunsHandler(door: Door, request: DoorRequest): Promise<Answer> {
+  const filter = readRunFilter(await authorized(door, request));
+  const { runs, continuationToken } = await page(door, filter);
+  const value = runs.filter((run) => matchesFilters(asJson(run), filter.filters, PIPELINE_RUN_OPERANDS));
+  return { status: 200, json: { value: value.map(asJson), ...continuationToken } };
+}
+
+/** What Data Factory calls the fields of a run in filters, where it is not the field's own name. */
+const PIPELINE_RUN_OPERANDS: Readonly<Record<string, (run: JsonObject) => JsonValue | undefined>> = {
+  invokedbyname: ({ invokedBy }) => (invokedBy as JsonObject)['name'],
+  triggername: ({ invokedBy }) => (invokedBy as JsonObject)['name'],
+  invokedbytype: ({ invokedBy }) => (invokedBy as JsonObject)['invokedByType'],
+  latestonly: ({ isLatest }) => isLatest,
+};
+
+async function page(
+  door: Door,
+  { after, before, filters, continuation }: RunFilterParameters,
+): Promise<{ runs: PipelineRun[]; continuationToken: { continuationToken?: string } }> {
+  // What Temporal can look for itself need not be read run by run.
+  const only = (...operands: string[]): string | undefined => {
+    const filter = filters.find(
+      ({ operand, operator }) => operands.includes(operand) && operator === 'equals',
+    );
+    return filter?.values.length === 1 ? filter.values[0] : undefined;
+  };
+  const [pipeline, trigger] = [only('pipelinename'), only('triggername', 'invokedbyname')];
+  const listed = await read(door, () =>
+    listPipelineRuns(door.client, {
+      ...(pipeline === undefined ? {} : { pipeline }),
+      ...(trigger === undefined || trigger === 'Manual' ? {} : { trigger }),
+      // What began later than that cannot have been updated before it.
+      until: continuation === undefined || continuation > before ? before : continuation,
+      limit: PAGE,
+    }),
+  );
+  const last = listed.at(-1);
+  const runs = listed.filter(({ lastUpdated }) => {
+    const time = Date.parse(lastUpdated);
+    return time >= after.getTime() && time <= before.getTime();
+  });
+  return {
+    runs,
+    continuationToken:
+      listed.length < PAGE || last === undefined ? {} : { continuationToken: encodeMoment(last.runStart) },
+  };
+}
+
+const encodeMoment = (moment: string): string => Buffer.from(moment).toString('base64url');
+
+/** POST /pipelineruns/<id>/queryActivityruns. */
+export async function queryActivityRunsHandler(door: Door, request: DoorRequest): Promise<Answer> {
+  const { filters } = readRunFilter(await authorized(door, request));
+  const { activityRuns } = await read(door, () => showPipelineRun(door.client, request.path['id'] ?? ''));
+  const value = activityRuns.map(asJson).filter((run) => matchesFilters(run, filters, {}));
+  return { status: 200, json: { value } };
+}
+
+/** POST /queryTriggerRuns: the firings that started runs, one for each event, window or time. */
+export async function queryTriggerRunsHandler(door: Door, request: DoorRequest): Promise<Answer> {
+  const filter = readRunFilter(await authorized(door, request));
+  const { runs, continuationToken } = await page(door, filter);
+  const firings = new Map<string, TriggerRun>();
+  for (const run of runs) {
+    if (run.invokedBy.invokedByType === 'Manual' || run.invokedBy.invokedByType === 'PipelineActivity')
+      continue;
+    const firing = triggerRun(run);
+    const known = firings.get(firing.triggerRunId);
+    const triggeredPipelines = { ...known?.triggeredPipelines, ...firing.triggeredPipelines };
+    firings.set(firing.triggerRunId, { ...firing, triggeredPipelines });
+  }
+  const value = [...firings.values()].map(asJson).filter((run) => matchesFilters(run, filter.filters, {}));
+  return { status: 200, json: { value, ...continuationToken } };
+}
+
+/** Pipelines that one firing started have the same key: it is the last part of their workflow ids. */
+function triggerRun({ id, runId, pipelineName, invokedBy, runStart }: PipelineRun): TriggerRun {
+  const key = id.slice(`pipeline/${pipelineName}/`.length);
+  return {
+    triggerRunId: stableGuid('trigger-run', invokedBy.name, key),
+    triggerName: invokedBy.name,
+    triggerType: invokedBy.invokedByType,
+    triggerRunTimestamp: runStart,
+    status: 'Succeeded',
+    message: '',
+    properties: { TriggerTime: runStart },
+    triggeredPipelines: { [pipelineName]: runId },
+    runDimension: {},
+    dependencyStatus: {},
+  };
+}
+
+/** POST /pipelineruns/<id>/cancel[?isRecursive=false]. */
+export async function cancelHandler(door: Door, request: DoorRequest): Promise<Answer> {
+  await authorized(door, request);
+  return read(door, async () => {
+    const { workflowId, status } = await findPipelineRun(door.client, request.path['id'] ?? '');
+    if (status.name !== 'RUNNING')
+      throw new Refusal(409, 'REQUEST_INVALID', 'The run has ended already: nothing is left to cancel.');
+    const recursive = request.query.get('isRecursive')?.toLowerCase() !== 'false';
+    const cancelling = await cancelRun(door.client, workflowId, { recursive });
+    return { status: 200, json: { cancelling } };
+  });
+}
