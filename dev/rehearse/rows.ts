@@ -7,8 +7,8 @@ import type { ColumnNeed } from './needs.ts';
 export type Cell = string | number | boolean | null;
 
 const HOUR = 3_600_000;
-/** After the moment that generated watermarks hold. */
-const FIRST_MOMENT = Date.UTC(2024, 0, 1);
+/** The first moment in generated rows: after the one that generated watermarks hold. */
+export const FIRST_MOMENT = Date.UTC(2024, 0, 1);
 
 /** All rows of a table or file: those with a meaning, or else generated ones. */
 export function makeRows(

@@ -22,14 +22,19 @@ export function chance(seed: number, what: string): number {
   return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32;
 }
 
+/** "updated_by", "candidate" and "runtime_version" are no dates. */
 const DATE_NAME =
-  /(date|time(?!out|zone)|watermark|modified|timestamp|lastrun|last_run|since|until|(start|end)dt|_dt$|_at$|_on$|fecha|datum)/i;
+  /(^|[^a-z])date(?!d|base)|(?<!candi|man|vali|up)date$|(^|[^a-z])time$|(start|end|run|load|file|created?|updated?|modified|modify|last|batch|date)_?time$|datetime|watermark|timestamp|last_?run|(^|_)(since|until)|(start|end)dt|_dt$|_at$|(updated|created|modified|changed|processed|loaded|inserted)(_?on|_?at|$)|fecha|datum/i;
+const CAMEL_DATE = /[a-z](Date(?!d|base)|Time$|At$)/;
 const NUMBER_NAME =
   /((^|_)id$|[a-z]Id$|count|number|num$|^no_|size|year|month|^day|hour|minute|second|retry|limit|threshold|seq|index|offset|days|batch|priority|stage|level|lsn|version)/i;
-const FLAG_NAME = /^(is|has|can|should|enable|disable|allow|use)[A-Z_]|(enabled|active|flag|disabled)$/i;
+const FLAG_NAME =
+  /^([Ii]s|[Hh]as|[Cc]an|[Ss]hould|[Ee]nable|[Dd]isable|[Aa]llow|[Uu]se)(_|[A-Z])|([Ee]nabled|[Aa]ctive|[Ff]lag|[Dd]isabled)$/;
+/** Names of things, whatever else they speak of. */
+const THING_NAME = /(by|column|col|field|name|format|zone|type|path|folder|file|prefix|suffix)s?$/i;
 
 /** A moment before all generated data: what a first incremental run begins from. */
-export const EARLY = '2020-01-01T00:00:00Z';
+export const EARLY = '2023-12-01T00:00:00Z';
 /** A moment after all of it: the end of a range. */
 const LATE = '2035-01-01T00:00:00Z';
 
@@ -38,8 +43,9 @@ const momentFor = (name: string): string =>
 
 /** Whether a name reads like a moment's, a number's or a flag's. */
 export function kindByName(name: string): 'date' | 'integer' | 'boolean' | 'text' {
+  if (THING_NAME.test(name)) return 'text';
   if (FLAG_NAME.test(name)) return 'boolean';
-  if (DATE_NAME.test(name)) return 'date';
+  if (DATE_NAME.test(name) || CAMEL_DATE.test(name)) return 'date';
   return NUMBER_NAME.test(name) ? 'integer' : 'text';
 }
 
@@ -172,6 +178,8 @@ const TEXTS: readonly (readonly [RegExp, string])[] = [
   [/subscription|tenant/i, '00000000-0000-4000-8000-000000000001'],
   [/file_?name|blob_?name|^file$/i, 'file_{n}.csv'],
   [/extension|suffix/i, 'csv'],
+  [/format$/i, 'yyyy-MM-dd'],
+  [/zone/i, 'UTC'],
   [/container|bucket|filesystem/i, 'rehearsal'],
   [/folder|directory|path/i, 'folder_{n}'],
   [/query|sql/i, 'SELECT 1 AS id'],

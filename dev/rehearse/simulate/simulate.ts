@@ -51,7 +51,7 @@ function parametersFor(
   for (const [key, { type, defaultValue }] of Object.entries(pipeline.parameters)) {
     const property = shape?.properties.get(key.toLowerCase());
     // A default that reads like an expression stays text in Data Factory too; a value is made up for it.
-    const isText = typeof defaultValue === 'string' && /^@(trigger|pipeline|utcnow)/i.test(defaultValue);
+    const isText = typeof defaultValue === 'string' && /^@\{?[a-z]+\(/i.test(defaultValue);
     const isEmpty = defaultValue === undefined || defaultValue === null || defaultValue === '' || isText;
     // An empty default of something that is used is a place to fill in, unless the pipeline asks whether it is empty.
     if (!isEmpty || (defaultValue === '' && (property === undefined || property.mayBeEmpty))) {

@@ -5,6 +5,7 @@ import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { CompiledPipeline } from '../../../src/definitions/compile-factory.ts';
 import { isObject, type Resource } from '../../../src/definitions/factory.ts';
 import { valueFor } from '../infer/values.ts';
+import { FIRST_MOMENT } from '../rows.ts';
 import type { Stage } from './frame.ts';
 
 export interface TriggerSight {
@@ -23,15 +24,16 @@ export function triggerContext(stage: Stage, pipeline: CompiledPipeline): Trigge
     .flatMap((resource) => uses(resource).map((use) => ({ resource, use })))
     .find(({ use }) => use.pipeline.toLowerCase() === name);
   const day = 86_400_000;
-  const end = Math.floor(stage.now / day) * day;
+  const today = Math.floor(stage.now / day) * day;
   const context: JsonObject = {
     name: found?.resource.name ?? 'rehearsal',
     type: String(found?.resource.properties['type'] ?? 'Manual'),
-    scheduledTime: new Date(end).toISOString(),
-    startTime: new Date(end).toISOString(),
+    scheduledTime: new Date(today).toISOString(),
+    startTime: new Date(today).toISOString(),
     outputs: {
-      windowStartTime: new Date(end - day).toISOString(),
-      windowEndTime: new Date(end).toISOString(),
+      // All made-up rows and files lie in this window.
+      windowStartTime: new Date(FIRST_MOMENT).toISOString(),
+      windowEndTime: new Date(today + day).toISOString(),
       body: bodyFor(stage, shapes?.triggerBody, found?.resource),
     },
   };

@@ -65,6 +65,20 @@ range value language zone pivot go use put get sample json xml string variant cu
 name order_ output returns show text char`.split(/\s+/),
 );
 
+/** Functions that take numbers only. */
+const ARITHMETIC = new Set([
+  'sum',
+  'avg',
+  'abs',
+  'round',
+  'floor',
+  'ceiling',
+  'ceil',
+  'stddev',
+  'variance',
+  'sqrt',
+]);
+
 /** Words after which a table's name comes. */
 const TABLE_AFTER = new Set(['from', 'join', 'into', 'update', 'using']);
 
@@ -158,7 +172,8 @@ class Scanner {
     const words = this.#tokens.slice(from, to);
     if (
       words.some(
-        ({ lower }, at) => (lower === 'raiserror' || lower === 'throw') && words[at + 1]?.text !== '.',
+        ({ kind, lower }, at) =>
+          kind === 'word' && (lower === 'raiserror' || lower === 'throw') && words[at + 1]?.text !== '.',
       )
     )
       this.#raises = true;
@@ -339,32 +354,46 @@ class Scanner {
     if (table === undefined || this.#tokens[at]?.text !== '(' || next === 'select' || next === 'with')
       return at;
     const end = this.#closing(at, to);
+    const kinds = this.#tokens[end + 1]?.lower === 'values' ? this.#valueKinds(end + 2, to) : [];
+    let position = 0;
     for (let index = at; index <= end; index++) {
       const token = this.#tokens[index];
-      if (token?.kind === 'word' || token?.kind === 'name') this.#useColumn(table, token.text, end + 1);
       skip.add(index);
+      if (token?.text === ',') position++;
+      if (token?.kind !== 'word' && token?.kind !== 'name') continue;
+      this.#useColumn(table, token.text, end + 1);
+      const use = table.columns.get(token.lower);
+      const kind = kinds[position];
+      if (use !== undefined && kind !== undefined) use.kind ??= kind;
     }
     return end + 1;
   }
 
   /** VALUES without a list of columns before it. */
   #plainValues(table: TableUse, open: number, to: number): void {
+    const values = this.#valueKinds(open, to);
+    if (values.length > table.values.length) table.values = values;
+  }
+
+  /** What the first row of VALUES holds, by position. */
+  #valueKinds(open: number, to: number): ColumnUse['kind'][] {
     const end = this.#closing(open, to);
-    const values: ColumnUse['kind'][] = [undefined];
+    const kinds: ColumnUse['kind'][] = [undefined];
     for (let at = open + 1, depth = 0; at < end; at++) {
       const token = this.#tokens[at] as Token;
       if (token.text === '(') depth++;
       if (token.text === ')') depth--;
-      if (token.text === ',' && depth === 0) values.push(undefined);
-      else values[values.length - 1] ??= kindOfToken(token);
+      if (token.text === ',' && depth === 0) kinds.push(undefined);
+      else if (kinds.at(-1) === undefined) kinds[kinds.length - 1] = kindOfToken(token);
     }
-    if (values.length > table.values.length) table.values = values;
+    return kinds;
   }
 
   /** Whether a word that is also a keyword stands where only a column can. */
   #isColumnPlace(at: number): boolean {
     const before = this.#tokens[at - 1]?.lower ?? '';
     const after = this.#tokens[at + 1]?.lower ?? '';
+    if (this.#tokens[at - 2]?.lower === 'extract') return false;
     return (
       [
         '(',
@@ -412,6 +441,16 @@ class Scanner {
   #readColumns(from: number, to: number, scope: Scope, skip: ReadonlySet<number>): void {
     const tokens = this.#tokens;
     const aliases = this.#outputAliases(from, to, skip);
+    // An alias may be called as the column it is made of: in the list itself it is the column that is meant.
+    const listEnd = this.#tokens.findIndex(
+      ({ kind, lower }, at) =>
+        at >= from &&
+        at < to &&
+        !skip.has(at) &&
+        kind === 'word' &&
+        lower === 'from' &&
+        !this.#inFunction(at, from),
+    );
     for (let at = from; at < to; at++) {
       if (skip.has(at)) continue;
       const token = tokens[at] as Token;
@@ -425,6 +464,7 @@ class Scanner {
       const next = tokens[end];
       const isCall = next?.text === '(' && !this.#isInsertList(at, scope);
       const isAlias = ['as', ')'].includes(previous?.lower ?? '') && path.length === 1;
+      const start = at;
       at = Math.max(at, end - 1);
       if (isCall || isAlias || previous?.text === '::') continue;
       if (
@@ -436,11 +476,11 @@ class Scanner {
       if (isTable) continue;
       const owner = path.length > 1 ? (path.at(-2) as string).toLowerCase() : undefined;
       if (owner !== undefined && scope.derived.has(owner)) continue;
-      if (owner === undefined && aliases.has(last.toLowerCase())) continue;
+      if (owner === undefined && at > listEnd && aliases.has(last.toLowerCase())) continue;
       const table = owner === undefined ? scope.tables[0] : scope.aliases.get(owner);
       if (table === undefined || (owner === undefined && scope.derived.size > 0 && scope.tables.length === 0))
         continue;
-      this.#useColumn(table, last, end);
+      this.#useColumn(table, last, end, start);
     }
   }
 
@@ -466,14 +506,18 @@ class Scanner {
     return scope.aliases.has(this.#tokens[at]?.lower ?? '');
   }
 
-  #useColumn(table: TableUse, name: string, after: number): void {
+  #useColumn(table: TableUse, name: string, after: number, first = after - 1): void {
     const key = name.toLowerCase();
     let use = table.columns.get(key);
     if (use === undefined) {
       use = { name, equals: [] };
       table.columns.set(key, use);
     }
+    const before = this.#tokens[first - 1]?.text;
+    const caller = this.#tokens[first - 2]?.lower ?? '';
+    if (before === '(' && ARITHMETIC.has(caller)) use.kind ??= 'number';
     const operator = this.#tokens[after]?.lower ?? '';
+    if (before === '*' || before === '/' || operator === '*' || operator === '/') use.kind ??= 'number';
     const value = this.#tokens[after + 1];
     if (['=', '<', '>', '<=', '>=', '<>', '!=', 'between'].includes(operator))
       this.#compare(use, operator, value);
