@@ -57,6 +57,8 @@ export class SecureCodec implements PayloadCodec {
   }
 
   async #encode(payload: Payload): Promise<Payload> {
+    // What a workflow without a result returns: a payload of metadata alone.
+    if (!payload.data) return payload;
     const data = bytesOf(payload);
     const secure = data.includes(MARK);
     const small = data.length > LARGE ? await compressed(payload, data) : payload;

@@ -46,6 +46,14 @@ test('what hides nothing stays readable', async () => {
   assert.deepEqual(await codecOf().decode([payload]), [payload]);
 });
 
+test('nothing at all passes: what a workflow without a result returns', async () => {
+  const codec = codecOf(key());
+  for (const payload of [payloadOf(undefined), { metadata: payloadOf(undefined).metadata ?? {} }]) {
+    const [decoded] = await codec.decode(await codec.encode([payload]));
+    assert.equal(defaultPayloadConverter.fromPayload(decoded as Payload), undefined);
+  }
+});
+
 test('a changed text, a changed surrounding and another key are refused', async () => {
   const [own, other] = [key(), key()];
   const codec = codecOf(own);
