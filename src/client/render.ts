@@ -89,6 +89,8 @@ function renderPipeline(
   palette: Palette,
 ): string[] {
   const lines: string[] = [];
+  if (progress.status === 'Queued')
+    lines.push(`  ${palette.dim('·')} queued: the pipeline's "concurrency" allows no further run now`);
   for (const run of progress.activities) {
     if (
       run.workflowId?.includes('/copy/') &&
