@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { TemporalTriggerStates } from './client/trigger-states.ts';
 import { readKeys } from './config/server-keys.ts';
 import { loadSettings, type Settings } from './config/settings.ts';
 import { clientDataConverter } from './interceptors/data-converter.ts';
@@ -30,7 +31,7 @@ async function run(): Promise<void> {
     client,
     keys: keysOf(settings),
     catalog: createFactoryCatalog(settings.factoryDirectory),
-    states: { isStarted: async ({ runtimeState }) => runtimeState?.toLowerCase() === 'started' },
+    states: new TemporalTriggerStates(client, settings.taskQueue),
     metrics: new Metrics(),
     warn: (message, facts) => log.warn(message, { ...facts }),
   };

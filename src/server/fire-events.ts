@@ -99,7 +99,9 @@ async function listeningTriggers(door: Door, address: string | undefined): Promi
   if (address !== undefined && named.length === 0)
     throw new Refusal(404, 'REFERENCE_MISSING', `There is no trigger "${address.slice(0, 200)}".`);
   const candidates = named.filter(({ type }) => /^(blob|custom)eventstrigger$/i.test(type));
-  const states = await Promise.all(candidates.map((trigger) => door.states.isStarted(trigger)));
+  const states = await withDeadline(door, () =>
+    Promise.all(candidates.map((trigger) => door.states.isStarted(trigger))),
+  );
   return candidates.filter((_, index) => states[index]);
 }
 

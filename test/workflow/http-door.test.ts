@@ -15,6 +15,9 @@ import { temporalExecutable } from '../../dev/setup/temporal.ts';
 import { createDefinitionActivities } from '../../src/activities/definitions.ts';
 import { createRunActivities } from '../../src/activities/runs.ts';
 import { TemporalPipelineRuns } from '../../src/client/pipeline-runs.ts';
+import { applyTriggers } from '../../src/client/trigger-apply.ts';
+import { TriggerKeeper } from '../../src/client/trigger-keeper.ts';
+import { TemporalTriggerStates } from '../../src/client/trigger-states.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { RunPipelineOutput } from '../../src/core/run.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
@@ -78,6 +81,11 @@ const definitions = {
     { scope: ACCOUNT, events: created, blobPathBeginsWith: '/landing/blobs/in/', blobPathEndsWith: '.csv' },
     file,
   ),
+  'trigger/tr_kept.json': trigger('BlobEventsTrigger', 'pl_order', {
+    scope: '/kept',
+    events: created,
+    blobPathEndsWith: '.csv',
+  }),
   'trigger/tr_stopped.json': trigger(
     'BlobEventsTrigger',
     'pl_file',
@@ -568,6 +576,37 @@ describe('the HTTP door', { timeout: 600_000 }, () => {
       const ended = "WaybillPipeline = 'pl_file' AND ExecutionStatus = 'Completed'";
       await eventually(before + EVENTS, () => count(ended));
     });
+  });
+
+  test('triggers that Temporal keeps fire as they were last told, whatever the file says', async () => {
+    const keeper = new TriggerKeeper(client, taskQueue);
+    await applyTriggers(keeper, factory.directory, { names: ['tr_kept'], prune: false, dryRun: false });
+    const states = new TemporalTriggerStates(client, taskQueue);
+    const told = await startDoor({ client, factoryDirectory: factory.directory, taskQueue, states });
+    let n = 0;
+    const outcome = async (): Promise<string> => {
+      const event = blob('in/kept.csv', `0xk${++n}`, { topic: '/kept' });
+      const { started } = await reportOf(await told.deliver('/events/eventgrid', event));
+      return started === 1 ? 'fires' : 'rests';
+    };
+    const becomes = async (expected: string): Promise<void> => {
+      const deadline = Date.now() + 30_000;
+      while ((await outcome()) !== expected) {
+        assert.ok(Date.now() < deadline, `it never ${expected}`);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+    };
+    const kept = await keeper.find('tr_kept');
+    assert.ok(kept);
+    try {
+      assert.equal(await outcome(), 'fires');
+      await keeper.setStarted(kept, false);
+      await becomes('rests');
+      await keeper.setStarted(kept, true);
+      await becomes('fires');
+    } finally {
+      await told.stop();
+    }
   });
 
   describe('S3', () => {
