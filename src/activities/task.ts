@@ -34,7 +34,8 @@ export const asTask =
       return { output: input.secureOutput === true ? sealed(complete) : complete };
     } catch (error) {
       const final = attempt >= PATIENCE;
-      throw hidden ? withheld(error, final) : impatient(error, final);
+      if (hidden) throw withheld(error, final);
+      throw impatient(withoutTexts(error, opened(input.hidden ?? [])), final);
     }
   };
 
@@ -58,6 +59,24 @@ function runFigures(output: JsonObject, queued: number): JsonObject {
 
 const ours = (error: unknown): boolean => !(error instanceof TemporalFailure) && !isAbort(error);
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
+
+/** The error without texts that its message may quote. */
+function withoutTexts(error: unknown, texts: JsonValue): unknown {
+  if (!Array.isArray(texts) || texts.length === 0 || !ours(error)) return error;
+  const clean = (text: string): string =>
+    texts.reduce<string>((left, secret) => left.replaceAll(String(secret), '[secret]'), text);
+  const known = error instanceof WaybillError ? error : undefined;
+  const details = Object.entries(known?.details ?? {}).map(([key, value]) => [
+    key,
+    typeof value === 'string' ? clean(value) : value,
+  ]);
+  return new WaybillError(
+    known?.code ?? 'INTERNAL',
+    clean(error instanceof Error ? error.message : String(error)),
+    Object.fromEntries(details),
+    known === undefined ? {} : { retryable: known.retryable },
+  );
+}
 
 /** The error, no longer to be tried again after so many attempts. */
 function impatient(error: unknown, final: boolean): unknown {

@@ -24,6 +24,8 @@ export interface CopyInput {
   readonly sink: CopyEndpoint;
   /** Copy's own typeProperties other than source and sink: enableStaging, stagingSettings, translator, parallelCopies, ... */
   readonly options: JsonObject;
+  /** An envelope of core/pipeline/secure.ts, where nothing of the copy may be readable in history. */
+  readonly secure?: JsonObject;
   readonly trigger?: string;
   /** ISO 8601 instant of the window's start, where the run has one. */
   readonly windowStart?: string;

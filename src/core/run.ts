@@ -68,6 +68,8 @@ export interface ActivityRun {
   readonly userProperties?: JsonObject;
   /** Further attempts that `policy.retry` allowed and that were made; absent where the first one sufficed. */
   readonly retryAttempt?: number;
+  /** Its output is hidden (secureOutput): what holds this run with its output travels sealed. */
+  readonly secure?: true;
   /** Workflow id of the child that did it, where there is one (Copy, ExecutePipeline). */
   readonly workflowId?: string;
   /** Workflow ids of the children that ran a long loop's iterations, a slice each; their runs are listed there. */

@@ -18,6 +18,7 @@ import { copyWorkflowType } from '../core/delta.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { evaluateCopy } from '../core/pipeline/copy-input.ts';
 import { convertTo } from '../core/pipeline/parameters.ts';
+import { sealed } from '../core/pipeline/secure.ts';
 import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
 import type { ActivityRun, FailedActivity, RunPipelineInput, RunPipelineOutput } from '../core/run.ts';
 import { SEARCH_ATTRIBUTES } from '../core/search-attributes.ts';
@@ -58,12 +59,16 @@ export async function copyActivity(
   const copyId = copyWorkflowId(identity.workflowId, activity.name, labelOf(scope));
   const evaluated = evaluateCopy(activity, interpreter.loaded.datasets, interpreter.context(scope));
   const { source, sink, options } = evaluated;
+  const { policy } = activity;
+  const hidden =
+    policy.secureInput || interpreter.secrets.within(evaluated as unknown as JsonObject).length > 0;
   interpreter.noteInput(activity, entry, { source: source.settings, sink: sink.settings, ...options });
   const input: CopyInput = {
     copyId,
     pipeline: interpreter.loaded.pipeline.name,
     activity: activity.name,
     ...evaluated,
+    ...(hidden ? { secure: sealed(true) } : {}),
     trigger: run.trigger,
     ...(run.windowStart === undefined ? {} : { windowStart: run.windowStart }),
   };
@@ -73,7 +78,9 @@ export async function copyActivity(
     executeChild<(input: CopyInput) => Promise<CopyOutput>>(copyWorkflowType(input), {
       workflowId: copyId,
       args: [input],
-      staticSummary: `${describe(evaluated.source.dataset)} → ${describe(evaluated.sink.dataset)}`,
+      ...(hidden
+        ? {}
+        : { staticSummary: `${describe(evaluated.source.dataset)} → ${describe(evaluated.sink.dataset)}` }),
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
       cancellationType: ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
       typedSearchAttributes: searchAttributes(input.pipeline, run, 'copy'),

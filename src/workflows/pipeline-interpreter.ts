@@ -12,6 +12,7 @@ import type { EarlierRun, Reuse } from '../core/pipeline/rerun.ts';
 import { activityRoot, runRoots, variableRoot } from '../core/pipeline/roots.ts';
 import type { RunLog } from '../core/pipeline/run-log.ts';
 import { opened, sealed } from '../core/pipeline/secure.ts';
+import { SecureValues } from '../core/pipeline/secure-values.ts';
 import type { ActivitySnapshot, LoadedPipeline } from '../core/pipeline/snapshot.ts';
 import { Variables } from '../core/pipeline/variables.ts';
 import type { ActivityRun, RunPipelineInput } from '../core/run.ts';
@@ -65,6 +66,8 @@ export class PipelineInterpreter {
   readonly show: () => void;
   /** The last result of every activity that ended, for what refers out of its own block. */
   readonly lastResults = new Map<string, ActivityRun>();
+  /** What activities with secureOutput gave. */
+  readonly secrets = new SecureValues();
   private readonly constantRoots: EvaluationContext['roots'];
   private readonly options: InterpreterOptions;
   private readonly root: BlockScope = { results: new Map(), labels: [] };
@@ -213,7 +216,8 @@ export class PipelineInterpreter {
         this.log.setUserProperties(entry, this.evaluate(activity.userProperties, scope) as JsonObject);
       const output = await performActivity(this, activity, scope, entry);
       const secret = activity.policy.secureOutput;
-      this.log.end(entry, Date.now(), { status: 'Succeeded', ...(secret ? {} : { output }) });
+      const shown = secret ? {} : { output: this.secrets.masked(output) };
+      this.log.end(entry, Date.now(), { status: 'Succeeded', ...shown });
       this.remember(activity, scope, { ...entry, output });
       return 'Succeeded';
     } catch (error) {
@@ -223,7 +227,8 @@ export class PipelineInterpreter {
       }
       const failure = activityFailure(error);
       if (failure === undefined) throw error;
-      const { errorCode, message } = failure;
+      const { errorCode } = failure;
+      const message = this.secrets.masked(failure.message);
       const [details] = failure.details as JsonValue[];
       const status = isCancellation(error) ? 'Cancelled' : 'Failed';
       this.log.end(entry, Date.now(), {
@@ -248,7 +253,7 @@ export class PipelineInterpreter {
 
   /** Notes what an activity was given, unless its policy hides it. */
   noteInput(activity: ActivitySnapshot, entry: ActivityRun, input: JsonValue): void {
-    if (!activity.policy.secureInput) this.log.setInput(entry, input);
+    if (!activity.policy.secureInput) this.log.setInput(entry, this.secrets.masked(input));
   }
 
   /** What a rerun of this run needs to know of it. */
@@ -314,8 +319,15 @@ export class PipelineInterpreter {
 
   private remember(activity: ActivitySnapshot, scope: BlockScope, run: ActivityRun): void {
     const key = activity.name.toLowerCase();
-    scope.results.set(key, run);
-    this.lastResults.set(key, run);
+    const kept = activity.policy.secureOutput ? { ...run, secure: true as const } : run;
+    scope.results.set(key, kept);
+    this.keep(kept);
+  }
+
+  /** Keeps a result for what refers to it, and its texts for what must not show them. */
+  keep(run: ActivityRun): void {
+    this.lastResults.set(run.activityName.toLowerCase(), run);
+    if (run.secure === true && run.output !== undefined) this.secrets.add(run.output);
   }
 
   private outcome(

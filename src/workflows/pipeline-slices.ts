@@ -79,7 +79,7 @@ export async function runInChild(
   });
   const { writes, results } = arrived(output.state);
   variables.repeat(writes);
-  for (const result of results) interpreter.lastResults.set(result.activityName.toLowerCase(), result);
+  for (const result of results) interpreter.keep(result);
   interpreter.log.addUnlisted(output.activityRuns);
   return { done: output.done, ...(output.failure === undefined ? {} : { failure: output.failure }) };
 }

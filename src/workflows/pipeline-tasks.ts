@@ -62,6 +62,8 @@ export const taskActivity =
     const { repeatable } = options;
     const once = !(typeof repeatable === 'boolean' ? repeatable : repeatable(typeProperties));
     const place = [identity.runId, activity.name, ...(item === undefined ? [] : [item])].join('/');
+    // What another activity's secureOutput hides stays hidden here, whatever this one's policy says.
+    const hidden = interpreter.secrets.within(evaluated as unknown as JsonObject);
     const input = {
       runId: identity.runId,
       pipelineWorkflowId: identity.workflowId,
@@ -70,7 +72,9 @@ export const taskActivity =
       type: activity.type,
       ...(item === undefined ? {} : { item }),
       ...evaluated,
-      typeProperties: secureInput || holdsSecret([activity]) ? sealed(typeProperties) : typeProperties,
+      typeProperties:
+        secureInput || holdsSecret([activity]) || hidden.length > 0 ? sealed(typeProperties) : typeProperties,
+      ...(hidden.length === 0 ? {} : { hidden: sealed(hidden) }),
       ...(secureInput ? { secureInput } : {}),
       ...(secureOutput ? { secureOutput } : {}),
     };

@@ -10,7 +10,7 @@ import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { TaskActivity, TaskInput } from '../../src/core/pipeline/task.ts';
 import { workerDataConverter } from '../../src/interceptors/data-converter.ts';
-import { pipelineOf } from '../support/factory-files.ts';
+import { copyOf, pipelineOf } from '../support/factory-files.ts';
 import { after1, failureOf, PipelineHarness, setVariable, statuses } from '../support/pipeline-harness.ts';
 
 let harness: PipelineHarness;
@@ -197,6 +197,42 @@ test('what secureOutput and secureInput hide is nowhere in a history, nor in wha
       assert.ok(!everything.includes(canary), 'the canary is in the history');
       assert.ok(!JSON.stringify(activityRuns).includes(canary));
       assert.ok(!JSON.stringify(await run.handle.query('progress')).includes(canary));
+    },
+  );
+});
+
+test('what secureOutput hides is hidden where it goes on to, whatever the policy there says', async () => {
+  const canary = `canary-${randomBytes(8).toString('hex')}`;
+  const query = scripted(() => ({ firstRow: { password: canary } }));
+  const change = scripted(({ typeProperties }) => {
+    assert.match(JSON.stringify(typeProperties), new RegExp(`PASSWORD = ${canary}`));
+    throw new WaybillError('QUERY_FAILED', `password '${canary}' is too short`, { value: canary, line: 3 });
+  });
+  const pl = pipelineOf(
+    [
+      lookup('Secret', 'SELECT 1', { policy: { secureOutput: true } }),
+      setVariable('Keep', 'v', "@activity('Secret').output.firstRow.password", after1('Secret', 'Succeeded')),
+      script('Use it', "@concat('PASSWORD = ', variables('v'))", after1('Keep', 'Succeeded')),
+      copyOf('Copy it', "t_@{activity('Secret').output.firstRow.password}", after1('Use it', 'Failed')),
+    ],
+    { variables: { v: { type: 'String' } } },
+  );
+  await harness.withRun(
+    { pl },
+    {
+      activities: { performLookup: query.task, performScript: change.task },
+      dataConverter,
+      payloadKeys: ['WAYBILL_PAYLOAD_KEY'],
+    },
+    async (run) => {
+      const { activityRuns } = await run.result();
+      assert.equal(run.copies.length, 1);
+      assert.match(JSON.stringify(run.copies), new RegExp(canary), 'the copy had the value');
+      const [, kept, used] = activityRuns;
+      assert.deepEqual(kept?.output, { name: 'v', value: '**********' });
+      assert.match(used?.error?.message ?? '', /^password '\[secret\]' is too short$/);
+      assert.ok(!JSON.stringify(activityRuns).includes(canary));
+      assert.ok(!(await everythingOf(run)).includes(canary), 'the canary is in the history');
     },
   );
 });

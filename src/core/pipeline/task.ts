@@ -43,6 +43,8 @@ export interface TaskInput {
   readonly attemptKey: string;
   /** Where nothing of the input may be readable in history. */
   readonly secureInput?: true;
+  /** Texts of the input that an earlier activity's secureOutput hides, in an envelope: no message may quote them. */
+  readonly hidden?: JsonObject;
   /** Where the output must not be readable in history. */
   readonly secureOutput?: true;
 }
