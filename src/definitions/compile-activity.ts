@@ -314,6 +314,8 @@ function checkUse(
     const use = { dataset: dataset['referenceName'], parameters };
     context.datasets.push({ use, path: [...path, 'typeProperties', ...place] });
   }
+  if (type === 'Lookup') checkLookup(typeProperties, path, context.problems);
+  if (type === 'Script') checkScript(typeProperties, path, context);
   if (type === 'Copy' && typeProperties['enableStaging'] === true)
     useLinkedService(
       typeProperties['stagingSettings'],
@@ -331,6 +333,34 @@ function checkUse(
     didYouMean(nearestName(variable, context.variables)),
   );
 }
+
+/** A Lookup reads what a Copy reads, but for tables that only Spark can open. The dataset's type says the rest. */
+function checkLookup(typeProperties: JsonObject, path: readonly PropertyKey[], problems: Problems): void {
+  const { source } = typeProperties;
+  const type = isObject(source) ? source['type'] : undefined;
+  if (typeof type === 'string' && type.toLowerCase() === 'deltasource')
+    unsupportedStore('source', type, [...path, 'typeProperties', 'source', 'type'], problems);
+}
+
+function checkScript(
+  typeProperties: JsonObject,
+  path: readonly PropertyKey[],
+  context: PipelineContext,
+): void {
+  const { scripts, scriptReference, logSettings } = typeProperties;
+  const place = [...path, 'typeProperties'];
+  useLinkedService(scriptReference, [...place, 'scriptReference'], context);
+  if (isObject(logSettings)) {
+    const { logLocationSettings: location } = logSettings;
+    useLinkedService(location, [...place, 'logSettings', 'logLocationSettings'], context);
+  }
+  const some = (Array.isArray(scripts) && scripts.length > 0) || isExpressionText(scripts);
+  if (some || isObject(scriptReference)) return;
+  context.problems.error(place, 'DEFINITION_INVALID', 'Script needs "scripts" with at least one block.');
+}
+
+const isExpressionText = (value: JsonValue | undefined): boolean =>
+  typeof value === 'string' || (isObject(value) && typeof value['value'] === 'string');
 
 /** Notes the linked service that `owner.linkedServiceName` refers to. */
 function useLinkedService(

@@ -345,3 +345,55 @@ test('the printed report names the place once and sums up in its last line', () 
 test('every warning code has a meaning', () => {
   for (const meaning of Object.values(WARNINGS)) assert.ok(meaning.endsWith('.'));
 });
+
+test('Lookup, Script and stored procedures are runnable with what they need, and only then', () => {
+  const dataset = { referenceName: 'ds_sql', type: 'DatasetReference', parameters: { table: 't' } };
+  const linkedServiceName = { referenceName: 'ls_sql', type: 'LinkedServiceReference' };
+  const lookup = (typeProperties: object): object => ({ name: 'a', type: 'Lookup', typeProperties });
+  const script = (typeProperties: object): object => ({
+    name: 'a',
+    type: 'Script',
+    linkedServiceName,
+    typeProperties,
+  });
+  const source = { type: 'SqlServerSource' };
+  const cases: [object, string, string[]][] = [
+    [lookup({ source, dataset }), 'runnable', []],
+    [lookup({ source }), 'invalid', ['DEFINITION_INVALID']],
+    [lookup({ source: { type: 'DeltaSource' }, dataset }), 'unsupported', ['DEFINITION_UNSUPPORTED']],
+    [script({ scripts: [{ type: 'Query', text: 'SELECT 1' }] }), 'runnable', []],
+    [script({ scripts: [] }), 'invalid', ['DEFINITION_INVALID']],
+    [
+      script({
+        scripts: [{ text: 'SELECT 1' }],
+        logSettings: {
+          logDestination: 'ExternalStore',
+          logLocationSettings: {
+            linkedServiceName: { referenceName: 'ls_nowhere', type: 'LinkedServiceReference' },
+            path: 'logs',
+          },
+        },
+      }),
+      'invalid',
+      ['REFERENCE_MISSING'],
+    ],
+    [
+      {
+        name: 'a',
+        type: 'SqlServerStoredProcedure',
+        linkedServiceName,
+        typeProperties: { storedProcedureName: 'p' },
+      },
+      'runnable',
+      [],
+    ],
+  ];
+  for (const [activity, verdict, codes] of cases) {
+    const report = one([activity]);
+    assert.deepEqual(
+      [report.pipelines[0]?.verdict, report.errors.map(({ code }) => code)],
+      [verdict, codes],
+      JSON.stringify(activity),
+    );
+  }
+});
