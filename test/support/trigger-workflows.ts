@@ -3,6 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { proxyActivities, sleep } from '@temporalio/workflow';
 import type { RunPipelineInput, RunPipelineOutput } from '../../src/core/run.ts';
 
+export { startTriggered } from '../../src/workflows/start-triggered.ts';
 export { tumblingWindow } from '../../src/workflows/tumbling-window.ts';
 
 export interface RunScript {

@@ -9,16 +9,15 @@ export const toLocal = (zone: string, instant: number): number =>
   toZone({ milliseconds: instant, ticks: 0, utc: true }, zone).milliseconds;
 
 /**
- * The instant of a reading. One that comes twice is the first; one that is jumped over is as many minutes after the jump
- * as it would have been (RFC 5545, 3.3.5).
+ * The instant of a reading. Of one that comes twice it is the one that Temporal's schedules take (Go's time.Date): the
+ * second east of Greenwich, the first west of it. One that is jumped over is as many minutes after the jump as it would
+ * have been (RFC 5545, 3.3.5).
  */
 export function fromLocal(zone: string, reading: number): number {
-  const before = offsetAt(zone, reading - DAY);
-  const after = offsetAt(zone, reading + DAY);
-  const found = [before, after]
-    .map((offset) => reading - offset)
-    .filter((instant) => toLocal(zone, instant) === reading);
-  return found.length === 0 ? reading - before : Math.min(...found);
+  const guess = reading - offsetAt(zone, reading);
+  if (toLocal(zone, guess) === reading) return guess;
+  const other = reading - offsetAt(zone, guess);
+  return toLocal(zone, other) === reading ? other : reading - offsetAt(zone, reading - DAY);
 }
 
 /** The instants in a span at which the clock jumps ahead, each with by how much. */

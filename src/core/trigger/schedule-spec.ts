@@ -31,11 +31,12 @@ export interface TriggerSchedule {
   readonly exact: boolean;
 }
 
-/** For how long ahead the jumps of clocks are looked up. */
+/** For how long the jumps of clocks are looked up: back for backfills. */
+const YEARS_BACK = 2;
 const YEARS_AHEAD = 10;
 const YEAR = 366 * DAY;
 
-/** `now` in ms since epoch: jumps of the clock are looked up from there on. */
+/** `now` in ms since epoch: jumps of the clock are looked up around it. */
 export function scheduleSpec(recurrence: Recurrence, now: number): TriggerSchedule {
   const { start, end, timeZone } = recurrence;
   const common = { timeZone, start, ...(end === undefined ? {} : { end }) };
@@ -141,8 +142,8 @@ const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % 
 /** A reading that the clock jumps over is due after the jump, where no calendar looks: those times, one by one. */
 function jumpedOver(recurrence: Recurrence, now: number): CalendarFields[] {
   const { timeZone, start } = recurrence;
-  const from = Math.max(now - DAY, start);
-  return gapsBetween(timeZone, from, from + YEARS_AHEAD * YEAR).flatMap(({ at, length }) => {
+  const from = Math.max(now - YEARS_BACK * YEAR, start);
+  return gapsBetween(timeZone, from, Math.max(now, start) + YEARS_AHEAD * YEAR).flatMap(({ at, length }) => {
     const times = timesOfDay(recurrence);
     const jumped = offsetAt(timeZone, at) - length;
     return dueTimes(recurrence, at, at + length - 1000)

@@ -4,7 +4,13 @@ import { test } from 'node:test';
 import { compileTrigger } from '../../../src/core/trigger/compile.ts';
 import { emptyLineage, Lineage } from '../../../src/core/trigger/lineage.ts';
 import { type EndedStatus, WindowLog } from '../../../src/core/trigger/window-log.ts';
-import { indexAt, type WindowPlan, windowAt, windowCount, windowsWithin } from '../../../src/core/trigger/windows.ts';
+import {
+  indexAt,
+  type WindowPlan,
+  windowAt,
+  windowCount,
+  windowsWithin,
+} from '../../../src/core/trigger/windows.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -69,10 +75,14 @@ test('the log of windows agrees with a plain map, whatever is set and cleared, a
     for (const [at, range] of ranges.entries()) {
       const before = ranges[at - 1];
       if (before !== undefined)
-        assert.ok(before.to < range.from && !(before.to === range.from - 1 && before.status === range.status));
+        assert.ok(
+          before.to < range.from && !(before.to === range.from - 1 && before.status === range.status),
+        );
     }
     const [from, to] = [random(60), random(60)].sort((a, b) => a - b) as [number, number];
-    const all = Array.from({ length: to - from }, (_, at) => plain.get(from + at) === 'Succeeded').every(Boolean);
+    const all = Array.from({ length: to - from }, (_, at) => plain.get(from + at) === 'Succeeded').every(
+      Boolean,
+    );
     assert.equal(log.allSucceeded(from, to), all);
   }
   const long = new WindowLog();
