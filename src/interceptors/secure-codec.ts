@@ -57,8 +57,8 @@ export class SecureCodec implements PayloadCodec {
   }
 
   async #encode(payload: Payload): Promise<Payload> {
-    // What a workflow without a result returns: a payload of metadata alone.
-    if (!payload.data) return payload;
+    // What a workflow without a result returns: a payload of metadata alone, its data absent or an empty array.
+    if (!payload.data || payload.data.length === 0) return payload;
     const data = bytesOf(payload);
     const secure = data.includes(MARK);
     const small = data.length > LARGE ? await compressed(payload, data) : payload;
@@ -119,7 +119,9 @@ export class SecureCodec implements PayloadCodec {
 const bytesOf = ({ data }: Payload): Buffer =>
   data === null || data === undefined
     ? Buffer.alloc(0)
-    : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    : ArrayBuffer.isView(data)
+      ? Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+      : Buffer.from(data);
 
 const textOf = (bytes: Uint8Array | undefined): string =>
   bytes === undefined ? '' : Buffer.from(bytes).toString('utf8');

@@ -20,6 +20,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import type { PipelineProgress, RunPipelineInput, RunPipelineOutput } from '../../src/core/run.ts';
 import { pipelineWorkflowId } from '../../src/core/workflow-ids.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
+import { SecureCodec } from '../../src/interceptors/secure-codec.ts';
 import { STORES, writeFactory } from './factory-files.ts';
 import type { CopyScript } from './pipeline-workflows.ts';
 
@@ -55,6 +56,9 @@ export interface Run {
   result(): Promise<RunPipelineOutput>;
 }
 
+/** The product's own codec, without a key. */
+const PLAIN: DataConverter = { payloadCodecs: [new SecureCodec({ keys: [], lenient: true })] };
+
 export class PipelineHarness {
   readonly environment: TestWorkflowEnvironment;
   private readonly bundle: WorkflowBundleWithSourceMap;
@@ -73,8 +77,10 @@ export class PipelineHarness {
       server === 'skipping'
         ? await TestWorkflowEnvironment.createTimeSkipping({
             server: { executable: await timeSkippingExecutable() },
+            client: { dataConverter: PLAIN },
           })
         : await TestWorkflowEnvironment.createLocal({
+            client: { dataConverter: PLAIN },
             server: {
               executable: await temporalExecutable(),
               extraArgs: ['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000'],
@@ -128,7 +134,7 @@ export class PipelineHarness {
         ...script,
         ...options.activities,
       },
-      ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
+      dataConverter: options.dataConverter ?? PLAIN,
       interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
     });
     let started = 0;
@@ -172,7 +178,7 @@ export class PipelineHarness {
   /** Whatever a run did, replaying its history must do again: that is what a worker's restart relies on. */
   async replay(handle: WorkflowHandle, dataConverter?: DataConverter): Promise<void> {
     await Worker.runReplayHistory(
-      { workflowBundle: this.bundle, ...(dataConverter === undefined ? {} : { dataConverter }) },
+      { workflowBundle: this.bundle, dataConverter: dataConverter ?? PLAIN },
       await handle.fetchHistory(),
       handle.workflowId,
     );
