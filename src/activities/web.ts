@@ -1,4 +1,5 @@
 // The activities that call HTTP endpoints: WebActivity, AzureFunctionActivity and the first half of WebHook.
+import { gzipSync } from 'node:zlib';
 import { Context } from '@temporalio/activity';
 import { rememberSecret } from '../config/redaction.ts';
 import { WaybillError } from '../core/errors.ts';
@@ -38,7 +39,7 @@ export interface WebActivities {
 const DEFAULT_TIMEOUT = 60_000;
 const MAX_TIMEOUT = 600_000;
 const FUNCTION_TIMEOUT = 230_000;
-/** Bytes of an output: Temporal keeps no payload above 2 MB. */
+/** Bytes of an output, compressed: Temporal keeps no payload above 2 MB. */
 const MAX_OUTPUT = 1_900_000;
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 
@@ -325,7 +326,7 @@ function outputOf(
     const next = new URL(location, response.url).href;
     const pending: PendingRequest = {
       // Such addresses often carry a key in their query.
-      location: sealed(next),
+      location: new URL(next).search === '' ? next : sealed(next),
       ...(retryAfter === undefined ? {} : { retryAfterSeconds: secondsUntil(retryAfter) }),
     };
     return { output: { [PENDING]: pending as unknown as JsonObject } };
@@ -336,12 +337,12 @@ function outputOf(
     ADFWebActivityResponseHeaders: shown,
     executionDuration: seconds,
   };
-  const size = Buffer.byteLength(JSON.stringify(output));
-  if (size > MAX_OUTPUT)
+  const text = JSON.stringify(output);
+  if (text.length > MAX_OUTPUT && gzipSync(text).length > MAX_OUTPUT)
     throw new WaybillError(
       'WEB_FAILED',
-      `${placeOf(call.url)} answered with ${size} bytes; the history of a run holds at most ${MAX_OUTPUT} in one output.`,
-      { activity: input.activity, bytes: size },
+      `${placeOf(call.url)} answered with ${text.length} characters that cannot be made small enough for the history of a run.`,
+      { activity: input.activity, characters: text.length },
     );
   return { output };
 }

@@ -1,5 +1,6 @@
 // Why a request is not answered with what it asked for: an HTTP status, and the code, words and advice of an error.
 import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { redact } from '../config/redaction.ts';
 import { ERRORS, type ErrorCode, WaybillError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -57,6 +58,9 @@ export function refusalFor(error: unknown): Refusal {
         'retry-after': '5',
       },
     );
+  // The payload codec has no key for what must be encrypted: whoever runs the door mends that, and the sender comes again.
+  if (error instanceof ApplicationFailure && error.type === 'SECRET_MISSING')
+    return new Refusal(503, 'SECRET_MISSING', error.message, { 'retry-after': '60' });
   if (error instanceof WaybillError) {
     const status = STATUS[error.code] ?? (error.retryable ? 503 : 422);
     return new Refusal(

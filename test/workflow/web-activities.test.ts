@@ -2,11 +2,12 @@
 // that skips time; callbacks come through the HTTP door.
 import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
@@ -19,10 +20,13 @@ import { TemporalPipelineRuns } from '../../src/client/pipeline-runs.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import type { RunPipelineOutput } from '../../src/core/run.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
+import { workerDataConverter } from '../../src/interceptors/data-converter.ts';
 import { pipelineOf, writeFactory } from '../support/factory-files.ts';
 import { type DoorUnderTest, startDoor } from '../support/http-door.ts';
 
 const bundle = { codePath: fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url)) };
+
+const CONVERTER = workerDataConverter({ payloadKeys: ['KEY'] }, { KEY: randomBytes(32).toString('base64') });
 
 interface Hit {
   readonly method: string;
@@ -104,6 +108,8 @@ describe('activities that call HTTP endpoints', { timeout: 300_000 }, () => {
       files?: Record<string, unknown>;
       env?: Record<string, string>;
       more?: object;
+      /** Payloads are encrypted where they must be, as they are by the real programs. */
+      encrypted?: boolean;
     } = {},
   ): Promise<T> {
     const factory = writeFactory({
@@ -111,12 +117,17 @@ describe('activities that call HTTP endpoints', { timeout: 300_000 }, () => {
       ...options.files,
     });
     const taskQueue = `web-${++runs}`;
-    const { client } = environment;
+    const dataConverter = options.encrypted === true ? CONVERTER : {};
+    const client =
+      options.encrypted === true
+        ? new Client({ connection: environment.connection, dataConverter })
+        : environment.client;
     const settings = { factoryDirectory: factory.directory, linkedService: {} };
     const linkedServices = createLinkedServices({ settings, env: options.env ?? {} });
     const door = await startDoor({ client, factoryDirectory: factory.directory, taskQueue });
     const worker = await Worker.create({
       connection: environment.nativeConnection,
+      dataConverter,
       taskQueue,
       workflowBundle: bundle,
       activities: {
@@ -145,7 +156,7 @@ describe('activities that call HTTP endpoints', { timeout: 300_000 }, () => {
           result: () => handle.result() as Promise<RunPipelineOutput>,
         });
         await Worker.runReplayHistory(
-          { workflowBundle: bundle },
+          { workflowBundle: bundle, dataConverter },
           await handle.fetchHistory(),
           handle.workflowId,
         );
@@ -320,6 +331,19 @@ describe('activities that call HTTP endpoints', { timeout: 300_000 }, () => {
     assert.ok(Date.now() - began < 120_000);
     assert.equal(hits.at(-1)?.headers.authorization, 'Bearer canary-token');
     assert.equal(hits.at(-1)?.url, '/status?sig=canary-signature');
+  });
+
+  test('an answer of 3 MB of text is an output', async () => {
+    respond = (_, response) => json(response, 200, { text: 'lorem ipsum '.repeat(262_144) });
+    const activity = web({ method: 'GET', url: origin }, { policy: { secureOutput: true } });
+    const length = {
+      name: 'length',
+      type: 'Fail',
+      dependsOn: [{ activity: 'call', dependencyConditions: ['Succeeded'] }],
+      typeProperties: { message: "@{length(activity('call').output.text)}", errorCode: '1' },
+    };
+    const failure = await withPipeline([activity, length], failureOf, { encrypted: true });
+    assert.match(failure.message, /3145728/);
   });
 
   test('turnOffAsync takes 202 for the answer', async () => {
@@ -499,6 +523,33 @@ describe('activities that call HTTP endpoints', { timeout: 300_000 }, () => {
         await run.result();
         assert.equal((await historyOf(run)).includes(signature), false);
       });
+    });
+
+    test('what is called back to an activity with secureOutput is read by the pipeline and by nobody else', async () => {
+      const tell = {
+        name: 'tell',
+        type: 'WebActivity',
+        dependsOn: [{ activity: 'hook', dependencyConditions: ['Succeeded'] }],
+        policy: { secureInput: true, secureOutput: true },
+        typeProperties: {
+          method: 'POST',
+          url: `${origin}/tell`,
+          body: { got: "@activity('hook').output.secret" },
+        },
+      };
+      const activities = [hook({}, { policy: { secureOutput: true } }), tell];
+      await withPipeline(
+        activities,
+        async (run) => {
+          await called();
+          assert.equal((await callBack({ secret: 'canary-called-back' })).status, 200);
+          const { activityRuns } = await run.result();
+          assert.equal(JSON.stringify(activityRuns).includes('canary'), false);
+          assert.equal((await historyOf(run)).includes('canary'), false);
+        },
+        { encrypted: true },
+      );
+      assert.deepEqual(JSON.parse(hits.at(-1)?.body ?? '{}'), { got: 'canary-called-back' });
     });
 
     test('every iteration of a loop waits for its own call', async () => {

@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from '../json.ts';
 export const PENDING = '$pendingRequest';
 
 export interface PendingRequest {
-  /** In an envelope of ./secure.ts: such addresses often carry a key. */
+  /** In an envelope of ./secure.ts where it may carry a key. */
   readonly location: JsonValue;
   /** What Retry-After asked for. */
   readonly retryAfterSeconds?: number;
