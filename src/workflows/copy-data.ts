@@ -93,7 +93,10 @@ export async function copyData(input: CopyInput, carry?: CopyCarry): Promise<Cop
     if (error instanceof ContinueAsNew) throw error;
     copy.enter('failed');
     // Whoever runs the copy again goes on after its committed chunks; sweepOrphans removes them if nobody does.
-    if (!(keepsChunks(error) && patched('keep-chunks'))) await copy.cleanUp();
+    const kept =
+      (keepsChunks(error) && patched('keep-chunks')) ||
+      (isMendedInStore(error) && patched('keep-chunks-refused'));
+    if (!kept) await copy.cleanUp();
     throw error;
   }
 }
@@ -112,6 +115,15 @@ export const keepsChunks = (error: unknown): boolean => {
   if (!(cause instanceof ApplicationFailure)) return false;
   return cause.nonRetryable !== true || MENDED_OUTSIDE.includes(cause.type ?? '');
 };
+
+/**
+ * Whether a store refused a statement, such as for a permission that was taken away, or a stray attempt fenced the copy:
+ * what is committed is as good as before.
+ */
+const isMendedInStore = (error: unknown): boolean =>
+  error instanceof ActivityFailure &&
+  error.cause instanceof ApplicationFailure &&
+  ['QUERY_FAILED', 'CHUNK_FENCED'].includes(error.cause.type ?? '');
 
 class Copy {
   readonly #input: CopyInput;

@@ -75,6 +75,12 @@ const tableOf = ({ dataset }: CopyEndpoint): string =>
     .filter((part) => typeof part === 'string')
     .join('.');
 
+/** The linked service's parameters, if it has any, in one order. */
+const parametersOf = ({ linkedServiceParameters: given }: CopyEndpoint): readonly unknown[] => {
+  const entries = Object.entries(given ?? {});
+  return entries.length === 0 ? [] : [entries.sort(([a], [b]) => (a < b ? -1 : 1))];
+};
+
 /** What stays the same from run to run; the query does not count, since it may hold the run's own values. */
 const streamOf = (input: CopyInput, options: IncrementalOptions): string =>
   JSON.stringify(
@@ -86,6 +92,8 @@ const streamOf = (input: CopyInput, options: IncrementalOptions): string =>
           tableOf(input.source),
           tableOf(input.sink),
           options.watermarkColumn.toLowerCase(),
+          // One linked service may stand for many databases. Streams from before this was said have no such part.
+          ...parametersOf(input.source),
         ]
       : [options.name, tableOf(input.sink)],
   );

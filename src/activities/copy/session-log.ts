@@ -46,7 +46,7 @@ export class SkippedRows {
 
   async finish(): Promise<void> {
     const place = this.#place;
-    if (place === undefined || this.#lines.length === 0) return;
+    if (place === undefined) return;
     const service = await this.#dependencies.resolveLinkedService(
       place.linkedService,
       place.linkedServiceParameters,
@@ -64,8 +64,14 @@ export class SkippedRows {
       }
       yield Buffer.from(text);
     }
+    const key = `${folder}/${this.#name}`;
     try {
-      await store.write(`${folder}/${this.#name}`, bytes(), {
+      // An attempt that ended before its commit may have logged rows that this one copied.
+      if (lines.length === 0) {
+        await store.remove(key);
+        return;
+      }
+      await store.write(key, bytes(), {
         contentType: 'text/csv; charset=utf-8',
         verify: true,
       });

@@ -139,10 +139,11 @@ export class TableSink implements CopySink {
       if (direct !== undefined) await this.#runPreCopyScript();
     });
     if (stored === undefined) {
-      // Another attempt of this planning was faster: its plan holds.
-      const theirs = await this.resumePlan();
-      if (theirs !== undefined) return theirs;
-      throw new WaybillError('STAGING_FAILED', `The plan of ${this.label} went while it was made.`);
+      // Another attempt of this planning was faster: its plan holds, under its epoch. Raising that would fence the copy
+      // that goes on if this attempt is the one that was given up.
+      const theirs = await this.#ledger.state();
+      if (!theirs.published) await this.#createStaging(theirs.plan);
+      return theirs;
     }
     await this.#createStaging(plan);
     return stored;

@@ -9,6 +9,10 @@ const STATES: Readonly<Record<string, ErrorCode>> = {
   '57P01': 'CONNECTION_FAILED',
   '57P02': 'CONNECTION_FAILED',
   '57P03': 'CONNECTION_FAILED',
+  // A server that has become a standby: the next connection finds the one that took its place.
+  '25006': 'CONNECTION_FAILED',
+  // A statement's time was up, or an administrator cancelled it.
+  '57014': 'STORE_BUSY',
   '40': 'STORE_BUSY',
   '53': 'STORE_BUSY',
   '55P03': 'STORE_BUSY',
@@ -19,7 +23,8 @@ const STATES: Readonly<Record<string, ErrorCode>> = {
   '23': 'CONSTRAINT_VIOLATED',
 };
 
-const withoutValues = (message: string): string => message.replace(/(: )?"[^"]*"$/, '');
+/** From the first quote to the last: a value may hold quotes itself. */
+const withoutValues = (message: string): string => message.replace(/(: )?".*"/s, '');
 
 export const postgresError = (error: unknown, doing: string): WaybillError => {
   if (error instanceof WaybillError) return error;

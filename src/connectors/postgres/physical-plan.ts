@@ -22,12 +22,15 @@ const BLOCKS_NOTE =
 const PARTITIONS_NOTE =
   'Each partition of the table was read by itself: one attached during the copy is not in it.';
 
-/** The table's file, and how many of its rows were changed in place or taken away since its counters began. */
+/**
+ * The table's file, and how many of its rows were changed in place or taken away since its counters began. A standby does
+ * not count what it replays: there nothing is read by blocks.
+ */
 const restState = (table: TableName): string =>
   'SELECT pg_relation_filenode(c.oid)::text AS file, ' +
   '(pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid))::text AS changes, ' +
   "pg_relation_size(c.oid) AS bytes, current_setting('block_size')::int AS block, " +
-  `c.relkind = 'r' AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND NOT c.relhassubclass AS plain ` +
+  `c.relkind = 'r' AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'heap') AND NOT c.relhassubclass AND NOT pg_is_in_recovery() AS plain ` +
   `FROM pg_class c WHERE c.oid = to_regclass(${literal(quoteTable(table))})`;
 
 /** Whether the definition asks for ADF's physical partitions. */

@@ -9,7 +9,7 @@ import {
   writeDateTimeOffset,
   writeSmallDateTime,
 } from './bulk-times.ts';
-import { stagedDeclaration } from './dialect.ts';
+import { ATTEMPT_COLUMN, stagedDeclaration } from './dialect.ts';
 import type { RowBuffer } from './row-buffer.ts';
 
 const MAX = 0xffff;
@@ -62,9 +62,11 @@ export const bulkColumn = (column: Column): BulkColumn => {
   };
 };
 
-/** The chunk number beside every row. */
-export const chunkColumn = (name: string): BulkColumn =>
-  bulkColumn({ name, type: 'Int32', nullable: false, native: 'int' });
+/** The chunk's number and its attempt's, beside every row. */
+export const ownColumns = (chunk: string): BulkColumn[] => [
+  bulkColumn({ name: chunk, type: 'Int32', nullable: false, native: 'int' }),
+  bulkColumn({ name: ATTEMPT_COLUMN, type: 'Int64', nullable: false, native: 'bigint' }),
+];
 
 const doesNotFit = (): never => {
   throw new RangeError('does not fit');

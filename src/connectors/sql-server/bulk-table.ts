@@ -47,22 +47,23 @@ async function* asRows(batches: AsyncIterable<Buffer>): AsyncGenerator<Buffer[]>
 }
 
 /**
- * Encodes rows into batches; the first row of a batch goes without its token, which tedious writes. `chunk` is the
- * value of the last column.
+ * Encodes rows into batches; the first row of a batch goes without its token, which tedious writes. `chunk` and
+ * `attempt` are the values of the last two columns.
  */
 export async function* encodeRows(
   batches: AsyncIterable<readonly Row[]>,
   columns: readonly BulkColumn[],
   chunk: number,
+  attempt: number,
 ): AsyncGenerator<Buffer> {
   const out = new RowBuffer(2 * BATCH_BYTES);
-  const last = String(chunk);
-  const fields = columns.length - 1;
+  const last = [String(chunk), String(attempt)];
+  const fields = columns.length - last.length;
   for await (const batch of batches) {
     for (const row of batch) {
       if (out.length > 0) out.u8(ROW_TOKEN);
       for (let i = 0; i < fields; i++) columns[i]?.write(out, row[i] ?? null);
-      columns[fields]?.write(out, last);
+      for (const [i, value] of last.entries()) columns[fields + i]?.write(out, value);
       if (out.length >= BATCH_BYTES) yield out.take(2 * BATCH_BYTES);
     }
   }

@@ -85,10 +85,21 @@ export const checkVersion = async (
   const since = sinceOf(filter);
   if (since === null) return;
   const [found] = await connection.query(
-    `SELECT CONVERT(varchar(20), CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(${literal(quoteTable(table))}))) AS oldest`,
-    'asking for the oldest version of Change Tracking',
+    `SELECT CONVERT(varchar(20), CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(${literal(quoteTable(table))}))) AS oldest, ` +
+      'CONVERT(varchar(20), CHANGE_TRACKING_CURRENT_VERSION()) AS newest',
+    'asking for the versions of Change Tracking',
   );
   const oldest = found?.['oldest'];
+  const newest = found?.['newest'];
+  // A database that was restored counts on from the version its backup had: those versions are other changes now.
+  if (typeof newest === 'string' && BigInt(newest) < BigInt(since)) {
+    throw new WaybillError(
+      'SOURCE_CHANGED',
+      `Version ${since} of ${table.schema}.${table.name} was copied, but its database is at ${newest}: it was restored ` +
+        'from a backup or replaced. Run once with "incremental": {"fullReload": true}.',
+      { table: `${table.schema}.${table.name}`, since, newest },
+    );
+  }
   if (typeof oldest === 'string' && BigInt(oldest) <= BigInt(since)) return;
   throw new WaybillError(
     'SOURCE_CHANGED',

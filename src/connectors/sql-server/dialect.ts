@@ -6,6 +6,9 @@ import { quoteIdentifier, type TableName } from '../common/identifier.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { canonicalText, columnFromFacts, declaration, isIdentity, refuseOpaque } from './types.ts';
 
+/** Which attempt loaded a staged row: a dirty read sees those of an attempt that was overtaken and hangs. */
+export const ATTEMPT_COLUMN = '_wb_attempt';
+
 export const quote = (name: string): string =>
   quoteIdentifier(name, { open: '[', close: ']', limit: 128, unit: 'characters' });
 
@@ -76,6 +79,30 @@ const create = (table: TableName, body: string): string =>
 
 const nullability = (column: Column): string => (column.nullable ? 'NULL' : 'NOT NULL');
 
+/**
+ * The checksum of core/copy/row-text.ts over the rows of `from`, a table and its WHERE. The UTF-8 collation makes the bytes
+ * that are hashed UTF-8.
+ */
+const stagedChecksum = (columns: readonly Column[], from: string): string =>
+  'SELECT COUNT_BIG(*) AS n, CONVERT(varchar(40), COALESCE(SUM(CASE WHEN h < 0 THEN CAST(h AS decimal(38,0)) + 18446744073709551616 ELSE CAST(h AS decimal(38,0)) END), 0)) AS c FROM (' +
+  `SELECT CONVERT(bigint, SUBSTRING(HASHBYTES('MD5', CONVERT(varchar(max), ${rowText(columns)} COLLATE Latin1_General_100_BIN2_UTF8)), 1, 8)) AS h ` +
+  `FROM ${from}) AS x`;
+
+/**
+ * The checksum of one attempt's rows of a chunk. NOLOCK: parallel bulk loads into the heap hold BU locks, which a locking
+ * read would wait for. What it sees of others is filtered out: other chunks, and an earlier attempt that did not end yet.
+ */
+export const attemptChecksum = (
+  staging: TableName,
+  columns: readonly Column[],
+  chunkColumn: string,
+  { chunk, generation }: { readonly chunk: number; readonly generation: number },
+): string =>
+  stagedChecksum(
+    columns,
+    `${quoteTable(staging)} WITH (NOLOCK) WHERE ${quote(chunkColumn)} = ${chunk} AND ${quote(ATTEMPT_COLUMN)} = ${generation}`,
+  );
+
 export const sqlServerDialect: Dialect = {
   product: 'SQL Server',
   nameLimit: 128,
@@ -102,16 +129,13 @@ export const sqlServerDialect: Dialect = {
       [
         ...columns.map((column) => `${quote(column.name)} ${stagedDeclaration(column)} NULL`),
         `${quote(chunkColumn)} int NOT NULL`,
+        `${quote(ATTEMPT_COLUMN)} bigint NOT NULL`,
       ].join(', '),
     ),
   dropTable: (table) => `DROP TABLE IF EXISTS ${quoteTable(table)}`,
   fromStaging,
-  // The UTF-8 collation makes the bytes that are hashed UTF-8. NOLOCK: parallel bulk loads into the heap hold BU locks, which a locking read would wait for;
-  // the rows of this chunk are this transaction's own, and rows of other chunks are filtered out.
   checksum: (staging, columns, chunkColumn, chunk) =>
-    'SELECT COUNT_BIG(*) AS n, CONVERT(varchar(40), COALESCE(SUM(CASE WHEN h < 0 THEN CAST(h AS decimal(38,0)) + 18446744073709551616 ELSE CAST(h AS decimal(38,0)) END), 0)) AS c FROM (' +
-    `SELECT CONVERT(bigint, SUBSTRING(HASHBYTES('MD5', CONVERT(varchar(max), ${rowText(columns)} COLLATE Latin1_General_100_BIN2_UTF8)), 1, 8)) AS h ` +
-    `FROM ${quoteTable(staging)} WITH (NOLOCK) WHERE ${quote(chunkColumn)} = ${chunk}) AS x`,
+    stagedChecksum(columns, `${quoteTable(staging)} WITH (NOLOCK) WHERE ${quote(chunkColumn)} = ${chunk}`),
   transactional: (script) => [script],
   keysEnforced: true,
   rowText,

@@ -202,7 +202,7 @@ export class SqlServerSource implements CopySource {
     const inside = CONDITION.test(text);
     CONDITION.lastIndex = 0;
     const hooked = text
-      .replace(CONDITION, condition === '' ? '(1 = 1)' : `(${condition})`)
+      .replace(CONDITION, () => (condition === '' ? '(1 = 1)' : `(${condition})`))
       .replace(COLUMN, () => this.#hookedColumn());
     const query = parseSourceQuery(hooked);
     if (query === undefined) throw this.#notAQuery('read');

@@ -4,11 +4,11 @@ import type { Column } from '../../core/types/column.ts';
 import type { TableName } from '../common/identifier.ts';
 import type { Loaded, LoadRequest, SqlRow, SqlStore, TakeOverRequest } from '../common/sql-store.ts';
 import type { MeasuredRows } from '../connector.ts';
-import { bulkColumn, chunkColumn } from './bulk-column.ts';
+import { bulkColumn, ownColumns } from './bulk-column.ts';
 import { bulkTable, encodeRows } from './bulk-table.ts';
 import { findTable, uniqueKeys, writtenColumns } from './catalog.ts';
 import type { SqlServerConnection } from './connection.ts';
-import { quote, quoteTable, sqlServerDialect, withIdentities } from './dialect.ts';
+import { attemptChecksum, quote, quoteTable, sqlServerDialect, withIdentities } from './dialect.ts';
 import { sqlServerError } from './errors.ts';
 
 export class SqlServerStore implements SqlStore {
@@ -78,13 +78,16 @@ export class SqlServerStore implements SqlStore {
   async load(request: LoadRequest, rows: MeasuredRows): Promise<Loaded> {
     const columns = [
       ...request.columns.map(({ sink }) => bulkColumn(sink)),
-      chunkColumn(request.chunkColumn),
+      ...ownColumns(request.chunkColumn),
     ];
     // mssql wraps what the rows throw: the source's own error is kept aside and reported as it was.
     let broken: unknown;
-    const encoded = keepingError(encodeRows(rows.batches, columns, request.chunk), (error) => {
-      broken = error;
-    });
+    const encoded = keepingError(
+      encodeRows(rows.batches, columns, request.chunk, request.generation),
+      (error) => {
+        broken = error;
+      },
+    );
     // Without a row there are no columns in tedious's stream either, which not every server takes for an empty load.
     const first = await encoded.next();
     if (first.done === true) return { rows: 0, bytes: 0 };
@@ -102,6 +105,12 @@ export class SqlServerStore implements SqlStore {
       // A load that failed before its first row never began to read the rest; the source must still be let go.
       await encoded.return(undefined).catch(() => undefined);
     }
+  }
+
+  async chunkChecksum(request: LoadRequest): Promise<SqlRow | undefined> {
+    const sinks = request.columns.map(({ sink }) => sink);
+    const [found] = await this.query(attemptChecksum(request.staging, sinks, request.chunkColumn, request));
+    return found;
   }
 
   async removeStaged(): Promise<void> {

@@ -56,6 +56,14 @@ export class CopyLedger {
     throw new WaybillError('SOURCE_CHANGED', `${this.#label} has no plan for this copy.`);
   }
 
+  /** A stored plan as it stands. */
+  async state(published: () => Promise<boolean>): Promise<LedgerState | undefined> {
+    const ledger = await this.read();
+    if (ledger === undefined) return undefined;
+    const { plan, ranges, epoch } = ledger;
+    return { plan, chunks: ranges.length, epoch, published: await published() };
+  }
+
   /** Raises the epoch of a stored plan. */
   async resume(published: () => Promise<boolean>): Promise<LedgerState | undefined> {
     const ledger = await this.read();

@@ -93,7 +93,8 @@ export class FilesSink implements CopySink {
     const kept = this.#single ? [{ lower: null, upper: null }] : ranges;
     const stored = await this.#ledger.store(plan, kept);
     if (stored !== false) return stored;
-    const theirs = await this.resumePlan();
+    // Under its own epoch: raising that would fence the copy if this attempt is the one that was given up.
+    const theirs = await this.#ledger.state(async () => (await this.#ownManifest()) !== undefined);
     if (theirs !== undefined) return theirs;
     throw new WaybillError('STAGING_FAILED', 'The plan of this copy cannot be read back.');
   }
