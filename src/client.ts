@@ -1,6 +1,7 @@
 // Asks for work: the `waybill` command. Starts runs, watches them, lists them, checks definitions.
 import { Command, Option } from 'commander';
 import { listCommand, runCommand, statusCommand, watchCommand } from './client/commands.ts';
+import { evalCommand } from './client/eval.ts';
 import { explainFailure, renderFailure } from './client/failure.ts';
 import { planCommand } from './client/plan.ts';
 import { cancelCommand, rerunCommand, runsCommand, showRunCommand } from './client/run-commands.ts';
@@ -205,6 +206,16 @@ program
   .description('check every definition: all errors and warnings at once, with file, JSON pointer and advice')
   .addOption(json())
   .action(validateCommand);
+
+program
+  .command('eval')
+  .argument('<expression>', "an expression as definitions have it: '@concat(...)', or a text with '@{...}'")
+  .description('the value of an expression, as JSON')
+  .option(
+    '--context <file>',
+    'JSON with what it sees: pipeline, variables, activity, item, dataset, linkedService, trigger',
+  )
+  .action(evalCommand);
 
 program
   .command('secrets')

@@ -26,9 +26,6 @@ export interface ExpressionScope {
   readonly trigger?: boolean;
 }
 
-/** Functions of Data Factory that waybill lacks. */
-const MISSING_FUNCTIONS = new Set(['xml', 'xpath']);
-
 const scopeNames = new Map<string, string>(SCOPES.map((name) => [name.toLowerCase(), name]));
 
 /** Reports EXPRESSION_INVALID and REFERENCE_MISSING for every string inside `value`. */
@@ -87,14 +84,6 @@ function checkReference(
       'EXPRESSION_INVALID',
       `${reason} (at character ${reference.at + 1})${excerpt(text, scope)}`,
     );
-  if (MISSING_FUNCTIONS.has(key)) {
-    problems.error(
-      path,
-      'DEFINITION_UNSUPPORTED',
-      `waybill does not have the function ${reference.name}() yet.`,
-    );
-    return;
-  }
   if (!isKnownFunction(key)) {
     bad(unknownFunction(reference.name));
     return;

@@ -41,7 +41,7 @@ export function evaluateText(text: string, context: EvaluationContext): JsonValu
       return evaluate(template.expression, context);
     case 'interpolation':
       return template.parts
-        .map((part) => (typeof part === 'string' ? part : toText(evaluate(part, context))))
+        .map((part) => (typeof part === 'string' ? part : toText(evaluateRaw(part, context))))
         .join('');
   }
 }

@@ -57,7 +57,7 @@ function parseInterpolation(text: string): Template {
 }
 
 const NAME = /[A-Za-z_$][\w$-]*/y;
-const PROPERTY = /[\w$-]+/y;
+const PROPERTY = /[\p{L}\p{N}_$-]+/uy;
 const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
 const SPACE = /\s*/y;
 

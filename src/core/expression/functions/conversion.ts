@@ -4,7 +4,8 @@ import { expressionError } from '../expression-error.ts';
 import { Float } from '../syntax.ts';
 import { base64Decode, base64Encode, utf8Encode } from '../utf8-base64.ts';
 import { toText } from '../values.ts';
-import { type FunctionEntry, MANY, plain, text } from './define.ts';
+import { xmlToJson } from '../xml/xml-json.ts';
+import { type FunctionEntry, inInt64, MANY, plain, raw, text } from './define.ts';
 
 const bits = (value: string): string =>
   utf8Encode(value)
@@ -23,20 +24,24 @@ function toBoolean(value: JsonValue | undefined): boolean {
 }
 
 function toInteger(value: JsonValue | undefined): number {
-  if (typeof value === 'number') return Math.trunc(value);
+  if (typeof value === 'number') return inInt64('int', Math.trunc(value));
   if (typeof value === 'boolean') return Number(value);
-  if (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)) return Number(value);
+  if (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)) return inInt64('int', Number(value));
   throw expressionError(`int() cannot read ${JSON.stringify(value ?? null).slice(0, 80)}`);
 }
 
+const FLOAT = /^\s*[+-]?(\d[\d,]*(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i;
+
 function toFloat(value: JsonValue | undefined): Float {
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  // .NET's invariant culture takes commas between thousands.
+  const number = typeof value === 'string' && FLOAT.test(value) ? Number(value.replaceAll(',', '')) : value;
   if (typeof number === 'number' && Number.isFinite(number)) return new Float(number);
   throw expressionError(`float() cannot read ${JSON.stringify(value ?? null).slice(0, 80)}`);
 }
 
 function parseJson(value: JsonValue | undefined): JsonValue {
   if (typeof value !== 'string') return value ?? null;
+  if (/^\s*</.test(value)) return xmlToJson(value);
   try {
     return JSON.parse(value) as JsonValue;
   } catch {
@@ -78,7 +83,7 @@ export const CONVERSION: FunctionEntry[] = [
   plain('bool', 1, 1, ([a]) => toBoolean(a)),
   plain('int', 1, 1, ([a]) => toInteger(a)),
   plain('float', 1, 1, ([a]) => toFloat(a)),
-  plain('string', 1, 1, ([a]) => toText(a as JsonValue)),
+  raw('string', 1, 1, ([a]) => toText(a ?? null)),
   plain('json', 1, 1, ([a]) => parseJson(a)),
   plain('dataUri', 1, 1, ([a]) => `data:text/plain;charset=utf-8;base64,${base64Encode(text('dataUri', a))}`),
   plain('dataUriToString', 1, 1, ([a]) => dataUriText('dataUriToString', a)),

@@ -62,6 +62,12 @@ export function integer(name: string, value: JsonValue | undefined): number {
   throw wrong(name, 'a whole number', value);
 }
 
+/** A whole number as Data Factory holds it: 64 bits. Throws where it has no room; beyond 2^53 its last digits are rounded. */
+export function inInt64(name: string, value: number): number {
+  if (value >= -(2 ** 63) && value <= 2 ** 63) return value;
+  throw expressionError(`${name}() leaves the range of 64-bit whole numbers`);
+}
+
 export function boolean(name: string, value: RawValue | undefined): boolean {
   if (typeof value === 'boolean') return value;
   if (typeof value === 'string' && /^\s*(true|false)\s*$/i.test(value))

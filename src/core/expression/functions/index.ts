@@ -6,9 +6,10 @@ import type { FunctionEntry } from './define.ts';
 import { LOGICAL } from './logical.ts';
 import { MATH } from './math.ts';
 import { STRING } from './string.ts';
+import { XML } from './xml.ts';
 
 export const FUNCTIONS: ReadonlyMap<string, FunctionEntry> = new Map(
-  [...STRING, ...COLLECTION, ...LOGICAL, ...CONVERSION, ...MATH, ...DATE].map((entry) => [
+  [...STRING, ...COLLECTION, ...LOGICAL, ...CONVERSION, ...MATH, ...DATE, ...XML].map((entry) => [
     entry.name.toLowerCase(),
     entry,
   ]),

@@ -2,7 +2,7 @@
 import type { JsonValue } from '../../json.ts';
 import { expressionError } from '../expression-error.ts';
 import { Float, type RawValue } from '../syntax.ts';
-import { type FunctionEntry, integer, MANY, numeric, plain, raw } from './define.ts';
+import { type FunctionEntry, inInt64, integer, MANY, numeric, plain, raw } from './define.ts';
 
 const numberOf = (value: number | Float): number => (value instanceof Float ? value.value : value);
 
@@ -15,7 +15,7 @@ const binary = (
     const a = numeric(name, left);
     const b = numeric(name, right);
     if (a instanceof Float || b instanceof Float) return new Float(float(numberOf(a), numberOf(b)));
-    return whole(a, b);
+    return inInt64(name, whole(a, b));
   });
 
 function divisor(name: string, value: number): number {

@@ -15,8 +15,13 @@ function formatGuid(guid: string, format: string): string {
       return `{${guid}}`;
     case 'P':
       return `(${guid})`;
+    case 'X': {
+      const [a = '', b = '', c = '', d = '', e = ''] = guid.split('-');
+      const bytes = `${d}${e}`.match(/../g) ?? [];
+      return `{0x${a},0x${b},0x${c},{${bytes.map((byte) => `0x${byte}`).join(',')}}}`;
+    }
     default:
-      throw expressionError(`guid() knows the formats D, N, B and P, not "${format}"`);
+      throw expressionError(`guid() knows the formats D, N, B, P and X, not "${format}"`);
   }
 }
 
@@ -27,6 +32,12 @@ function substring(value: string, start: number, length: number): string {
     );
   }
   return value.slice(start, start + length);
+}
+
+/** Microsoft's page: an empty text sought in a text is "found" at that text's last character. */
+function lastIndexOf(value: string, sought: string): number {
+  if (sought === '') return value === '' ? 0 : value.length - 1;
+  return value.toLowerCase().lastIndexOf(sought.toLowerCase());
 }
 
 export const STRING: FunctionEntry[] = [
@@ -45,9 +56,7 @@ export const STRING: FunctionEntry[] = [
   plain('indexOf', 2, 2, ([a, b]) =>
     text('indexOf', a).toLowerCase().indexOf(text('indexOf', b).toLowerCase()),
   ),
-  plain('lastIndexOf', 2, 2, ([a, b]) =>
-    text('lastIndexOf', a).toLowerCase().lastIndexOf(text('lastIndexOf', b).toLowerCase()),
-  ),
+  plain('lastIndexOf', 2, 2, ([a, b]) => lastIndexOf(text('lastIndexOf', a), text('lastIndexOf', b))),
   plain('replace', 3, 3, ([a, b, c]) => {
     const sought = text('replace', b);
     if (sought === '') throw expressionError('replace() cannot look for an empty string');
