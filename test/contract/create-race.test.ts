@@ -1,4 +1,4 @@
-// A target that another attempt made a moment ago is the target, not an error.
+// Two attempts of one planning at once: neither the target nor the plan of the faster one is the slower one's error.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { ConnectedLinkedService } from '../../src/core/linked-service.ts';
@@ -43,6 +43,31 @@ describe('a target made by two attempts at once', { timeout: 240_000 }, () => {
       } finally {
         await first.close();
         await second.close();
+      }
+    });
+
+    test(`${store.id}: a planner that comes late takes the plan as it is, and fences nobody`, async () => {
+      const sink = store.endpoint('late', { tableOption: 'autoCreate' });
+      const input = runner.input(`late/${store.id}`, store.endpoint('unused'), sink);
+      const id = { name: 'id', type: 'Int32', nullable: false, native: '' } as const;
+      const [first, late] = [await runner.openSink(input), await runner.openSink(input)];
+      try {
+        assert.equal(await first.resumePlan(), undefined);
+        assert.equal(await late.resumePlan(), undefined, 'both looked before either stored');
+        const [made] = (await first.columns()) ?? (await first.createTarget([id]));
+        assert.ok(made);
+        const plan = {
+          columns: [{ source: id, sink: made }],
+          ...{ sourceState: {}, rows: 0, from: 'nothing', verify: true, notes: [] },
+        };
+        const stored = await first.storePlan(plan, []);
+        const taken = await late.storePlan(plan, []);
+        assert.equal(taken.epoch, stored.epoch);
+        await first.publish(stored.epoch);
+        await first.cleanUp();
+      } finally {
+        await first.close();
+        await late.close();
       }
     });
   }
