@@ -6,6 +6,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/client';
 import { WaybillError } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { EarlierRun, RerunActivities } from '../core/pipeline/rerun.ts';
 import {
   type RunReference,
@@ -64,9 +65,11 @@ export class TemporalPipelineRuns implements SlotActivities, RerunActivities {
     return runs;
   }
 
-  async loadEarlierRun({ workflowId, runId }: RunReference): Promise<EarlierRun> {
+  async loadEarlierRun({ workflowId, runId }: RunReference): Promise<EarlierRun | JsonObject> {
     try {
-      return await this.#client.workflow.getHandle(workflowId, runId).query<EarlierRun>('resume');
+      return await this.#client.workflow
+        .getHandle(workflowId, runId)
+        .query<EarlierRun | JsonObject>('resume');
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
       throw new WaybillError(

@@ -11,7 +11,6 @@ import { referredActivities } from '../core/pipeline/references.ts';
 import type { EarlierRun, Reuse } from '../core/pipeline/rerun.ts';
 import { activityRoot, runRoots, variableRoot } from '../core/pipeline/roots.ts';
 import type { RunLog } from '../core/pipeline/run-log.ts';
-import { opened, sealed } from '../core/pipeline/secure.ts';
 import { SecureValues } from '../core/pipeline/secure-values.ts';
 import type { ActivitySnapshot, LoadedPipeline } from '../core/pipeline/snapshot.ts';
 import { Variables } from '../core/pipeline/variables.ts';
@@ -256,17 +255,10 @@ export class PipelineInterpreter {
     if (!activity.policy.secureInput) this.log.setInput(entry, this.secrets.masked(input));
   }
 
-  /** What a rerun of this run needs to know of it. */
+  /** What a rerun of this run needs to know of it. Holds secrets in clear where `secure` says so. */
   resume(): EarlierRun {
     const { activities } = this.loaded.pipeline;
-    const secure = new Set(
-      activities.filter(({ policy }) => policy.secureOutput).map(({ name }) => name.toLowerCase()),
-    );
-    const runs = [...this.root.results].map(([name, run]): ActivityRun => {
-      const output = run.output !== undefined && secure.has(name) ? sealed(run.output) : run.output;
-      const { input: _, output: __, ...rest } = run;
-      return { ...rest, ...(output === undefined ? {} : { output }) };
-    });
+    const runs = [...this.root.results.values()].map(({ input: _, ...run }): ActivityRun => run);
     const writes = this.variables.writes();
     if (JSON.stringify([runs, writes]).length <= RESUME_BUDGET) return { activities: runs, writes };
     const referred = referredActivities(activities as unknown as JsonValue);
@@ -286,11 +278,10 @@ export class PipelineInterpreter {
     if (reuse === undefined || scope !== this.root) return false;
     const run = reuse.results.get(activity.name.toLowerCase());
     if (run === undefined) return false;
-    const output = run.output === undefined ? undefined : opened(run.output);
-    const { output: _, ...rest } = { ...run, reusedFrom: run.reusedFrom ?? reuse.runId };
-    const hidden = activity.policy.secureOutput || output === undefined;
-    this.log.adopt([hidden ? rest : { ...rest, output }]);
+    const { output, secure: _, ...rest } = { ...run, reusedFrom: run.reusedFrom ?? reuse.runId };
     this.remember(activity, scope, output === undefined ? rest : { ...rest, output });
+    const hidden = activity.policy.secureOutput || output === undefined;
+    this.log.adopt([hidden ? rest : { ...rest, output: this.secrets.masked(output) }]);
     return true;
   }
 

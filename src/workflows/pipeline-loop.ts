@@ -53,6 +53,8 @@ export async function pipelineLoop(input: LoopInput): Promise<LoopOutput> {
     wanted: input.wanted === 'all' ? 'all' : new Set(input.wanted),
     secure: input.secure,
   });
+  for (const { secure, output } of state.results)
+    if (secure === true && output !== undefined) interpreter.secrets.add(output);
   const outer: BlockScope = {
     results: new Map(state.results.map((result) => [result.activityName.toLowerCase(), result])),
     labels: input.labels,

@@ -1,5 +1,6 @@
 // The queries and signals of a pipeline's run, and those between it and the workflow that hands out slots.
 import { defineQuery, defineSignal } from '@temporalio/workflow';
+import type { JsonObject } from '../core/json.ts';
 import type { EarlierRun } from '../core/pipeline/rerun.ts';
 import type { SlotRequest } from '../core/pipeline/slots.ts';
 import type { PipelineProgress } from '../core/run.ts';
@@ -7,7 +8,7 @@ import type { PipelineProgress } from '../core/run.ts';
 export const pipelineProgressQuery = defineQuery<PipelineProgress>('progress');
 
 /** What a rerun has to know of this run; also of one that has closed. */
-export const resumeQuery = defineQuery<EarlierRun>('resume');
+export const resumeQuery = defineQuery<EarlierRun | JsonObject>('resume');
 
 /** To a run: its slot is there. */
 export const slotGrantedSignal = defineSignal('slotGranted');

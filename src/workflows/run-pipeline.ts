@@ -9,9 +9,11 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { JsonObject } from '../core/json.ts';
 import { pipelineDetails } from '../core/pipeline/details.ts';
 import { type EarlierRun, type RerunActivities, type Reuse, reuseOf } from '../core/pipeline/rerun.ts';
 import { RunLog } from '../core/pipeline/run-log.ts';
+import { opened, sealed } from '../core/pipeline/secure.ts';
 import type { DefinitionActivities, LoadedPipeline } from '../core/pipeline/snapshot.ts';
 import { openedPipeline } from '../core/pipeline/snapshot-secrets.ts';
 import {
@@ -68,7 +70,11 @@ export async function runPipeline(input: RunPipelineInput): Promise<RunPipelineO
     activities: log.runs(),
     ...(loaded === undefined ? {} : { parameters: loaded.parameters }),
   }));
-  setHandler(resumeQuery, (): EarlierRun => interpreter?.resume() ?? { activities: [], writes: [] });
+  setHandler(resumeQuery, () => {
+    const told: EarlierRun = interpreter?.resume() ?? { activities: [], writes: [] };
+    // It goes into the rerun's history: what an activity hides stays hidden there.
+    return interpreter?.secure === true ? sealed(told as unknown as JsonObject) : told;
+  });
   let shownAt = 0;
   const show = (): void => {
     // Workflow time stands still within one task: a long loop in it need not draw its table at every step.
@@ -121,7 +127,8 @@ async function reuseFor(
   const { runId, from } = input.rerun;
   const earlier = await loadEarlierRun({ workflowId: workflowInfo().workflowId, runId });
   try {
-    return { ...reuseOf(from, loaded.pipeline.activities, earlier), runId };
+    const told = opened(earlier as JsonObject) as unknown as EarlierRun;
+    return { ...reuseOf(from, loaded.pipeline.activities, told), runId };
   } catch (error) {
     throw asApplicationFailure(error) ?? error;
   }

@@ -1,5 +1,6 @@
 // What of an earlier run a rerun keeps, and what it does again.
 import { WaybillError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
 import { nearestName } from '../nearest-name.ts';
 import type { ActivityRun, Rerun } from '../run.ts';
 import type { ActivitySnapshot } from './snapshot.ts';
@@ -7,15 +8,21 @@ import type { VariableWrite } from './variables.ts';
 
 /** What a run tells of itself to its rerun: the answer of the query `resume`. */
 export interface EarlierRun {
-  /** The activities of the outermost block, with their outputs; those with `secureOutput` sealed. */
+  /** The activities of the outermost block, with their outputs. */
   readonly activities: ActivityRun[];
   readonly writes: readonly VariableWrite[];
 }
 
 /** The activity that reads an earlier run. */
 export interface RerunActivities {
-  /** Asks a run, also a closed one, what it has done. Throws OBJECT_MISSING where Temporal knows it no more. */
-  loadEarlierRun(run: { readonly workflowId: string; readonly runId: string }): Promise<EarlierRun>;
+  /**
+   * Asks a run, also a closed one, what it has done: an EarlierRun, sealed where an activity of it hides its output.
+   * Throws OBJECT_MISSING where Temporal knows it no more.
+   */
+  loadEarlierRun(run: {
+    readonly workflowId: string;
+    readonly runId: string;
+  }): Promise<EarlierRun | JsonObject>;
 }
 
 /** What a rerun takes over. */
