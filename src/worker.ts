@@ -8,6 +8,7 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import { createCopyActivities } from './activities/copy.ts';
 import { createDefinitionActivities } from './activities/definitions.ts';
 import { createDeltaActivities } from './activities/delta.ts';
+import { createFileActivities } from './activities/files.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServices } from './activities/linked-services.ts';
 import { createRunActivities } from './activities/runs.ts';
@@ -71,6 +72,10 @@ async function run(): Promise<void> {
         ...createSqlActivities({
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,
+          workDirectory: settings.workDirectory,
+        }),
+        ...createFileActivities({
+          resolveLinkedService: linkedServices.resolve,
           workDirectory: settings.workDirectory,
         }),
         ...createDeltaActivities({

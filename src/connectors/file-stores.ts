@@ -16,6 +16,19 @@ const OPENERS: Readonly<Record<string, () => Promise<FileOpener>>> = {
   FileServer: fileSystem,
 };
 
+/** Whether a linked service of this type keeps files. */
+export const keepsFiles = (type: string): boolean => OPENERS[type] !== undefined;
+
+/** What opens the stores of a linked service's type. Throws DEFINITION_UNSUPPORTED for one that keeps no files. */
+export const openerFor = async ({ name, type }: ConnectedLinkedService): Promise<FileOpener> => {
+  const load = OPENERS[type];
+  if (load !== undefined) return load();
+  throw new WaybillError('DEFINITION_UNSUPPORTED', `Linked service ${name} (${type}) keeps no files.`, {
+    type,
+    supported: Object.keys(OPENERS).join(', '),
+  });
+};
+
 /**
  * Opens the folder that ADF writes as one path ("container/folder"; in a FileServer, the folder alone). Whoever opens it
  * closes its store. Throws DEFINITION_UNSUPPORTED for a linked service that keeps no files.
@@ -24,14 +37,4 @@ export const openFileStore = async (
   linkedService: ConnectedLinkedService,
   path: string,
   signal: AbortSignal,
-): Promise<OpenFolder> => {
-  const load = OPENERS[linkedService.type];
-  if (load === undefined) {
-    throw new WaybillError(
-      'DEFINITION_UNSUPPORTED',
-      `Linked service ${linkedService.name} (${linkedService.type}) keeps no files.`,
-      { type: linkedService.type, supported: Object.keys(OPENERS).join(', ') },
-    );
-  }
-  return openFolder(await load(), linkedService, path, signal);
-};
+): Promise<OpenFolder> => openFolder(await openerFor(linkedService), linkedService, path, signal);

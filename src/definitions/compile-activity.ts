@@ -322,6 +322,12 @@ function checkUse(
       [...path, 'typeProperties', 'stagingSettings'],
       context,
     );
+  if (type === 'Delete' && typeProperties['enableLogging'] === true)
+    useLinkedService(
+      typeProperties['logStorageSettings'],
+      [...path, 'typeProperties', 'logStorageSettings'],
+      context,
+    );
   if (type !== 'SetVariable' && type !== 'AppendVariable') return;
   const variable = typeProperties['variableName'];
   if (typeof variable !== 'string' || typeProperties['setSystemVariable'] === true) return;

@@ -14,6 +14,7 @@ import type { PipelineInterpreter } from './pipeline-interpreter.ts';
 import { forEach, until } from './pipeline-loops.ts';
 import { type BlockScope, innerScope } from './pipeline-scope.ts';
 import { taskActivity } from './pipeline-tasks.ts';
+import { validationActivity } from './pipeline-validation.ts';
 import { azureFunctionActivity, webActivity, webHook } from './pipeline-web.ts';
 
 type Perform = (
@@ -39,10 +40,12 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   AppendVariable: immediate(appendVariable),
   AzureFunctionActivity: azureFunctionActivity,
   Copy: copyActivity,
+  Delete: taskActivity('Delete', { repeatable: true }),
   ExecutePipeline: executePipelineActivity,
   Fail: immediate(fail),
   Filter: immediate(filter),
   ForEach: forEach,
+  GetMetadata: taskActivity('GetMetadata', { repeatable: true }),
   IfCondition: ifCondition,
   Lookup: taskActivity('Lookup', { repeatable: lookupOnlyReads }),
   Script: taskActivity('Script', { repeatable: false }),
@@ -50,6 +53,7 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   SqlServerStoredProcedure: taskActivity('SqlServerStoredProcedure', { repeatable: false }),
   Switch: switchCase,
   Until: until,
+  Validation: validationActivity,
   Wait: wait,
   WebActivity: webActivity,
   WebHook: webHook,

@@ -3,12 +3,19 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { BlobClient, BlockBlobClient } from '@azure/storage-blob';
 import { WaybillError } from '../../core/errors.ts';
 import type { ReadableFile } from '../common/files/file-format.ts';
-import type { FileStore, StoredFile, WriteOptions, WrittenFile } from '../common/files/file-store.ts';
+import type {
+  FileStore,
+  FolderChildren,
+  StoredFile,
+  WriteOptions,
+  WrittenFile,
+} from '../common/files/file-store.ts';
 import { partsOf, sendParts } from '../common/files/parts.ts';
 import { otherBytes } from '../common/files/read-back.ts';
 import { readExactly, readResumably } from '../common/files/resumable-read.ts';
 import type { AzureContainer } from './connection.ts';
 import { azureError } from './errors.ts';
+import { folderChildren, folderNames, isFolder, plainEtag, storedBlob } from './folders.ts';
 
 export interface AzureBlobStoreOptions {
   /** Bytes of one block, at first; 8 MiB if absent. */
@@ -49,14 +56,26 @@ export class AzureBlobStore implements FileStore {
       const next = await this.#do(`listing ${prefix}`, () => blobs.next());
       if (next.done === true) return;
       const { name, properties, metadata } = next.value;
-      if (isFolder(metadata)) continue;
-      yield {
-        key: name,
-        bytes: properties.contentLength ?? 0,
-        etag: plainEtag(properties.etag),
-        modified: properties.lastModified.getTime(),
-      };
+      if (!isFolder(metadata)) yield storedBlob(name, properties);
     }
+  }
+
+  children(folder: string): Promise<FolderChildren | undefined> {
+    return this.#do(`listing ${folder}`, () => folderChildren(this.#container.client, folder, this.#signal));
+  }
+
+  async removeEmptyFolders(folder: string): Promise<void> {
+    const { client } = this.#container;
+    const names = await this.#do(`listing ${folder}`, () => folderNames(client, folder, this.#signal));
+    for (const name of names)
+      await this.#do(`removing the folder ${name}`, () =>
+        this.#blob(name)
+          .deleteIfExists({ abortSignal: this.#signal })
+          .catch((error: { statusCode?: number }) => {
+            // Something is in it meanwhile.
+            if (error.statusCode !== 409) throw error;
+          }),
+      );
   }
 
   async head(key: string): Promise<StoredFile | undefined> {
@@ -64,11 +83,16 @@ export class AzureBlobStore implements FileStore {
       const found = await this.#do(`looking at ${key}`, () =>
         this.#blob(key).getProperties({ abortSignal: this.#signal }),
       );
+      if (isFolder(found.metadata)) return undefined;
       return {
         key,
         bytes: found.contentLength ?? 0,
         etag: plainEtag(found.etag),
         ...(found.lastModified === undefined ? {} : { modified: found.lastModified.getTime() }),
+        ...(found.createdOn === undefined ? {} : { created: found.createdOn.getTime() }),
+        ...(found.contentMD5 === undefined
+          ? {}
+          : { contentMD5: Buffer.from(found.contentMD5).toString('base64') }),
       };
     } catch (error) {
       if (error instanceof WaybillError && error.code === 'OBJECT_MISSING') return undefined;
@@ -292,10 +316,3 @@ export class AzureBlobStore implements FileStore {
     }
   }
 }
-
-/** An account with hierarchical names lists its folders as blobs too. */
-const isFolder = (metadata: Readonly<Record<string, string>> | undefined): boolean =>
-  metadata?.['hdi_isfolder'] === 'true';
-
-/** Listings give ETags without quotes, all else with them. */
-const plainEtag = (etag: string | undefined): string => (etag ?? '').replace(/^"|"$/g, '');

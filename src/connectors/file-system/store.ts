@@ -1,5 +1,4 @@
 // A folder of this machine as a file store: files appear by rename, whole and synced, and only below the root.
-import { randomUUID } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
 import {
   copyFile,
@@ -19,9 +18,24 @@ import { basename, dirname, join, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { WaybillError } from '../../core/errors.ts';
 import type { ReadableFile } from '../common/files/file-format.ts';
-import type { FileStore, StoredFile, WriteOptions, WrittenFile } from '../common/files/file-store.ts';
+import type {
+  FileStore,
+  FolderChildren,
+  StoredFile,
+  WriteOptions,
+  WrittenFile,
+} from '../common/files/file-store.ts';
 import { otherBytes } from '../common/files/read-back.ts';
 import { readResumably } from '../common/files/resumable-read.ts';
+import {
+  removeEmpty,
+  scratchName,
+  syncFile,
+  syncFolder,
+  writeAll,
+  writeSynced,
+  writeTogether,
+} from './disk.ts';
 import { fileSystemError } from './errors.ts';
 import { keyOf, pathOf, refuseEscape } from './paths.ts';
 
@@ -52,6 +66,27 @@ export class FolderStore implements FileStore {
       const found = await this.#stat(path);
       if (found !== undefined) yield stored(key, found);
     }
+  }
+
+  async children(folder: string): Promise<FolderChildren | undefined> {
+    const path = folder === '' ? this.#root : await this.#path(folder);
+    const there = await stat(path).catch(() => undefined);
+    if (there?.isDirectory() !== true) return undefined;
+    const entries = await this.#do(`listing ${folder}`, () => readdir(path, { withFileTypes: true }));
+    const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const files: StoredFile[] = [];
+    for (const { name } of entries.filter((entry) => !entry.isDirectory())) {
+      if (UPLOADING.test(name)) continue;
+      const file = await this.head(folder === '' ? name : `${folder}/${name}`);
+      if (file !== undefined) files.push(file);
+    }
+    const byName = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+    return { files: files.sort((a, b) => byName(a.key, b.key)), folders: folders.sort(byName) };
+  }
+
+  async removeEmptyFolders(folder: string): Promise<void> {
+    const path = folder === '' ? this.#root : await this.#path(folder);
+    await this.#do(`removing the folder ${folder}`, () => removeEmpty(path, path === this.#root));
   }
 
   async head(key: string): Promise<StoredFile | undefined> {
@@ -359,6 +394,7 @@ const stored = (key: string, found: BigIntStats): StoredFile => ({
   bytes: Number(found.size),
   etag: `${found.size}-${found.ino}-${found.mtimeNs}`,
   modified: Number(found.mtimeMs),
+  ...(found.birthtimeMs > 0n ? { created: Number(found.birthtimeMs) } : {}),
 });
 
 const changed = (key: string): WaybillError =>
@@ -367,49 +403,3 @@ const changed = (key: string): WaybillError =>
 const isSystemError = (error: unknown): boolean =>
   typeof (error as { syscall?: unknown }).syscall === 'string' ||
   /^E[A-Z]+$/.test(String((error as { code?: unknown }).code));
-
-const scratchName = (path: string): string =>
-  join(dirname(path), `.${basename(path)}.${randomUUID()}.uploading`);
-
-/** Writes all of a piece: a single call may write less. */
-const writeAll = async (handle: FileHandle, piece: Buffer): Promise<void> => {
-  let at = 0;
-  while (at < piece.length) at += (await handle.write(piece, at, piece.length - at)).bytesWritten;
-};
-
-const writeTogether = async (handle: FileHandle, pieces: readonly Buffer[], size: number): Promise<void> => {
-  if (size === 0) return;
-  let { bytesWritten: rest } = await handle.writev(pieces);
-  if (rest === size) return;
-  // The disk took less of them: what is left, piece by piece.
-  for (const piece of pieces) {
-    if (rest < piece.length) await writeAll(handle, piece.subarray(rest));
-    rest = Math.max(0, rest - piece.length);
-  }
-};
-
-const writeSynced = async (path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> => {
-  const handle = await open(path, 'wx', 0o644);
-  try {
-    await fill(handle);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-};
-
-const syncFile = async (path: string): Promise<void> => {
-  const handle = await open(path, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-};
-
-/** The name is on disk too. Not every system lets a folder be opened: then the rename alone must do. */
-const syncFolder = async (path: string): Promise<void> => {
-  const handle = await open(path, constants.O_RDONLY).catch(() => undefined);
-  await handle?.sync().catch(() => undefined);
-  await handle?.close();
-};

@@ -10,14 +10,19 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
-  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { WaybillError } from '../../core/errors.ts';
 import type { ReadableFile } from '../common/files/file-format.ts';
-import type { FileStore, StoredFile, WriteOptions, WrittenFile } from '../common/files/file-store.ts';
+import type {
+  FileStore,
+  FolderChildren,
+  StoredFile,
+  WriteOptions,
+  WrittenFile,
+} from '../common/files/file-store.ts';
 import { partsOf, sendParts } from '../common/files/parts.ts';
 import { otherBytes, readBackCrc32 } from '../common/files/read-back.ts';
 import { readExactly, readResumably } from '../common/files/resumable-read.ts';
@@ -25,6 +30,7 @@ import { base64Crc, compositeCrc } from './checksums.ts';
 import type { S3Config } from './config.ts';
 import { copyInParts, copySource } from './copy-in-parts.ts';
 import { s3Error } from './errors.ts';
+import { type Listing, listFolder, listObjects } from './listing.ts';
 
 export interface S3StoreOptions {
   /** Bytes of one part of a multipart upload, at first; 8 MiB if absent. */
@@ -70,28 +76,11 @@ export class S3Store implements FileStore {
   }
 
   async *list(prefix: string): AsyncGenerator<StoredFile> {
-    let token: string | undefined;
-    do {
-      const page = await this.#do(`listing ${prefix}`, (abortSignal) =>
-        this.#client.send(
-          new ListObjectsV2Command({
-            Bucket: this.#bucket,
-            Prefix: prefix,
-            ...(token === undefined ? {} : { ContinuationToken: token }),
-          }),
-          { abortSignal },
-        ),
-      );
-      for (const one of page.Contents ?? []) {
-        yield {
-          key: one.Key ?? '',
-          etag: one.ETag ?? '',
-          bytes: one.Size ?? 0,
-          ...(one.LastModified === undefined ? {} : { modified: one.LastModified.getTime() }),
-        };
-      }
-      token = page.NextContinuationToken;
-    } while (token !== undefined);
+    yield* listObjects(this.#listing, prefix);
+  }
+
+  children(folder: string): Promise<FolderChildren | undefined> {
+    return listFolder(this.#listing, folder);
   }
 
   async head(key: string): Promise<StoredFile | undefined> {
@@ -216,6 +205,13 @@ export class S3Store implements FileStore {
 
   async close(): Promise<void> {
     this.#client.destroy();
+  }
+
+  get #listing(): Listing {
+    return {
+      bucket: this.#bucket,
+      send: (command, doing) => this.#do(doing, (abortSignal) => this.#client.send(command, { abortSignal })),
+    };
   }
 
   async #putWhole(key: string, body: Buffer, options: WriteOptions): Promise<WrittenFile> {

@@ -10,6 +10,16 @@ export interface StoredFile {
   readonly etag: string;
   /** Last modified, ms since epoch; absent where the store did not say. */
   readonly modified?: number;
+  /** When it was made, ms since epoch; where the store says it. */
+  readonly created?: number;
+  /** Base64, where the store keeps one. Only `head` says it. */
+  readonly contentMD5?: string;
+}
+
+/** One level of a folder, by names. */
+export interface FolderChildren {
+  readonly files: readonly StoredFile[];
+  readonly folders: readonly string[];
 }
 
 /**
@@ -35,6 +45,10 @@ export interface FileStore {
   readonly label: string;
   /** Files whose keys begin with `prefix`, in the order of their keys' bytes. None where nothing is there. */
   list(prefix: string): AsyncIterable<StoredFile>;
+  /** What a folder holds itself, or undefined where there is no such folder. "" is the container. */
+  children(folder: string): Promise<FolderChildren | undefined>;
+  /** Removes the folder and those below it as far as they hold nothing. Absent where folders are but parts of names. */
+  removeEmptyFolders?(folder: string): Promise<void>;
   /** One file, or undefined. */
   head(key: string): Promise<StoredFile | undefined>;
   /** Opens a file for reading, pinned to `etag` if given. Throws OBJECT_MISSING, SOURCE_CHANGED. */
