@@ -114,11 +114,22 @@ export async function findPipelineRun(client: Client, id: string): Promise<Workf
   );
   if (GUID.test(id)) {
     const query = `WorkflowType = 'runPipeline' AND RunId = ${quoted(id.toLowerCase())}`;
-    for await (const info of client.workflow.list({ query })) return info;
+    // Visibility knows where it is; how it stands, it learns a moment later than the run itself.
+    for await (const info of client.workflow.list({ query }))
+      return describe(client, info.workflowId, info.runId, missing);
     throw missing;
   }
+  return describe(client, id, undefined, missing);
+}
+
+async function describe(
+  client: Client,
+  workflowId: string,
+  runId: string | undefined,
+  missing: WaybillError,
+): Promise<WorkflowExecutionInfo> {
   try {
-    const { raw: _, ...description } = await client.workflow.getHandle(id).describe();
+    const { raw: _, ...description } = await client.workflow.getHandle(workflowId, runId).describe();
     if (description.type !== 'runPipeline') throw missing;
     return description as unknown as WorkflowExecutionInfo;
   } catch (error) {

@@ -1,6 +1,7 @@
 // Data Factory's monitoring calls, in its REST API's shapes: runs of pipelines, their activities and triggers, and cancel.
 import { cancelRun } from '../client/cancel.ts';
-import { findPipelineRun, listPipelineRuns, showPipelineRun } from '../client/records.ts';
+import { findPipelineRun, listPipelineRuns, type ShownRun, showPipelineRun } from '../client/records.ts';
+import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { PipelineRun, TriggerRun } from '../core/pipeline/records.ts';
 import { stableGuid } from '../core/pipeline/stable-id.ts';
@@ -17,10 +18,27 @@ const MAX_QUERY = 64 * 1024;
 /** Milliseconds that a list may take: histories are read for it. */
 const PATIENCE = 30_000;
 
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const LOOKS = 5;
+/** Milliseconds. */
+const BETWEEN_LOOKS = 300;
+
 const asJson = (value: unknown): JsonObject => value as JsonObject;
 
 async function read<T>(door: Door, use: () => Promise<T>): Promise<T> {
   return door.client.connection.withDeadline(Date.now() + PATIENCE, use);
+}
+
+/** A run that has just begun is not found by its run id at once: whoever has it from us is not told that there is none. */
+async function shown(door: Door, id: string): Promise<ShownRun> {
+  for (let left = GUID.test(id) ? LOOKS : 0; ; left--) {
+    try {
+      return await read(door, () => showPipelineRun(door.client, id));
+    } catch (error) {
+      if (left === 0 || !(error instanceof WaybillError) || error.code !== 'OBJECT_MISSING') throw error;
+      await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS));
+    }
+  }
 }
 
 async function authorized(door: Door, request: DoorRequest): Promise<JsonValue> {
@@ -32,7 +50,7 @@ async function authorized(door: Door, request: DoorRequest): Promise<JsonValue> 
 /** GET /pipelineruns/<id>: `id` is a run id, or a workflow id with its slashes encoded. */
 export async function pipelineRunHandler(door: Door, request: DoorRequest): Promise<Answer> {
   await authorized(door, request);
-  const { run } = await read(door, () => showPipelineRun(door.client, request.path['id'] ?? ''));
+  const { run } = await shown(door, request.path['id'] ?? '');
   return { status: 200, json: asJson(run) };
 }
 
@@ -90,7 +108,7 @@ const encodeMoment = (moment: string): string => Buffer.from(moment).toString('b
 /** POST /pipelineruns/<id>/queryActivityruns. */
 export async function queryActivityRunsHandler(door: Door, request: DoorRequest): Promise<Answer> {
   const { filters } = readRunFilter(await authorized(door, request));
-  const { activityRuns } = await read(door, () => showPipelineRun(door.client, request.path['id'] ?? ''));
+  const { activityRuns } = await shown(door, request.path['id'] ?? '');
   const value = activityRuns.map(asJson).filter((run) => matchesFilters(run, filters, {}));
   return { status: 200, json: { value } };
 }
