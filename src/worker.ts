@@ -16,6 +16,7 @@ import { createSparkActivities } from './activities/spark.ts';
 import { createSqlActivities } from './activities/sql.ts';
 import { createSweepActivities } from './activities/sweep.ts';
 import { createTriggerActivities } from './activities/triggers.ts';
+import { createWatchActivities } from './activities/watch.ts';
 import { createWebActivities } from './activities/web.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
 import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
@@ -64,6 +65,7 @@ async function run(): Promise<void> {
         ...createDefinitionActivities({ settings }),
         ...createRunActivities({ runs: new TemporalPipelineRuns(client, settings.taskQueue) }),
         ...createTriggerActivities({ triggers: new TemporalTriggerRuns(client) }),
+        ...createWatchActivities({ resolveLinkedService: linkedServices.resolve }),
         ...createCopyActivities({
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,

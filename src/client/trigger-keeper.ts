@@ -29,7 +29,7 @@ export type WorkflowOf = (
   trigger: CompiledTrigger,
 ) => { readonly type: string; readonly input: (started: boolean) => JsonObject } | undefined;
 
-const TYPES = ['tumblingWindow', 'watchFiles', 'watchChanges'];
+const TYPES = ['tumblingWindow', 'watchFiles'];
 
 export class TriggerKeeper {
   readonly #client: Client;

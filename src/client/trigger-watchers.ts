@@ -2,8 +2,15 @@
 import type { Settings } from '../config/settings.ts';
 import type { WorkflowOf } from './trigger-keeper.ts';
 
-/** Event triggers for which settings name a store to look into, BlobTriggers, and ChangeTriggers. */
+/** BlobEventsTriggers for which settings name a store to look into. */
 export const watcherOf =
-  (_settings: Settings): WorkflowOf =>
-  () =>
-    undefined;
+  (settings: Pick<Settings, 'trigger'>): WorkflowOf =>
+  (trigger) => {
+    if (trigger.type !== 'BlobEventsTrigger') return undefined;
+    const found = Object.entries(settings.trigger).find(
+      ([name]) => name.toLowerCase() === trigger.name.toLowerCase(),
+    );
+    if (found === undefined) return undefined;
+    const { linkedService, pollSeconds } = found[1];
+    return { type: 'watchFiles', input: (started) => ({ started, linkedService, pollSeconds }) };
+  };

@@ -35,8 +35,16 @@ export interface Settings {
    * where nothing of the kind is run.
    */
   readonly payloadKeys: readonly string[];
+  /** By trigger name: stores that are looked into where no events come from. */
+  readonly trigger: Readonly<Record<string, TriggerSettings>>;
   readonly web: WebSettings;
   readonly server: ServerSettings;
+}
+
+/** An event trigger that looks for new files by itself. */
+export interface TriggerSettings {
+  readonly linkedService: string;
+  readonly pollSeconds: number;
 }
 
 /** What Web activities may call. */
@@ -64,6 +72,11 @@ export interface ServerSettings {
 /** Values of keys never stand in the file. */
 const keyVariables = z.array(z.strictObject({ env: z.string().min(1) })).optional();
 
+const triggerSchema = z.strictObject({
+  linkedService: z.string().min(1),
+  pollSeconds: z.number().int().positive().default(60),
+});
+
 const webSchema = z.strictObject({ allow: z.array(z.string().min(1)).optional() });
 
 const serverSchema = z.strictObject({
@@ -85,6 +98,7 @@ const schema = z.strictObject({
   linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
   linkedServiceType: z.record(z.string(), z.record(z.string(), z.json())).optional(),
   payloadKeys: keyVariables,
+  trigger: z.record(z.string(), triggerSchema).optional(),
   web: webSchema.optional(),
   server: serverSchema.optional(),
 });
@@ -126,6 +140,7 @@ export function loadSettings(from: {
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),
     ...(parsed.linkedServiceType === undefined ? {} : { linkedServiceType: parsed.linkedServiceType }),
     payloadKeys: keysIn(parsed.payloadKeys, 'WAYBILL_PAYLOAD_KEY', env),
+    trigger: parsed.trigger ?? {},
     web: { allow: parsed.web?.allow ?? [] },
     server: serverSettings(parsed.server ?? {}, env),
   });

@@ -13,3 +13,4 @@ export { sparkJob } from './spark-job.ts';
 export { startTriggered } from './start-triggered.ts';
 export { sweepOrphans } from './sweep-orphans.ts';
 export { tumblingWindow } from './tumbling-window.ts';
+export { watchFiles } from './watch-files.ts';

@@ -325,7 +325,7 @@ test('triggers of a factory are applied, started, stopped, fired and removed', a
   const refused = await apply({ ...changed, 'trigger/b.json': window({ interval: 2 }) });
   assert.match(refused['tr window'] ?? '', /^refused plan.interval .*interval of .* cannot change/);
   const broken = await apply({
-    ...all,
+    ...changed,
     'trigger/a.json': schedule([6], { pipelines: [pipelineOf('nowhere')] }),
   });
   assert.match(broken['tr_daily'] ?? '', /^refused there is no pipeline "nowhere"/);

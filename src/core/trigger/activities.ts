@@ -1,4 +1,7 @@
 // What the workflows of triggers ask of the world outside.
+import type { JsonObject } from '../json.ts';
+import type { EventTrigger } from './trigger.ts';
+import type { WatchState } from './watched-files.ts';
 
 /** A run that a trigger has started. */
 export interface RunOfTrigger {
@@ -30,4 +33,24 @@ export interface TriggerActivities {
     readonly waiter: string;
     readonly ranges: readonly WindowRange[];
   }): Promise<boolean[]>;
+}
+
+/** A look into a store for an event trigger. */
+export interface FileLook {
+  readonly trigger: EventTrigger;
+  readonly linkedService: string;
+  /** Absent for the first look, which only takes note of what is there. */
+  readonly state?: WatchState;
+}
+
+export interface FoundFiles {
+  /** Each with the key of its runs, and what `@trigger()` shows of it. */
+  readonly files: readonly { readonly key: string; readonly context: JsonObject }[];
+  readonly state: WatchState;
+  readonly more: boolean;
+}
+
+export interface WatchActivities {
+  /** Lists the files that the trigger is about, and tells which are new. Throws as the store does. */
+  lookForFiles(look: FileLook): Promise<FoundFiles>;
 }

@@ -1,6 +1,5 @@
 // Reads a trigger's definition into the form that it runs in. Nothing is thrown: what cannot be read is told.
 import type { JsonObject, JsonValue } from '../json.ts';
-import { compileChangeTrigger } from './compile-change.ts';
 import { compileRecurrence } from './compile-recurrence.ts';
 import { compileTumblingWindow } from './compile-window.ts';
 import { asObject, type Fault, Reader, referenceName } from './read-json.ts';
@@ -12,8 +11,8 @@ export interface Compiled {
   readonly faults: readonly Fault[];
 }
 
-/** The types of triggers there are, Data Factory's and waybill's own `ChangeTrigger`. */
-export const TRIGGER_TYPES = [
+/** The types of triggers that Data Factory has. */
+const TRIGGER_TYPES = [
   'ScheduleTrigger',
   'TumblingWindowTrigger',
   'RerunTumblingWindowTrigger',
@@ -21,7 +20,6 @@ export const TRIGGER_TYPES = [
   'CustomEventsTrigger',
   'BlobTrigger',
   'ChainingTrigger',
-  'ChangeTrigger',
 ] as const;
 
 /** Reads the `properties` of a trigger. */
@@ -56,12 +54,13 @@ export function compileTrigger(name: string, properties: JsonObject): Compiled {
         };
       case 'BlobEventsTrigger':
       case 'CustomEventsTrigger':
-      case 'BlobTrigger':
         return { ...common, type, typeProperties } satisfies EventTrigger;
-      case 'ChangeTrigger': {
-        const change = compileChangeTrigger(typeProperties, reader);
-        return change === undefined ? undefined : { ...common, type, ...change };
-      }
+      case 'BlobTrigger':
+        reader.fault(
+          ['type'],
+          'waybill does not run BlobTrigger, which Data Factory has replaced: use BlobEventsTrigger',
+        );
+        return undefined;
       case 'ChainingTrigger':
         reader.fault(
           ['type'],

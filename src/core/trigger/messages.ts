@@ -1,7 +1,8 @@
 // What is said to and by the workflows of triggers: names of signals, updates and queries, and their contents.
 import type { JsonObject } from '../json.ts';
 import type { LineageState } from './lineage.ts';
-import type { CompiledTrigger, FactoryFacts, TumblingWindowTrigger } from './trigger.ts';
+import type { CompiledTrigger, EventTrigger, FactoryFacts, TumblingWindowTrigger } from './trigger.ts';
+import type { WatchState } from './watched-files.ts';
 
 /** Memo of a trigger's workflow: a TriggerMemo, which can be read when no worker answers. */
 export const TRIGGER_MEMO = 'waybillTrigger';
@@ -104,4 +105,15 @@ export interface StartTriggeredOutput {
   readonly scheduledTime?: string;
   /** Run ids by pipeline. */
   readonly triggeredPipelines: Record<string, string>;
+}
+
+/** Input of the workflow `watchFiles`. */
+export interface WatchFilesInput {
+  readonly trigger: EventTrigger;
+  readonly facts: FactoryFacts;
+  readonly started: boolean;
+  readonly linkedService: string;
+  readonly pollSeconds: number;
+  /** Set when it continues as new. */
+  readonly state?: WatchState;
 }

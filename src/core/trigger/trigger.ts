@@ -52,35 +52,18 @@ export interface RerunTumblingWindowTrigger extends Common {
   readonly rerunConcurrency: number;
 }
 
-/** Fired by the HTTP door, or by looking at the store where settings or a BlobTrigger name one. */
+/** Fired by the HTTP door, or by looking into the store that settings name. */
 export interface EventTrigger extends Common {
-  readonly type: 'BlobEventsTrigger' | 'CustomEventsTrigger' | 'BlobTrigger';
+  readonly type: 'BlobEventsTrigger' | 'CustomEventsTrigger';
   /** As written. */
   readonly typeProperties: JsonObject;
-}
-
-/** waybill's own: runs for what changed in a table. */
-export interface ChangeTrigger extends Common {
-  readonly type: 'ChangeTrigger';
-  readonly linkedService: string;
-  readonly schema?: string;
-  readonly table: string;
-  readonly method: 'changeTracking' | 'watermark' | 'stream';
-  readonly watermarkColumn?: string;
-  /** A Snowflake stream's name. */
-  readonly stream?: string;
-  readonly pollSeconds: number;
-  readonly retry: { readonly count: number; readonly intervalSeconds: number };
-  /** Whether the first run is for all rows that are there already. */
-  readonly snapshot: boolean;
 }
 
 export type CompiledTrigger =
   | ScheduleTrigger
   | TumblingWindowTrigger
   | RerunTumblingWindowTrigger
-  | EventTrigger
-  | ChangeTrigger;
+  | EventTrigger;
 
 /** What expressions in a trigger's parameters see of the factory. */
 export interface FactoryFacts {
