@@ -19,6 +19,7 @@ import { compileTrigger } from '../../src/core/trigger/compile.ts';
 import { dueTimes } from '../../src/core/trigger/recurrence.ts';
 import type { ScheduleTrigger } from '../../src/core/trigger/trigger.ts';
 import { writeFactory } from '../support/factory-files.ts';
+import { keepHistory } from '../support/keep-history.ts';
 import type { RunScript } from '../support/trigger-workflows.ts';
 
 const taskQueue = `triggers-${process.pid}`;
@@ -231,6 +232,10 @@ test('a month of scheduled runs: each day once, also where it is fired again, wi
   assert.ok(wanted.includes('month-2026-03-29T01:30:00Z'), 'the day on which 02:30 does not come');
   const one = runs.find(({ key }) => key === 'month-2026-03-03T01:30:00Z');
   assert.deepEqual(one?.parameters, { day: '2026-03-03', country: 'nz' });
+  await keepHistory(
+    'startTriggered',
+    environment.client.workflow.getHandle('trigger/month/fired-2026-03-03T01:30:00Z'),
+  );
   assert.equal(one?.windowStart, '2026-03-03T01:30:00Z');
   await handle.delete();
 });
@@ -353,6 +358,7 @@ test('triggers of a factory are applied, started, stopped, fired and removed', a
     return found.started ? found : undefined;
   });
   assert.equal(started, true);
+  await keepHistory('tumblingWindow', environment.client.workflow.getHandle('trigger/tr window'));
   assert.ok(trigger.type === 'TumblingWindowTrigger' && trigger.maxConcurrency === 7);
 
   assert.deepEqual(await apply({ 'trigger/c.json': blob }, true), {

@@ -16,6 +16,7 @@ import type { RunPipelineInput } from '../../src/core/run.ts';
 import type { WatchActivities } from '../../src/core/trigger/activities.ts';
 import { compileTrigger } from '../../src/core/trigger/compile.ts';
 import { lookAtFiles, type WatchState } from '../../src/core/trigger/watched-files.ts';
+import { keepHistory } from '../support/keep-history.ts';
 import type { RunScript } from '../support/trigger-workflows.ts';
 
 const taskQueue = `watch-${process.pid}`;
@@ -121,6 +122,7 @@ test('files that come fire once each, whole; those that were there and those tha
     await keeper.setStarted(kept, false);
     const handle = environment.client.workflow.getHandle('trigger/tr_files');
     await Worker.runReplayHistory({ workflowBundle }, await handle.fetchHistory(), handle.workflowId);
+    await keepHistory('watchFiles', handle);
     await keeper.remove(kept);
   });
 });
