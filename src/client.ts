@@ -6,6 +6,7 @@ import { explainFailure, renderFailure } from './client/failure.ts';
 import { planCommand } from './client/plan.ts';
 import { cancelCommand, rerunCommand, runsCommand, showRunCommand } from './client/run-commands.ts';
 import { scheduleCommand } from './client/schedule.ts';
+import { schemasCommand } from './client/schemas.ts';
 import { secretsCheckCommand } from './client/secrets.ts';
 import { sweepCommand } from './client/sweep.ts';
 import {
@@ -216,6 +217,14 @@ program
     'JSON with what it sees: pipeline, variables, activity, item, dataset, linkedService, trigger',
   )
   .action(evalCommand);
+
+program
+  .command('schemas')
+  .argument('<directory>', 'where to write them')
+  .description(
+    'write JSON Schemas of pipelines, datasets, linked services and lakehouse pipelines, for editors',
+  )
+  .action(schemasCommand);
 
 program
   .command('secrets')

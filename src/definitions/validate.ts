@@ -3,6 +3,7 @@ import type { JsonValue } from '../core/json.ts';
 import { type OverrideSettings, overridesFor } from '../core/linked-service.ts';
 import { type CompiledFactory, type CompiledPipeline, compileFactory } from './compile-factory.ts';
 import type { OverriddenKeys } from './compile-store.ts';
+import { type Coverage, coverageOf } from './coverage.ts';
 import { readFactory } from './factory.ts';
 import type { Problem } from './problem.ts';
 import { isObject, type Resource } from './resource.ts';
@@ -31,6 +32,15 @@ export const overriddenKeys =
   (settings: ValidationSettings): OverriddenKeys =>
   (name, type) =>
     Object.keys(overridesFor(settings, { name, type }).overrides);
+
+/** The report together with what the factory uses. Throws only OBJECT_MISSING, where there is no directory. */
+export function examineFactory(
+  directory: string,
+  settings: ValidationSettings,
+): { report: Report; coverage: Coverage } {
+  const compiled = compileFactory(readFactory(directory), overriddenKeys(settings));
+  return { report: reportOn(compiled), coverage: coverageOf(compiled) };
+}
 
 /** Reads and checks every resource below the directory. Throws only OBJECT_MISSING, where there is no directory. */
 export function validateFactory(directory: string, settings: ValidationSettings): Report {
