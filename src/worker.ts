@@ -6,6 +6,7 @@ import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createCopyActivities } from './activities/copy.ts';
+import { createDatabricksActivities } from './activities/databricks.ts';
 import { createDefinitionActivities } from './activities/definitions.ts';
 import { createDeltaActivities } from './activities/delta.ts';
 import { createFileActivities } from './activities/files.ts';
@@ -97,6 +98,7 @@ async function run(): Promise<void> {
           allow: settings.web.allow,
           door: () => callbackDoor(settings.server, process.env),
         }),
+        ...createDatabricksActivities({ resolveLinkedService: linkedServices.resolve }),
         ...createLakehouseActivities({
           ...compute,
           factoryDirectory: settings.factoryDirectory,

@@ -25,7 +25,15 @@ import { isSecret, resolveDefined, resolveSetting, type SecretSources } from './
 import { SecretCache } from './secrets/secret-cache.ts';
 
 /** Properties of an address. Once settings give one of them, the definition's credentials no longer hold. */
-const ADDRESS_KEYS = ['server', 'host', 'accountidentifier', 'serviceurl', 'url', 'serviceendpoint'];
+const ADDRESS_KEYS = [
+  'server',
+  'host',
+  'domain',
+  'accountidentifier',
+  'serviceurl',
+  'url',
+  'serviceendpoint',
+];
 /** Properties that carry a credential without saying so by their type. */
 const CREDENTIAL_KEYS = ['credential', 'connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
 

@@ -7,6 +7,10 @@ export const RUNNABLE_ACTIVITIES = [
   'AppendVariable',
   'AzureFunctionActivity',
   'Copy',
+  'DatabricksJob',
+  'DatabricksNotebook',
+  'DatabricksSparkJar',
+  'DatabricksSparkPython',
   'Delete',
   'ExecutePipeline',
   'Fail',
@@ -46,6 +50,7 @@ export const SUPPORTED = {
     'FileServer',
     'DeltaLake',
     'AzureFunction',
+    'AzureDatabricks',
   ],
   dataset: [
     'SqlServerTable',
@@ -61,6 +66,7 @@ export const SUPPORTED = {
     'DelimitedText',
     'Json',
     'Parquet',
+    'Binary',
     'DeltaTable',
   ],
   source: [
@@ -78,6 +84,7 @@ export const SUPPORTED = {
     'DelimitedTextSource',
     'JsonSource',
     'ParquetSource',
+    'BinarySource',
     'DeltaSource',
   ],
   sink: [
@@ -94,6 +101,7 @@ export const SUPPORTED = {
     'DelimitedTextSink',
     'JsonSink',
     'ParquetSink',
+    'BinarySink',
     'DeltaSink',
   ],
 } as const;

@@ -8,6 +8,12 @@ import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
 import { returnValue, variableValue } from '../core/pipeline/variables.ts';
 import type { ActivityRun } from '../core/run.ts';
 import { copyActivity, executePipelineActivity } from './pipeline-children.ts';
+import {
+  databricksJob,
+  databricksNotebook,
+  databricksSparkJar,
+  databricksSparkPython,
+} from './pipeline-databricks.ts';
 import { ActivityEndedError } from './pipeline-failure.ts';
 import { throwInner, truth } from './pipeline-inner.ts';
 import type { PipelineInterpreter } from './pipeline-interpreter.ts';
@@ -40,6 +46,10 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   AppendVariable: immediate(appendVariable),
   AzureFunctionActivity: azureFunctionActivity,
   Copy: copyActivity,
+  DatabricksJob: databricksJob,
+  DatabricksNotebook: databricksNotebook,
+  DatabricksSparkJar: databricksSparkJar,
+  DatabricksSparkPython: databricksSparkPython,
   Delete: taskActivity('Delete', { repeatable: true }),
   ExecutePipeline: executePipelineActivity,
   Fail: immediate(fail),

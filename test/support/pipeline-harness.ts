@@ -1,7 +1,7 @@
 // Pipelines on a real Temporal server with a real worker; only what a copy does is scripted by the test.
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { Client, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, type DataConverter } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import {
@@ -35,6 +35,8 @@ export interface HarnessOptions {
   /** Further activities: what one-shot activities do. */
   readonly activities?: object;
   readonly dataConverter?: DataConverter;
+  /** Further files of the factory, by path. */
+  readonly files?: Readonly<Record<string, unknown>>;
   /** Passed on to the definitions' activities. */
   readonly payloadKeys?: readonly string[];
 }
@@ -105,7 +107,7 @@ export class PipelineHarness {
     options: HarnessOptions,
     body: (factory: Factory) => Promise<T>,
   ): Promise<T> {
-    const factory = writeFactory({ ...STORES, ...filesOf(pipelines) });
+    const factory = writeFactory({ ...STORES, ...options.files, ...filesOf(pipelines) });
     const taskQueue = `pipelines-${++this.runs}`;
     const copies: CopyInput[] = [];
     const script: CopyScript = {
@@ -115,7 +117,10 @@ export class PipelineHarness {
         return { output, seconds };
       },
     };
-    const { client } = this.environment;
+    const { client, connection } = this.environment;
+    // A worker's own client has the worker's keys.
+    const { dataConverter } = options;
+    const own = dataConverter === undefined ? client : new Client({ connection, dataConverter });
     const worker = await Worker.create({
       connection: this.environment.nativeConnection,
       taskQueue,
@@ -129,7 +134,7 @@ export class PipelineHarness {
           },
         }),
         ...createRunActivities({
-          runs: new TemporalPipelineRuns(client, taskQueue, options.checkSlotsEvery ?? 1),
+          runs: new TemporalPipelineRuns(own, taskQueue, options.checkSlotsEvery ?? 1),
         }),
         ...script,
         ...options.activities,
