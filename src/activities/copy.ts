@@ -3,6 +3,7 @@
 import type { CopyActivities } from '../core/copy/activities.ts';
 import type { CopyInput } from '../core/copy.ts';
 import { WaybillError } from '../core/errors.ts';
+import { copyBinaryChunk, isBinary, planBinary, previewBinary, publishBinary } from './copy/binary.ts';
 import { copyChunk } from './copy/chunk.ts';
 import { cleanUpCopy } from './copy/clean-up.ts';
 import type { CopyDependencies } from './copy/endpoints.ts';
@@ -12,10 +13,22 @@ import { publishCopy } from './copy/publish.ts';
 
 /** Binds the copy activities to how linked services are resolved and where files may pass through this machine. */
 export const createCopyActivities = (dependencies: CopyDependencies): CopyActivities => ({
-  planCopy: (input) => withNewSecrets(dependencies, input, () => planCopy(dependencies, input)),
-  previewCopy: (input) => withNewSecrets(dependencies, input, () => previewCopy(dependencies, input)),
-  copyChunk: (input) => withNewSecrets(dependencies, input.copy, () => copyChunk(dependencies, input)),
-  publishCopy: (input) => withNewSecrets(dependencies, input.copy, () => publishCopy(dependencies, input)),
+  planCopy: (input) =>
+    withNewSecrets(dependencies, input, () =>
+      isBinary(input) ? planBinary(dependencies, input) : planCopy(dependencies, input),
+    ),
+  previewCopy: (input) =>
+    withNewSecrets(dependencies, input, () =>
+      isBinary(input) ? previewBinary(dependencies, input) : previewCopy(dependencies, input),
+    ),
+  copyChunk: (input) =>
+    withNewSecrets(dependencies, input.copy, () =>
+      isBinary(input.copy) ? copyBinaryChunk(dependencies, input) : copyChunk(dependencies, input),
+    ),
+  publishCopy: (input) =>
+    withNewSecrets(dependencies, input.copy, () =>
+      isBinary(input.copy) ? publishBinary(dependencies, input) : publishCopy(dependencies, input),
+    ),
   cleanUpCopy: (input) => withNewSecrets(dependencies, input, () => cleanUpCopy(dependencies, input)),
 });
 

@@ -42,9 +42,12 @@ export interface CopyOutput {
   readonly dataRead: number;
   /** Bytes. */
   readonly dataWritten: number;
+  /** Absent, like the next two, where files were copied as they are. */
   readonly rowsRead: number;
   readonly rowsCopied: number;
   readonly rowsSkipped: number;
+  /** Where files were copied as they are. */
+  readonly filesSkipped?: number;
   readonly filesRead?: number;
   readonly filesWritten?: number;
   /** Seconds. */

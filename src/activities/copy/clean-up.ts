@@ -1,5 +1,6 @@
 // Removes what a copy staged anywhere: after success, failure and cancellation, also when its worker is gone.
 import type { CopyInput } from '../../core/copy.ts';
+import { cleanUpBinary, isBinary } from './binary.ts';
 import { type CopyDependencies, readingLeavesFiles, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
 
@@ -7,6 +8,7 @@ export const cleanUpCopy = (dependencies: CopyDependencies, input: CopyInput): P
   withHeartbeat(
     () => 'cleaning up',
     async () => {
+      if (isBinary(input)) return cleanUpBinary(dependencies, input);
       // One end that is away does not keep the other from being cleaned.
       const ends = await Promise.allSettled([
         withSink(dependencies, input, (sink) => sink.cleanUp()),

@@ -1,4 +1,5 @@
 // Opens the two ends of a copy for one activity attempt.
+import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { booleanSetting, objectSetting, textSetting } from '../../connectors/common/settings.ts';
 import type {
@@ -7,10 +8,12 @@ import type {
   EndpointContext,
   RowFilter,
   StagingPlace,
+  StoredPlan,
 } from '../../connectors/connector.ts';
 import { openFileStore } from '../../connectors/file-stores.ts';
 import { connectorFor } from '../../connectors/registry.ts';
 import type { CopyEndpoint, CopyInput } from '../../core/copy.ts';
+import { WaybillError } from '../../core/errors.ts';
 import type { LinkedServiceResolver } from '../../core/linked-service.ts';
 
 export interface CopyDependencies {
@@ -96,4 +99,23 @@ const closing = async <C extends { close(): Promise<void> }, T>(
     // A connection that cannot be closed was lost already; what `work` says matters more.
     await end.close().catch(() => undefined);
   }
+};
+
+/** SHA-256 of source, sink and options; the order of keys says nothing. */
+export const hashOf = ({ source, sink, options }: CopyInput): string => {
+  const sorted = (_key: string, value: unknown): unknown =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return createHash('sha256').update(JSON.stringify({ source, sink, options }, sorted)).digest('hex');
+};
+
+/** A key stands for one definition: under another one, its ledger would report rows nobody asked for. */
+export const refuseOtherDefinition = (input: CopyInput, { inputHash }: StoredPlan): void => {
+  if (inputHash === undefined || inputHash === hashOf(input)) return;
+  throw new WaybillError(
+    'SOURCE_CHANGED',
+    "The copy's definition differs from the one this key was started with; start under a new key.",
+    { copyId: input.copyId },
+  );
 };

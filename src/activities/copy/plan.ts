@@ -1,5 +1,4 @@
 // Plans a copy once: columns, types, ranges. A copy that was planned before goes on with that plan.
-import { createHash } from 'node:crypto';
 import type {
   CopySink,
   CopySource,
@@ -11,31 +10,11 @@ import type { CopyPlan } from '../../core/copy/activities.ts';
 import { checkMapping } from '../../core/copy/mapping.ts';
 import { incompatibleRows, parallelCopies, verifiesContent } from '../../core/copy/options.ts';
 import type { CopyInput } from '../../core/copy.ts';
-import { WaybillError } from '../../core/errors.ts';
-import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
+import { type CopyDependencies, hashOf, refuseOtherDefinition, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { planIncremental, planParts } from './incremental.ts';
 import { commonWire, notesFor, pairUp, refuseImpossible, type Target } from './prepare.ts';
 import { logFolder } from './session-log.ts';
-
-/** SHA-256 of source, sink and options; the order of keys says nothing. */
-const hashOf = ({ source, sink, options }: CopyInput): string => {
-  const sorted = (_key: string, value: unknown): unknown =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value;
-  return createHash('sha256').update(JSON.stringify({ source, sink, options }, sorted)).digest('hex');
-};
-
-/** A key stands for one definition: under another one, its ledger would report rows nobody asked for. */
-const refuseOtherDefinition = (input: CopyInput, { inputHash }: StoredPlan): void => {
-  if (inputHash === undefined || inputHash === hashOf(input)) return;
-  throw new WaybillError(
-    'SOURCE_CHANGED',
-    "The copy's definition differs from the one this key was started with; start under a new key.",
-    { copyId: input.copyId },
-  );
-};
 
 const makePlan = async (
   dependencies: CopyDependencies,

@@ -2,8 +2,13 @@
 import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import { openFileStore } from '../../connectors/file-stores.ts';
-import { incompatibleRows, type SessionLogPlace } from '../../core/copy/options.ts';
-import { SESSION_LOG_HEADER, sessionLogFolder, sessionLogLine } from '../../core/copy/session-log.ts';
+import { type SessionLogPlace, sessionLogPlace } from '../../core/copy/options.ts';
+import {
+  SESSION_LOG_HEADER,
+  sessionLogFileLine,
+  sessionLogFolder,
+  sessionLogLine,
+} from '../../core/copy/session-log.ts';
 import type { CopyInput } from '../../core/copy.ts';
 import type { Row } from '../../core/types/column.ts';
 import type { CopyDependencies } from './endpoints.ts';
@@ -16,7 +21,7 @@ const guidOf = (text: string): string => {
 
 /** Folder of the copy's log within its store; undefined where it logs nothing. */
 export const logFolder = (input: CopyInput): string | undefined => {
-  const { log } = incompatibleRows(input.options);
+  const log = sessionLogPlace(input.options);
   return log === undefined ? undefined : sessionLogFolder(log.path, input.activity, guidOf(input.copyId));
 };
 
@@ -36,12 +41,18 @@ export class SkippedRows {
     this.#dependencies = dependencies;
     this.#input = input;
     this.#name = `${guidOf(`${input.copyId} ${step}`)}.csv`;
-    this.#place = incompatibleRows(input.options).log;
+    this.#place = sessionLogPlace(input.options);
   }
 
   add(row: Row, reason: string): void {
     if (this.#place === undefined) return;
     this.#lines.push(sessionLogLine(new Date(), row, reason));
+  }
+
+  /** A file that was left out. */
+  addFile(key: string, reason: string): void {
+    if (this.#place === undefined) return;
+    this.#lines.push(sessionLogFileLine(new Date(), key, reason));
   }
 
   async finish(): Promise<void> {

@@ -21,6 +21,8 @@ export interface CopyPlan {
   readonly partitionColumn?: string;
   /** Files the source consists of, where it is one of files. */
   readonly files?: number;
+  /** Files are copied as they are: the plan's rows are files. */
+  readonly binary?: boolean;
   /** Path of the session log's files, where rows that do not fit are skipped and logged. */
   readonly logPath?: string;
 }

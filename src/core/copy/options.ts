@@ -40,13 +40,24 @@ export interface IncompatibleRows {
 /** Reads enableSkipIncompatibleRow with logSettings, or the older redirectIncompatibleRowSettings and logStorageSettings. */
 export const incompatibleRows = (options: JsonObject): IncompatibleRows => {
   if (!isTrue(options['enableSkipIncompatibleRow'])) return { skip: false };
+  const log = logPlace(options);
+  return { skip: true, ...(log === undefined ? {} : { log }) };
+};
+
+/** Where skipped rows and files are logged; undefined where nothing may be skipped that is logged. */
+export const sessionLogPlace = (options: JsonObject): SessionLogPlace | undefined =>
+  isTrue(options['enableSkipIncompatibleRow']) || asObject(options['skipErrorFile']) !== undefined
+    ? logPlace(options)
+    : undefined;
+
+const logPlace = (options: JsonObject): SessionLogPlace | undefined => {
   const logSettings = asObject(options['logSettings']);
   const enabled = logSettings !== undefined && isTrue(logSettings['enableCopyActivityLog'] ?? true);
   const place =
     (enabled ? asObject(logSettings?.['logLocationSettings']) : undefined) ??
     asObject(options['redirectIncompatibleRowSettings']) ??
     asObject(options['logStorageSettings']);
-  if (place === undefined) return { skip: true };
+  if (place === undefined) return undefined;
   const reference = place['linkedServiceName'];
   const name = typeof reference === 'string' ? reference : asObject(reference)?.['referenceName'];
   if (typeof name !== 'string' || name === '') {
@@ -54,11 +65,8 @@ export const incompatibleRows = (options: JsonObject): IncompatibleRows => {
   }
   const parameters = asObject(asObject(reference)?.['parameters']);
   return {
-    skip: true,
-    log: {
-      linkedService: name,
-      ...(parameters === undefined ? {} : { linkedServiceParameters: parameters }),
-      path: String(place['path'] ?? ''),
-    },
+    linkedService: name,
+    ...(parameters === undefined ? {} : { linkedServiceParameters: parameters }),
+    path: String(place['path'] ?? ''),
   };
 };

@@ -44,6 +44,29 @@ const logPath = (input: CopyInput, plan: CopyPlan, skipped: number): JsonObject 
     : { logFilePath: plan.logPath };
 };
 
+/** Of files copied as they are, files are counted and no rows, as in ADF. */
+const countsOf = (plan: CopyPlan, result: PublishResult): Counts => {
+  const skipped = result.skipped ?? 0;
+  if (plan.binary === true)
+    return {
+      filesRead: result.rows,
+      filesWritten: result.files,
+      filesSkipped: skipped,
+    } as Counts;
+  return {
+    ...(plan.files === undefined ? {} : { filesRead: plan.files }),
+    ...(result.files > 0 ? { filesWritten: result.files } : {}),
+    rowsRead: result.rows + skipped,
+    rowsCopied: result.rows,
+    rowsSkipped: skipped,
+  };
+};
+
+type Counts = Pick<
+  CopyOutput,
+  'filesRead' | 'filesWritten' | 'filesSkipped' | 'rowsRead' | 'rowsCopied' | 'rowsSkipped'
+>;
+
 export const copyOutput = (
   input: CopyInput,
   plan: CopyPlan,
@@ -62,11 +85,7 @@ export const copyOutput = (
   return {
     dataRead: result.bytesRead,
     dataWritten: result.bytesWritten,
-    ...(plan.files === undefined ? {} : { filesRead: plan.files }),
-    ...(result.files > 0 ? { filesWritten: result.files } : {}),
-    rowsRead: result.rows + skipped,
-    rowsCopied: result.rows,
-    rowsSkipped: skipped,
+    ...countsOf(plan, result),
     copyDuration: duration,
     throughput: Math.round((result.bytesRead / 1024 / duration) * 1000) / 1000,
     sourcePeakConnections: used,

@@ -9,10 +9,15 @@ export const SESSION_LOG_HEADER = 'Timestamp,Level,OperationName,OperationItem,M
 /** One skipped row. The row's fields are quoted each, NULL is bare, and the whole is one field of the log. */
 export const sessionLogLine = (at: Date, row: Row, message: string): string => {
   const item = row.map((value) => (value === null ? 'NULL' : quoted(value))).join(',');
-  // .NET prints seven digits of a second.
-  const timestamp = at.toISOString().replace('T', ' ').replace('Z', '0000');
-  return `${timestamp},Warning,TabularRowSkip,${quoted(item)},${quoted(message)}\n`;
+  return `${timestamp(at)},Warning,TabularRowSkip,${quoted(item)},${quoted(message)}\n`;
 };
+
+/** One skipped file. */
+export const sessionLogFileLine = (at: Date, path: string, message: string): string =>
+  `${timestamp(at)},Warning,FileSkip,${quoted(path)},${quoted(message)}\n`;
+
+/** .NET prints seven digits of a second. */
+const timestamp = (at: Date): string => at.toISOString().replace('T', ' ').replace('Z', '0000');
 
 /** Folder of a copy's log files: `[path]/copyactivity-logs/[activity]/[activityRunId]`. */
 export const sessionLogFolder = (path: string, activity: string, runId: string): string =>
