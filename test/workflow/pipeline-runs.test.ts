@@ -1,14 +1,17 @@
 // Runs in Temporal as it is, with visibility: slots under concurrency, reruns, cancelling, and Data Factory's records of all.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { ApplicationFailure } from '@temporalio/common';
+import { ApplicationFailure, type DataConverter } from '@temporalio/common';
 import { cancelRun } from '../../src/client/cancel.ts';
 import { listPipelineRuns, showPipelineRun } from '../../src/client/records.ts';
 import { rerunPipeline } from '../../src/client/rerun.ts';
+import { readPayloadKeys } from '../../src/config/payload-keys.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { PipelineProgress, RunPipelineOutput } from '../../src/core/run.ts';
 import { slotsWorkflowId } from '../../src/core/workflow-ids.ts';
+import { SecureCodec } from '../../src/interceptors/secure-codec.ts';
 import { copyOf, pipelineOf } from '../support/factory-files.ts';
 import {
   after1,
@@ -17,6 +20,7 @@ import {
   failing,
   forEach,
   PipelineHarness,
+  type Script,
   setVariable,
   waiting,
   within,
@@ -207,6 +211,56 @@ test('rerun from what failed: what succeeded is reused, with its variables; cont
     await assert.rejects(rerunPipeline(client, 'pipeline/pl/nobody', 'all'), { code: 'OBJECT_MISSING' });
   });
 });
+
+test('a rerun reads what secureOutput hides, and no history shows it', async () => {
+  const key = randomBytes(32).toString('base64');
+  const dataConverter: DataConverter = {
+    payloadCodecs: [new SecureCodec({ keys: readPayloadKeys(['K'], { K: key }) })],
+  };
+  let broken = true;
+  const script: Script = (input) => {
+    if (broken && input.copyId.endsWith('/b'))
+      throw ApplicationFailure.nonRetryable('not yet', 'QUERY_FAILED');
+    return { output: { rowsCopied: 1, token: 'canary-51c7' } };
+  };
+  const pl = pipelineOf(
+    [
+      copyOf('a', 'ta', { policy: { secureOutput: true } }),
+      setVariable('keep', 'x', "@activity('a').output.token", after1('a', 'Succeeded')),
+      copyOf('b', 'tb', { policy: { secureOutput: true }, ...after1('keep', 'Succeeded') }),
+      setVariable(
+        'same',
+        'same',
+        "@and(equals(variables('x'), activity('a').output.token), equals(activity('keep').output.value, variables('x')))",
+        after1('b', 'Succeeded'),
+      ),
+    ],
+    { variables: { x: { type: 'String' }, same: { type: 'Boolean' } } },
+  );
+  await harness.withFactory({ pl }, { script, dataConverter }, async (factory) => {
+    const first = await factory.start({ key: 'hidden' });
+    await failed(first);
+    broken = false;
+    const { handle } = await rerunPipeline(harness.environment.client, first.workflowId, 'failed');
+    const output = await resultOf(handle);
+    const same = output.activityRuns.find(({ activityName }) => activityName === 'same');
+    assert.deepEqual(same?.output, { name: 'same', value: true });
+    // What a copy itself says of it is the copy's own affair, and scripted here.
+    for (const history of [await first.fetchHistory(), await handle.fetchHistory()])
+      for (const event of (history.events ?? []).filter(
+        ({ childWorkflowExecutionCompletedEventAttributes: own }) => !own,
+      ))
+        assert.doesNotMatch(JSON.stringify(texts(event)), /canary-51c7/);
+  });
+});
+
+/** Every text in an event, payloads read. */
+function texts(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
+  if (Array.isArray(value)) return value.map(texts);
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.values(value).map(texts);
+}
 
 test("records: PipelineRun and ActivityRun in Data Factory's fields, with a worker and without", async () => {
   const script = (): { output: JsonObject } => ({ output: { rowsCopied: 5 } });
