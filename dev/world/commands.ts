@@ -111,6 +111,7 @@ function addresses(world: World): string[] {
     s3: `S3           ${world.s3.endpoint}   region ${world.s3.region}`,
     'azure-blob': `Azure Blob   ${world.azureBlob.endpoint}   container ${world.azureBlob.container}`,
     emr: `EMR          ${world.emr.endpoint}`,
+    databricks: `Databricks   ${world.databricks.url}`,
   };
   const lines = engineNames.filter((name) => world.engines.includes(name)).map((name) => `  ${all[name]}`);
   return [...lines, `  settings     ${world.configFile}   passwords in ${world.directory}/secrets.json`];

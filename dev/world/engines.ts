@@ -312,6 +312,27 @@ const emr: Engine = {
   version: async () => `Spark ${await pin('pyspark')}, Delta ${await pin('delta-spark')}`,
 };
 
+const databricks: Engine = {
+  name: 'databricks',
+  needs: ['s3'],
+  ports: ['databricks'],
+  launch: async ({ config, ports, secrets }) => {
+    const { python, jars, classData } = config.setup;
+    return {
+      command: process.execPath,
+      args: [
+        ...[projectPath('build', 'dev', 'databricks', 'main.js'), '--port', String(ports['databricks'])],
+        ...['--state-dir', join(config.directory, 'databricks'), '--spark-home', python.sparkHome],
+        ...['--python', python.python, '--jars', jars, ...(classData ? ['--class-data', classData] : [])],
+        ...['--s3-endpoint', s3Address(config, ports), '--token-env', 'WAYBILL_LOCAL_DATABRICKS_TOKEN'],
+      ],
+      env: { ...awsEnvironment(secrets), WAYBILL_LOCAL_DATABRICKS_TOKEN: secrets.databricksToken },
+    };
+  },
+  ready: 'announces',
+  version: async () => `Spark ${await pin('pyspark')}, Delta ${await pin('delta-spark')}`,
+};
+
 /** All engines, each after those it needs. */
 export const engines: readonly Engine[] = [
   temporal,
@@ -322,6 +343,7 @@ export const engines: readonly Engine[] = [
   snowflake,
   sqlserver,
   emr,
+  databricks,
 ];
 
 /** The named engines and all that they need, in starting order. */

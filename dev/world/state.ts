@@ -18,6 +18,7 @@ export const engineNames = [
   's3',
   'azure-blob',
   'emr',
+  'databricks',
 ] as const;
 export type EngineName = (typeof engineNames)[number];
 
@@ -70,6 +71,8 @@ export interface Secrets {
   readonly azureAccountKey: string;
   readonly awsAccessKeyId: string;
   readonly awsSecretAccessKey: string;
+  /** Personal access token of the local Databricks workspace. */
+  readonly databricksToken: string;
   /** Keys of the HTTP door: signatures, senders of events, readers of runs. */
   readonly signingKey: string;
   readonly eventKey: string;
@@ -118,6 +121,7 @@ export async function ensureSecrets(directory: string): Promise<Secrets> {
     azureAccountKey: randomBytes(64).toString('base64'),
     awsAccessKeyId: `LOCAL${randomBytes(10).toString('hex').toUpperCase().slice(0, 15)}`,
     awsSecretAccessKey: randomBytes(30).toString('base64url'),
+    databricksToken: `dapi${randomBytes(16).toString('hex')}`,
     signingKey: randomBytes(32).toString('hex'),
     eventKey: randomBytes(24).toString('hex'),
     apiKey: randomBytes(24).toString('hex'),

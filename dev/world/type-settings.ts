@@ -14,8 +14,14 @@ type Named = Readonly<Record<string, Readonly<Record<string, SettingValue>>>>;
 /** Names of databases are the definition's own business where it gives any. */
 const NAMES = ['database', 'schema', 'warehouse'];
 
-/** Settings by ADF's type, made from those of the example factory's linked services; `files` is the folder of FileServer. */
-export function typeSettings(named: Named, files: string): Record<string, TypeSettings> {
+/** What no linked service of the example factory names: the folder of FileServer, the workspace of AzureDatabricks. */
+interface Places {
+  readonly files: string;
+  readonly databricks: { readonly url: string; readonly tokenEnv: string };
+}
+
+/** Settings by ADF's type, made from those of the example factory's linked services. */
+export function typeSettings(named: Named, { files, databricks }: Places): Record<string, TypeSettings> {
   const of = (name: string, more: Readonly<Record<string, SettingValue>> = {}): TypeSettings => {
     const entries = Object.entries({ ...named[name], ...more });
     const isName = ([key]: [string, SettingValue]): boolean => NAMES.includes(key);
@@ -46,5 +52,14 @@ export function typeSettings(named: Named, files: string): Record<string, TypeSe
     AzureBlobStorage: blob,
     AzureBlobFS: blob,
     FileServer: { settings: { host: files }, defaults: {} },
+    AzureDatabricks: {
+      settings: {
+        domain: databricks.url,
+        accessToken: { env: databricks.tokenEnv },
+        // Clusters of another workspace are not here: its jobs run on compute of their own.
+        existingClusterId: '',
+      },
+      defaults: {},
+    },
   };
 }

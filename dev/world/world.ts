@@ -64,6 +64,7 @@ export interface World {
     readonly accountKeyEnv: string;
   };
   readonly emr: { readonly endpoint: string; readonly requestLog: string };
+  readonly databricks: { readonly url: string; readonly tokenEnv: string; readonly requestLog: string };
   /** The settings file that points linked services at this world; also WAYBILL_CONFIG in `env`. */
   readonly configFile: string;
   /** The Python with PySpark and the data set. */
@@ -146,6 +147,11 @@ function assemble(
       accountKeyEnv: 'WAYBILL_LOCAL_AZURE_ACCOUNT_KEY',
     },
     emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'emr', 'requests.jsonl') },
+    databricks: {
+      url: `http://${at('databricks')}`,
+      tokenEnv: 'WAYBILL_LOCAL_DATABRICKS_TOKEN',
+      requestLog: join(directory, 'databricks', 'requests.jsonl'),
+    },
     configFile,
     python: python.python,
     env: {
@@ -159,6 +165,9 @@ function assemble(
       WAYBILL_LOCAL_SNOWFLAKE_PASSWORD: secrets.snowflakePassword,
       WAYBILL_LOCAL_MYSQL_PASSWORD: secrets.mysqlPassword,
       WAYBILL_LOCAL_AZURE_ACCOUNT_KEY: secrets.azureAccountKey,
+      WAYBILL_LOCAL_DATABRICKS_TOKEN: secrets.databricksToken,
+      DATABRICKS_HOST: `http://${at('databricks')}`,
+      DATABRICKS_TOKEN: secrets.databricksToken,
       WAYBILL_SERVER_PORT: String(ports['door']),
       WAYBILL_PUBLIC_URL: `http://${at('door')}`,
       WAYBILL_SIGNING_KEY: secrets.signingKey,
@@ -178,6 +187,7 @@ function settingsFile({
   mysql,
   s3,
   azureBlob,
+  databricks,
 }: World): string {
   const linkedServices: Record<string, Record<string, SettingValue>> = {
     ls_sqlserver: {
@@ -214,7 +224,7 @@ function settingsFile({
     ls_s3: { region: s3.region, serviceUrl: s3.endpoint },
     ls_azure_blob: { serviceEndpoint: azureBlob.endpoint, accountKey: { env: azureBlob.accountKeyEnv } },
   };
-  const types = typeSettings(linkedServices, join(directory, 'files'));
+  const types = typeSettings(linkedServices, { files: join(directory, 'files'), databricks });
   const lines = [`# Written by waybill for the local world "${name}" at every start: changes here are lost.`];
   // Below the cache directory there is no factory: the one of this repository, unless WAYBILL_FACTORY_DIRECTORY says so.
   lines.push('', `factoryDirectory = ${toml(projectPath('factory'))}`, 'sparkPollSeconds = 1');

@@ -103,6 +103,17 @@ const keeping: Record<Exclude<EngineName, 'postgres'>, Keeping> = {
       return (Clusters ?? []).filter(({ Name }) => Name === 'kept').length === 1;
     },
   },
+  databricks: {
+    give: async () =>
+      void (await databricks('POST', 'create', {
+        name: 'kept',
+        tasks: [{ task_key: 'main', notebook_task: { notebook_path: '/kept' } }],
+      })),
+    has: async () => {
+      const { jobs } = await databricks('GET', 'list');
+      return jobs?.filter(({ settings }) => settings.name === 'kept').length === 1;
+    },
+  },
 };
 
 for (const engine of engineNames.filter((name) => name !== 'postgres')) {
@@ -203,6 +214,17 @@ const s3 = () =>
   });
 const emr = () =>
   new EMRClient({ endpoint: world.emr.endpoint, region: world.s3.region, credentials: credentials() });
+
+async function databricks(method: string, operation: string, body?: object) {
+  const { url, tokenEnv } = world.databricks;
+  const response = await fetch(`${url}/api/2.2/jobs/${operation}`, {
+    method,
+    headers: { authorization: `Bearer ${world.env[tokenEnv]}` },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  assert.ok(response.ok);
+  return (await response.json()) as { jobs?: { settings: { name: string } }[] };
+}
 
 async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 60_000;
