@@ -10,9 +10,9 @@ const code = bundle.slice(0, bundle.lastIndexOf('//# sourceMappingURL'));
 
 const ALLOWED_PACKAGES = ['@temporalio/common', '@temporalio/workflow', 'long', 'ms', 'nexus-rpc'];
 
-test('the workflow bundle stays under 1 MB of code', () => {
+test('the workflow bundle stays under 1.25 MB of code', () => {
   assert.ok(code.length > 300_000, `${code.length} characters: this is no bundle`);
-  assert.ok(code.length < 1_000_000, `${code.length} characters: something heavy got in`);
+  assert.ok(code.length < 1_250_000, `${code.length} characters: something heavy got in`);
 });
 
 test('the bundle holds no package but those a workflow needs', () => {
