@@ -6,7 +6,7 @@ import { isDynamic } from '../../src/core/expression/parse.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import type { CompiledFactory } from '../../src/definitions/compile-factory.ts';
 import type { LinkedServiceDefinition } from '../../src/definitions/compile-store.ts';
-import { isObject } from '../../src/definitions/factory.ts';
+import { isObject, type Resource } from '../../src/definitions/factory.ts';
 import type { World } from '../world/world.ts';
 import { localDatabase, localService } from './linked-services.ts';
 import type { StoreKind } from './needs.ts';
@@ -45,6 +45,7 @@ export async function writeLocalFactory(
   await rm(root, { recursive: true, force: true });
   const changes = new Map<string, string[]>();
   const secrets: Record<string, Record<string, string>> = {};
+  const written = new Set<string>();
   for (const resource of compiled.factory.resources) {
     let { properties } = resource;
     if (resource.kind === 'linkedService') {
@@ -60,13 +61,29 @@ export async function writeLocalFactory(
     } else if (resource.kind === 'trigger' || resource.kind === 'lakehouse' || resource.kind === 'credential')
       continue;
     // Under its own name, so that what is said of a file can be found in the original.
-    const file = join(root, ...resource.file.split('/'));
+    const file = join(root, ...localFile(resource, written));
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, JSON.stringify({ name: resource.name, properties }));
+    if (resource.fabricId !== undefined)
+      await writeFile(
+        join(dirname(file), '.platform'),
+        JSON.stringify({ config: { logicalId: resource.fabricId } }),
+      );
   }
   const configFile = join(directory, 'waybill.toml');
   await writeFile(configFile, settings(root, directory, secrets, places), { mode: 0o600 });
   return { directory: root, configFile, changes };
+}
+
+/** The original's own place where that is one of the Git layout; resources of a template get one each. */
+function localFile({ kind, name, file, root, fabricId }: Resource, written: Set<string>): string[] {
+  const inLayout = file.toLowerCase().split('/').includes(kind.toLowerCase()) || fabricId !== undefined;
+  const own =
+    inLayout && !written.has(file)
+      ? file
+      : `${root}/${kind}/${written.size}_${name.replaceAll(/[^\w-]+/g, '_')}.json`;
+  written.add(own);
+  return own.split('/').filter((part) => part !== '');
 }
 
 const withoutConnection = ({ connectVia: _, ...properties }: JsonObject): JsonObject => properties;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { startRun } from '../../src/client/start.ts';
+import { loadSettings } from '../../src/config/settings.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import {
@@ -14,6 +15,7 @@ import {
 } from '../../src/definitions/compile-factory.ts';
 import { readFactory } from '../../src/definitions/factory.ts';
 import { verdictOn } from '../../src/definitions/validate.ts';
+import { clientDataConverter } from '../../src/interceptors/data-converter.ts';
 import { WorkerProcess } from '../demo/worker-process.ts';
 import type { Report } from '../setup/report.ts';
 import type { World } from '../world/world.ts';
@@ -71,6 +73,8 @@ interface Planned {
 export async function rehearse(options: RehearsalOptions): Promise<RehearsalReport> {
   const began = Date.now();
   const compiled = compileFactory(readFactory(options.directory), () => []);
+  const roots = separateRoots(compiled);
+  if (roots.length > 1) return rehearseEach(options, roots, began);
   const chosen = choose(compiled, options.pipeline);
   const world = await options.world(compiled);
   const directory = await mkdtemp(join(tmpdir(), 'waybill-rehearsal-'));
@@ -103,7 +107,15 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalRepo
   const connection = await Connection.connect({ address: world.temporal.address });
   try {
     if (planned.length > 0) worker.start();
-    const client = new Client({ connection, namespace: world.temporal.namespace });
+    const settings = loadSettings({
+      env: { ...world.env, WAYBILL_CONFIG: local.configFile },
+      cwd: directory,
+    });
+    const client = new Client({
+      connection,
+      namespace: world.temporal.namespace,
+      dataConverter: clientDataConverter(settings, world.env),
+    });
     const one = async ({ pipeline, simulation }: Planned): Promise<void> => {
       const { name } = pipeline.resource;
       const started = Date.now();
@@ -143,6 +155,39 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalRepo
     else options.report(`kept ${directory}`);
   }
   const pipelines = chosen.flatMap(({ resource }) => reports.get(resource.name) ?? []);
+  return {
+    directory: options.directory,
+    seed: options.seed,
+    seconds: (Date.now() - began) / 1000,
+    pipelines,
+  };
+}
+
+/** Folders of several factories that use the same names: each is a factory of its own, and rehearsed alone. */
+function separateRoots(compiled: CompiledFactory): string[] {
+  const pipelines = compiled.pipelines.map(({ resource }) => resource);
+  const names = new Set(pipelines.map(({ name }) => name.toLowerCase()));
+  const roots = [...new Set(pipelines.map(({ root }) => root))];
+  // A factory at the very top holds all others' folders too: it cannot be told apart from them.
+  return names.size === pipelines.length || roots.includes('') ? [] : roots;
+}
+
+async function rehearseEach(
+  options: RehearsalOptions,
+  roots: readonly string[],
+  began: number,
+): Promise<RehearsalReport> {
+  const pipelines: PipelineReport[] = [];
+  for (const root of roots) {
+    const report = await rehearse({ ...options, directory: join(options.directory, root) }).catch(
+      (error: unknown) => {
+        // The pipeline that is asked for need not be in each of them.
+        if (error instanceof WaybillError && error.code === 'REFERENCE_MISSING') return undefined;
+        throw error;
+      },
+    );
+    pipelines.push(...(report?.pipelines ?? []));
+  }
   return {
     directory: options.directory,
     seed: options.seed,
