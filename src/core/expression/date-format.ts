@@ -30,18 +30,18 @@ const STANDARD: Readonly<Record<string, string>> = {
 };
 
 /** Prints with a .NET format string; one letter alone is a standard format. */
-export function formatDateTime(value: DateTime, format: string): string {
+export function formatDateTime(value: DateTime, format: string, culture = 'en-US'): string {
   if (format.length === 1) {
     const standard = STANDARD[format];
     if (standard === undefined) throw expressionError(`"${format}" is not a date format`);
-    return custom(value, standard);
+    return custom(value, standard, culture);
   }
-  return custom(value, format);
+  return custom(value, format, culture);
 }
 
 const pad = (value: number, width: number): string => String(value).padStart(width, '0');
 
-function custom(value: DateTime, format: string): string {
+function custom(value: DateTime, format: string, culture: string): string {
   const date = new Date(value.milliseconds);
   let out = '';
   let i = 0;
@@ -60,7 +60,7 @@ function custom(value: DateTime, format: string): string {
     } else {
       let length = 1;
       while (format[i + length] === character) length++;
-      out += field(character, length, date, value);
+      out += field(character, length, date, value, culture);
       // ".FFFFFFF" with nothing to print takes its point along.
       if (character === 'F' && out.endsWith('.')) out = out.slice(0, -1);
       i += length;
@@ -69,12 +69,25 @@ function custom(value: DateTime, format: string): string {
   return out;
 }
 
-function field(character: string, length: number, date: Date, value: DateTime): string {
+/** The names of days and months in other languages come from the platform's Intl. */
+function nameIn(culture: string, date: Date, part: 'weekday' | 'month', length: number): string {
+  const style = length === 3 ? 'short' : 'long';
+  try {
+    return new Intl.DateTimeFormat(culture, { [part]: style, timeZone: 'UTC' }).format(date);
+  } catch {
+    throw expressionError(`"${culture.slice(0, 40)}" is not the name of a culture`);
+  }
+}
+
+function field(character: string, length: number, date: Date, value: DateTime, culture: string): string {
+  const english = /^(en(-|$)|$)/i.test(culture);
   switch (character) {
     case 'd':
+      if (length >= 3 && !english) return nameIn(culture, date, 'weekday', length);
       if (length >= 3) return (DAYS[date.getUTCDay()] as string).slice(0, length === 3 ? 3 : undefined);
       return pad(date.getUTCDate(), length);
     case 'M':
+      if (length >= 3 && !english) return nameIn(culture, date, 'month', length);
       if (length >= 3) return (MONTHS[date.getUTCMonth()] as string).slice(0, length === 3 ? 3 : undefined);
       return pad(date.getUTCMonth() + 1, length);
     case 'y':

@@ -8,8 +8,17 @@ import { type FunctionEntry, integer, plain, text } from './define.ts';
 
 const read = (name: string, value: JsonValue | undefined): DateTime => parseDateTime(name, text(name, value));
 
-const print = (name: string, value: DateTime, format: JsonValue | undefined): string =>
-  formatDateTime(value, format === undefined || format === null || format === '' ? 'o' : text(name, format));
+const print = (
+  name: string,
+  value: DateTime,
+  format: JsonValue | undefined,
+  culture?: JsonValue | undefined,
+): string =>
+  formatDateTime(
+    value,
+    format === undefined || format === null || format === '' ? 'o' : text(name, format),
+    culture === undefined || culture === null ? undefined : text(name, culture),
+  );
 
 /** A whole or fractional number, also as text. */
 function amount(name: string, value: JsonValue | undefined): number {
@@ -82,7 +91,9 @@ export const DATE: FunctionEntry[] = [
   plain('dayOfMonth', 1, 1, ([a]) => new Date(read('dayOfMonth', a).milliseconds).getUTCDate()),
   plain('dayOfWeek', 1, 1, ([a]) => new Date(read('dayOfWeek', a).milliseconds).getUTCDay()),
   plain('dayOfYear', 1, 1, ([a]) => dayOfYear(read('dayOfYear', a).milliseconds)),
-  plain('formatDateTime', 1, 2, ([a, format]) => print('formatDateTime', read('formatDateTime', a), format)),
+  plain('formatDateTime', 1, 3, ([a, format, culture]) =>
+    print('formatDateTime', read('formatDateTime', a), format, culture),
+  ),
   starter('startOfDay', (date) => date.setUTCHours(0, 0, 0, 0)),
   starter('startOfHour', (date) => date.setUTCMinutes(0, 0, 0)),
   starter('startOfMonth', (date) => {
