@@ -90,7 +90,8 @@ async function applyOne(
   }
   const kept = await keeper.find(name);
   const differences = kept === undefined ? [] : differencesOf(kept, trigger, facts);
-  const change = kept === undefined ? 'created' : differences.length > 0 ? 'changed' : 'same';
+  const changes = differences.length > 0 || (kept !== undefined && keeper.moves(trigger, kept));
+  const change = kept === undefined ? 'created' : changes ? 'changed' : 'same';
   const started = kept?.started ?? trigger.runtimeState === 'Started';
   try {
     if (change !== 'same' && !dryRun) await keeper.put(trigger, facts, kept);

@@ -84,11 +84,16 @@ export class TriggerKeeper {
     return found.sort((a, b) => (a.trigger.name < b.trigger.name ? -1 : 1));
   }
 
+  /** Whether settings have it kept in another way now. */
+  moves(trigger: CompiledTrigger, { keptBy }: KeptTrigger): boolean {
+    return keptBy !== (this.#workflowOf(trigger) === undefined ? 'schedule' : 'workflow');
+  }
+
   /** Creates the trigger, or gives an existing one this definition; its state stays as it is. Throws where it cannot. */
   async put(trigger: CompiledTrigger, facts: FactoryFacts, kept: KeptTrigger | undefined): Promise<void> {
     const workflow = this.#workflowOf(trigger);
     const started = kept?.started ?? trigger.runtimeState === 'Started';
-    if (kept !== undefined && kept.keptBy !== (workflow === undefined ? 'schedule' : 'workflow')) {
+    if (kept !== undefined && this.moves(trigger, kept)) {
       await this.remove(kept);
       await this.put({ ...trigger, runtimeState: started ? 'Started' : 'Stopped' }, facts, undefined);
     } else if (workflow === undefined) {
