@@ -11,6 +11,7 @@ import type { World } from '../world/world.ts';
 import { localDatabase, localService } from './linked-services.ts';
 import type { StoreKind } from './needs.ts';
 import { stubKey } from './simulate/stubs.ts';
+import { STUB_PARAMETER } from './world/stub-endpoints.ts';
 
 /** Seconds that a Wait lasts at most. */
 export const LONGEST_WAIT = 2;
@@ -168,6 +169,15 @@ function localProperties(
         properties: { functionAppUrl: stub, functionKey: { type: 'SecureString', value: 'rehearsal' } },
         secrets: {},
       };
+    case 'databricks':
+      return {
+        properties: {
+          domain: `http://127.0.0.1:${stubPort}`,
+          accessToken: { type: 'SecureString', value: 'rehearsal' },
+          existingClusterId: 'rehearsal',
+        },
+        secrets: {},
+      };
     case 'vault':
       return { properties: { baseUrl: `${stub}/vault` }, secrets: {} };
     case 'web':
@@ -214,6 +224,16 @@ function localActivity(value: JsonValue, pipeline: string, stubPort: number, tol
     const headers = isObject(own['headers']) ? own['headers'] : {};
     typeProperties['headers'] = { ...headers, 'x-waybill-rehearsal': stubKey(pipeline, name) };
     told.push(`"${name}" called a recording endpoint instead of its function`);
+  }
+  if (type.startsWith('databricks')) {
+    const written = own['baseParameters'];
+    const parameters = isObject(written) ? written : {};
+    if (type === 'databricksnotebook')
+      typeProperties['baseParameters'] = {
+        ...parameters,
+        [STUB_PARAMETER]: encodeURIComponent(stubKey(pipeline, name)),
+      };
+    told.push(`"${name}" ran nothing on Databricks: a recording endpoint answered for it`);
   }
   return { ...value, typeProperties, ...shortPolicy(value['policy']) };
 }

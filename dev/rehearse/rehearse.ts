@@ -275,7 +275,7 @@ async function inTurns(
 const keysOf = (needs: Needs): string[] => [
   ...[...needs.tables.keys()].map((key) => `table ${key}`),
   ...[...needs.procedures.keys()].map((key) => `procedure ${key}`),
-  ...[...needs.files.keys()].map((key) => `file ${key}`),
+  ...[...needs.containers.keys()].map((key) => `container ${key}`),
   ...[...needs.stubs.keys()].map((key) => `stub ${key}`),
 ];
 

@@ -1,7 +1,14 @@
 // Puts files into the local world's stores of files.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { BucketAlreadyOwnedByYou, CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  BucketAlreadyOwnedByYou,
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { azureAccount } from '../../azurite/azurite.ts';
 import type { World } from '../../world/world.ts';
@@ -32,6 +39,23 @@ export class FilePlaces {
         });
     } else await mkdir(join(folderOf(this.#files, store.linkedService), container), { recursive: true });
     this.#made.add(key);
+  }
+
+  /** Removes what earlier pipelines left, so that listings show what this one was given. */
+  async empty(store: StoreRef, container: string): Promise<void> {
+    await this.container(store, container);
+    if (store.kind === 'azure-blob') {
+      const client = this.#blobs(container);
+      for await (const blob of client.listBlobsFlat()) await client.deleteBlob(blob.name);
+    } else if (store.kind === 's3') {
+      const listed = await this.#client().send(new ListObjectsV2Command({ Bucket: container }));
+      for (const { Key } of listed.Contents ?? [])
+        await this.#client().send(new DeleteObjectCommand({ Bucket: container, Key }));
+    } else {
+      const folder = join(folderOf(this.#files, store.linkedService), container);
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder, { recursive: true });
+    }
   }
 
   /** Writes one file, over one that is there. */

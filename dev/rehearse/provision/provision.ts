@@ -60,7 +60,7 @@ export class Provisioner {
     for (const procedure of needs.procedures.values())
       await attempt(`procedure ${procedure.schema}.${procedure.name}`, () => this.#procedure(procedure));
     for (const { store, container } of needs.containers.values())
-      await attempt(`container ${container}`, () => this.#places.container(store, container));
+      await attempt(`container ${container}`, () => this.#places.empty(store, container));
     let files = 0;
     for (const file of needs.files.values()) {
       const made = await attempt(`file ${file.path}`, async () => {

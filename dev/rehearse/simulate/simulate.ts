@@ -8,6 +8,7 @@ import { valueFor } from '../infer/values.ts';
 import { type Needs, noNeeds } from '../needs.ts';
 import { copyNeeds } from './copy-needs.ts';
 import { getMetadata, validation, wipe } from './file-activities.ts';
+import { needContainer } from './file-needs.ts';
 import { Frame, type Stage } from './frame.ts';
 import { lookup, procedure, script } from './sql-activities.ts';
 import { stubOf } from './stubs.ts';
@@ -98,6 +99,7 @@ function block(frame: Frame, activities: readonly ActivitySnapshot[]): void {
     left.delete(next);
     done.add(next.name);
     const output = next.inactiveAs === undefined ? perform(frame, next) : {};
+    if (next.inactiveAs === undefined) logPlaces(frame, next.typeProperties);
     frame.outputs.set(next.name.toLowerCase(), {
       ActivityName: next.name,
       ActivityType: next.type,
@@ -109,6 +111,19 @@ function block(frame: Frame, activities: readonly ActivitySnapshot[]): void {
       error: { errorCode: '', message: '', failureType: '', target: '' },
     });
   }
+}
+
+/** Logs and staged parts go to `{ linkedServiceName, path }`, wherever that stands in an activity. */
+function logPlaces(frame: Frame, value: JsonValue): void {
+  if (!isObject(value)) return;
+  const service = value['linkedServiceName'];
+  const path = frame.evaluate(value['path']);
+  if (isObject(service) && typeof path === 'string') {
+    const store = frame.linkedService(String(service['referenceName']), {});
+    const container = path.split('/').find((part) => part !== '');
+    if (store !== undefined && container !== undefined) needContainer(frame, store, container);
+  }
+  for (const entry of Object.values(value)) logPlaces(frame, entry);
 }
 
 function perform(frame: Frame, activity: ActivitySnapshot): JsonObject {

@@ -17,6 +17,7 @@ const MAX_BODY = 4_000_000;
 
 export class StubEndpoints {
   readonly calls: RecordedCall[] = [];
+  readonly #runs: string[] = [];
   readonly #answers = new Map<string, JsonValue>();
   readonly #server: Server;
   #port = 0;
@@ -51,9 +52,34 @@ export class StubEndpoints {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
+  /** Databricks' Jobs API as far as a run of one task needs it: every run succeeds at once with the answer kept for it. */
+  async #databricks(address: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const operation = address.replace(/^\/api\/[\d.]+\//, '').replace(/\?.*$/, '');
+    const body = await bodyOf(request);
+    const id = Number(/[?&]run_id=(\d+)/.exec(address)?.[1] ?? 0);
+    let answer: JsonValue = {};
+    if (operation === 'jobs/runs/submit' || operation === 'jobs/run-now') {
+      const key = keyOfTask(body);
+      this.#runs.push(key);
+      this.calls.push({ key, method: 'POST', url: `databricks ${operation}`, bodyBytes: body.length });
+      answer = { run_id: this.#runs.length };
+    } else if (operation === 'jobs/runs/get') answer = endedRun(id);
+    else if (operation === 'jobs/runs/get-output') {
+      const kept = this.#answers.get(this.#runs[id - 1] ?? '');
+      const result = (kept as JsonObject | undefined)?.['runOutput'] ?? '';
+      answer = { notebook_output: { result: typeof result === 'string' ? result : JSON.stringify(result) } };
+    }
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(answer));
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const address = request.url ?? '/';
     const [, path = '', url = ''] = /^\/stub\/([^?]*)\??(?:url=)?([\s\S]*)$/.exec(address) ?? [];
+    if (/^\/api\/2\.\d\//.test(address)) {
+      await this.#databricks(address, request, response);
+      return;
+    }
     const given = request.headers['x-waybill-rehearsal'];
     const key = decodeURIComponent(typeof given === 'string' ? given : path).toLowerCase();
     const body = await bodyOf(request);
@@ -73,6 +99,15 @@ export class StubEndpoints {
   }
 }
 
+/** The key that a notebook's parameters carry, so that it is known who asks. */
+export const STUB_PARAMETER = 'waybill_rehearsal';
+
+/** Finds the key in what was submitted. */
+function keyOfTask(body: string): string {
+  const found = new RegExp(`"${STUB_PARAMETER}"\\s*:\\s*"([^"]*)"`).exec(body)?.[1];
+  return decodeURIComponent(found ?? '').toLowerCase();
+}
+
 async function bodyOf(request: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
   let size = 0;
@@ -82,6 +117,20 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   }
   return Buffer.concat(pieces).toString('utf8');
 }
+
+const endedRun = (id: number): JsonObject => {
+  const state = { life_cycle_state: 'TERMINATED', result_state: 'SUCCESS', state_message: '' };
+  const times = { start_time: 1, end_time: 1 };
+  const tasks = [{ run_id: id, task_key: 'task', state }];
+  return {
+    run_id: id,
+    run_name: 'rehearsal',
+    run_page_url: `http://127.0.0.1/rehearsal/${id}`,
+    state,
+    ...times,
+    tasks,
+  };
+};
 
 /** A WebHook waits to be called back; the one it called does so at once. */
 function callBack(body: string): void {
