@@ -5,4 +5,6 @@ import sys
 from waybill_jobs.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # Databricks takes every exit for a failure, also one with 0.
+    if code := main(sys.argv[1:]):
+        sys.exit(code)

@@ -23,6 +23,7 @@ import { TemporalCopyRuns } from './client/copy-runs.ts';
 import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
 import { ensureSweeper } from './client/sweeper-schedule.ts';
 import { TemporalTriggerRuns } from './client/trigger-runs.ts';
+import { databricksWorkspace } from './compute/databricks/workspace.ts';
 import { createCompute } from './compute/registry.ts';
 import { callbackDoor } from './config/server-keys.ts';
 import { loadSettings } from './config/settings.ts';
@@ -50,7 +51,10 @@ async function run(): Promise<void> {
   const connection = await NativeConnection.connect(config.connectionOptions);
   try {
     const linkedServices = createLinkedServices({ settings, env: process.env });
-    const compute = createCompute({ lookAgainAfter: settings.sparkPollSeconds * 500 });
+    const compute = createCompute({
+      lookAgainAfter: settings.sparkPollSeconds * 500,
+      ...databricksWorkspace(process.env),
+    });
     const client = new Client({
       connection,
       dataConverter,

@@ -36,7 +36,7 @@ export async function planTask(spec: Json, place: TaskPlace): Promise<TaskComman
     `${name}=${value}`,
   ]);
   const submit = (more: readonly string[]): string[] => {
-    const submission = parseSparkSubmit([...conf, ...libraries, ...more], []);
+    const submission = parseSparkSubmit([...conf, ...libraries.jars, ...more], []);
     return sparkSubmitArguments(submission, spark);
   };
   const environment = {
@@ -48,11 +48,11 @@ export async function planTask(spec: Json, place: TaskPlace): Promise<TaskComman
   const kind = kindOf(spec);
   const task = objectIn(spec, kind) ?? {};
   if (kind === 'spark_jar_task') {
-    const jar = libraries[libraries.indexOf('--jars') + 1]?.split(',')[0] ?? 'spark-internal';
-    const main = ['--class', textIn(task, 'main_class_name') ?? ''];
+    const jar = libraries.jars[1]?.split(',')[0] ?? 'spark-internal';
     const args = submit([
-      ...main,
-      libraries.includes('--jars') ? jar : 'spark-internal',
+      '--class',
+      textIn(task, 'main_class_name') ?? '',
+      jar,
       ...textsIn(task, 'parameters'),
     ]);
     return { program: join(spark.sparkHome, 'bin', 'spark-submit'), args, environment };
@@ -62,7 +62,7 @@ export async function planTask(spec: Json, place: TaskPlace): Promise<TaskComman
     return {
       program: spark.python,
       args: [file, ...textsIn(task, 'parameters')],
-      environment: withPath(python, libraries),
+      environment: withPath(python, libraries.python),
     };
   }
   const notebook = files.notebook(textIn(task, 'notebook_path') ?? '');
@@ -72,13 +72,19 @@ export async function planTask(spec: Json, place: TaskPlace): Promise<TaskComman
   return {
     program: spark.python,
     args: [projectPath('dev', 'databricks', 'notebook_runner.py'), notebook, parameters, exitFile],
-    environment: withPath(python, libraries),
+    environment: withPath(python, libraries.python),
     exitFile,
   };
 }
 
-/** Options of spark-submit for the task's libraries. */
-async function localLibraries(spec: Json, { spark, files, directory }: TaskPlace): Promise<string[]> {
+interface Libraries {
+  /** Wheels and eggs. */
+  readonly python: readonly string[];
+  /** Options of spark-submit. */
+  readonly jars: readonly string[];
+}
+
+async function localLibraries(spec: Json, { spark, files, directory }: TaskPlace): Promise<Libraries> {
   const python: string[] = [];
   const jars: string[] = [];
   for (const library of objectsIn(spec, 'libraries')) {
@@ -95,10 +101,7 @@ async function localLibraries(spec: Json, { spark, files, directory }: TaskPlace
       );
     }
   }
-  return [
-    ...(python.length ? ['--py-files', python.join(',')] : []),
-    ...(jars.length ? ['--jars', jars.join(',')] : []),
-  ];
+  return { python, jars: jars.length ? ['--jars', jars.join(',')] : [] };
 }
 
 /** Whether a package lies in the interpreter's site-packages, in the version that is asked for if one is. */
@@ -116,13 +119,9 @@ function isInstalled(requirement: string, python: string): boolean {
     });
 }
 
-/** Wheels are on the path of the task's own Python, too; Spark sees to the executors'. */
-function withPath(environment: Record<string, string>, libraries: readonly string[]): Record<string, string> {
-  const at = libraries.indexOf('--py-files');
-  return at === -1
-    ? environment
-    : { ...environment, PYTHONPATH: (libraries[at + 1] ?? '').replaceAll(',', ':') };
-}
+/** Wheels are read where they lie, by the driver's Python and by the workers that inherit its environment. */
+const withPath = (environment: Record<string, string>, wheels: readonly string[]): Record<string, string> =>
+  wheels.length === 0 ? environment : { ...environment, PYTHONPATH: wheels.join(':') };
 
 function environmentOf(cluster: Json): Record<string, string> {
   const variables = mapIn(cluster, 'spark_env_vars');

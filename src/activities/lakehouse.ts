@@ -25,14 +25,16 @@ export function createLakehouseActivities(dependencies: LakehouseDependencies): 
       return resolveLakehouse(factoryDirectory, input);
     },
 
-    async uploadJobs({ prefix }) {
+    async uploadJobs({ prefix, engine }) {
       const signal = Context.current().cancellationSignal;
-      const { hash, main, archive } = await packJobs(jobsDirectory);
+      const { hash, main, archive, wheel } = await packJobs(jobsDirectory);
       const base = `${prefix.replace(/\/+$/, '')}/${hash}`;
-      const code = { main: `${base}/main.py`, pyFiles: [`${base}/waybill_jobs.zip`] };
+      const isWheel = engine === 'databricks';
+      const packed = isWheel ? `${base}/wheel/${wheel.name}` : `${base}/waybill_jobs.zip`;
+      const code = { main: `${base}/${isWheel ? 'wheel/' : ''}main.py`, pyFiles: [packed] };
       // main.py goes last: where it is, the archive is.
       if (await storage.exists(code.main, signal)) return code;
-      await storage.write(code.pyFiles[0] as string, archive, 'application/zip', signal);
+      await storage.write(packed, isWheel ? wheel.archive : archive, 'application/zip', signal);
       await storage.write(code.main, main, 'text/x-python', signal);
       return code;
     },

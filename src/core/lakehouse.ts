@@ -2,7 +2,7 @@
 // that touch its storage.
 import type { CopyEndpoint } from './copy.ts';
 import type { JsonObject } from './json.ts';
-import type { EmrClusterProfile, SparkEngine } from './spark.ts';
+import type { DatabricksClusterProfile, EmrClusterProfile, SparkEngine } from './spark.ts';
 
 /** A definition resolved for one window: the snapshot in the run's history, so that an edit changes no run in flight. */
 export interface LakehousePlan {
@@ -16,13 +16,14 @@ export interface LakehousePlan {
     readonly results: string;
   };
   readonly engine: {
-    readonly type: SparkEngine;
     /** The cluster's logical name. */
     readonly name: string;
-    readonly cluster: EmrClusterProfile;
-    /** Spark settings of every job. */
+    /** Spark settings of every job; none on Databricks, where they are the cluster's. */
     readonly configuration: Readonly<Record<string, string>>;
-  };
+  } & (
+    | { readonly type: 'emr'; readonly cluster: EmrClusterProfile }
+    | { readonly type: 'databricks'; readonly cluster: DatabricksClusterProfile }
+  );
   readonly stages: {
     readonly ingest?: IngestStage;
     readonly process?: SparkStage;
@@ -145,8 +146,11 @@ export interface LakehouseActivities {
     triggerTime: string;
     parameters: JsonObject;
   }): Promise<LakehousePlan>;
-  /** Puts the job package under a key made of its content; nothing is sent when it is there already. */
-  uploadJobs(input: { prefix: string }): Promise<JobCode>;
+  /**
+   * Puts the job package under a key made of its content; nothing is sent when it is there already. EMR takes a zip, and
+   * Databricks a wheel.
+   */
+  uploadJobs(input: { prefix: string; engine?: SparkEngine }): Promise<JobCode>;
   /** Counts what lies under each prefix. Throws OBJECT_MISSING when there is too little. */
   countLanded(input: {
     inputs: readonly LandedInput[];

@@ -2,7 +2,7 @@
 import type { JsonObject } from './json.ts';
 
 /** Services that run Spark. */
-export type SparkEngine = 'emr';
+export type SparkEngine = 'emr' | 'databricks';
 
 /** How an EMR cluster is made. Names follow RunJobFlow, in camel case; every expression has been evaluated. */
 export interface EmrClusterProfile {
@@ -80,15 +80,54 @@ export interface EmrBootstrapAction {
   readonly arguments: readonly string[];
 }
 
+/** How a Databricks cluster is made. Names follow clusters/create, in camel case; every expression has been evaluated. */
+export interface DatabricksClusterProfile {
+  readonly sparkVersion: string;
+  readonly nodeTypeId?: string;
+  readonly driverNodeTypeId?: string;
+  readonly instancePoolId?: string;
+  readonly driverInstancePoolId?: string;
+  readonly workers?: number;
+  readonly autoscale?: { readonly minimum: number; readonly maximum: number };
+  /** Minutes without work after which Databricks itself ends the cluster: the net below our own termination. */
+  readonly autoterminationMinutes: number;
+  readonly runtimeEngine: 'STANDARD' | 'PHOTON';
+  readonly policyId?: string;
+  readonly dataSecurityMode: string;
+  readonly singleUserName?: string;
+  readonly awsAttributes?: {
+    readonly availability: 'SPOT' | 'ON_DEMAND' | 'SPOT_WITH_FALLBACK';
+    readonly firstOnDemand: number;
+    readonly zoneId: string;
+    readonly spotBidPricePercent?: number;
+    readonly instanceProfileArn?: string;
+  };
+  readonly azureAttributes?: {
+    readonly availability: 'SPOT_AZURE' | 'ON_DEMAND_AZURE' | 'SPOT_WITH_FALLBACK_AZURE';
+    readonly firstOnDemand: number;
+    readonly spotBidMaxPrice?: number;
+  };
+  readonly sparkConf: Readonly<Record<string, string>>;
+  readonly sparkEnvVars: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly initScripts: readonly string[];
+  readonly logUri?: string;
+}
+
+/** A service with the profile of its own kind. */
+export type ClusterProfile =
+  | { readonly engine: 'emr'; readonly profile: EmrClusterProfile }
+  | { readonly engine: 'databricks'; readonly profile: DatabricksClusterProfile };
+
 /** Which cluster is wanted. `name`, `owner` and `generation` identify it: asked for twice, it is the same cluster. */
-export interface ClusterRequest {
-  readonly engine: SparkEngine;
+export type ClusterRequest = ClusterIdentity & ClusterProfile;
+
+interface ClusterIdentity {
   readonly name: string;
   /** Id of the workflow that the cluster exists for. */
   readonly owner: string;
   /** Grows when a cluster is needed in place of one that ended. */
   readonly generation: number;
-  readonly profile: EmrClusterProfile;
 }
 
 export type ClusterState = 'starting' | 'running' | 'waiting' | 'terminating' | 'terminated' | 'failed';

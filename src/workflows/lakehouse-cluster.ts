@@ -12,7 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { JobCode, LakehouseJob, LakehousePlan } from '../core/lakehouse.ts';
-import type { ClusterStatus, SparkClusterOutput, SparkJobOutput } from '../core/spark.ts';
+import type { ClusterProfile, ClusterStatus, SparkClusterOutput, SparkJobOutput } from '../core/spark.ts';
 import { clusterWorkflowId, sparkWorkflowId } from '../core/workflow-ids.ts';
 import { sparkCluster } from './spark-cluster.ts';
 import { sparkJob } from './spark-job.ts';
@@ -145,11 +145,10 @@ export class LakehouseCluster {
             {
               notify: workflowId,
               request: {
-                engine: engine.type,
+                ...profileOf(engine),
                 name: engine.name,
                 owner: workflowId,
                 generation: this.#generation,
-                profile: engine.cluster,
               },
             },
           ],
@@ -163,6 +162,11 @@ export class LakehouseCluster {
     }
   }
 }
+
+const profileOf = (engine: ClusterPlan['engine']): ClusterProfile =>
+  engine.type === 'emr'
+    ? { engine: 'emr', profile: engine.cluster }
+    : { engine: 'databricks', profile: engine.cluster };
 
 /** The innermost message: what happened, without the layers it came through. */
 function messageOf(error: unknown): string {

@@ -103,7 +103,10 @@ export async function process(
   stage: SparkStage,
   report: OpenStageReport,
 ): Promise<void> {
-  const code = await uploadJobs({ prefix: context.plan.storage.code });
+  const code = await uploadJobs({
+    prefix: context.plan.storage.code,
+    engine: context.plan.engine.type,
+  });
   const { compensation } = stage;
   if (compensation.kind === 'restoreTables') {
     const before = await readTableVersions({ tables: compensation.tables });
@@ -144,7 +147,10 @@ export async function optimize(
   report: OpenStageReport,
 ): Promise<void> {
   if (stage.jobs.length > 0) {
-    const code = await uploadJobs({ prefix: context.plan.storage.code });
+    const code = await uploadJobs({
+      prefix: context.plan.storage.code,
+      engine: context.plan.engine.type,
+    });
     await runJobs(context, stage, stage.jobs, code, report);
   }
   const { lifecycle } = stage;

@@ -85,8 +85,26 @@ export async function writeSparkOnlyFactory(
   return factory;
 }
 
+/** Puts a Databricks cluster in the place of the example's EMR cluster; everything else stays as it is. */
+export function onDatabricks(definition: ExampleDefinition): void {
+  definition.engine = {
+    type: 'databricks',
+    name: 'nycflights',
+    configuration: { 'spark.sql.shuffle.partitions': '2' },
+    cluster: {
+      sparkVersion: '17.3.x-scala2.13',
+      nodeTypeId: 'r6id.2xlarge',
+      autoscale: { minimum: 2, maximum: 10 },
+      runtimeEngine: 'PHOTON',
+      awsAttributes: { availability: 'SPOT_WITH_FALLBACK', firstOnDemand: 1 },
+      tags: { project: 'nycflights' },
+    },
+  };
+}
+
 /** As much of the example's definition as tests change. */
 export interface ExampleDefinition {
+  engine: object;
   stages: {
     ingest?: { copies?: { name: string }[]; compensation?: { kind: string } };
     process: ExampleStage;

@@ -63,6 +63,7 @@ test('the example resolves: no expression is left, numbers are numbers', () => {
     'as-of': '2026-11-22T20:05:00.000Z',
   });
   assert.equal(plan.stages.load?.pivot, true);
+  assert.ok(plan.engine.type === 'emr');
   assert.equal(plan.engine.cluster.idleTerminationSeconds, 1_800);
   assert.deepEqual(plan.stages.optimize?.lifecycle?.rules[0]?.transition, {
     days: 30,
@@ -179,6 +180,57 @@ for (const [pointer, value, expected] of cases) {
     );
   });
 }
+
+const databricksEngine = {
+  type: 'databricks',
+  name: 'tiny',
+  configuration: { 'spark.sql.shuffle.partitions': '400' },
+  cluster: {
+    sparkVersion: '17.3.x-scala2.13',
+    nodeTypeId: 'r6id.2xlarge',
+    autoscale: { minimum: 20, maximum: 200 },
+  },
+};
+const onDatabricks = (): JsonObject =>
+  set(tiny(), '/engine', structuredClone(databricksEngine) as unknown as JsonObject);
+
+const databricksCases: readonly (readonly [string, JsonValue | undefined, RegExp])[] = [
+  ['/engine/cluster/sparkversion', 'x', /^\/engine\/cluster\/sparkversion .*Did you mean "sparkVersion"\?/],
+  ['/engine/cluser', {}, /^\/engine\/cluser .*Did you mean "cluster"\?/],
+  ['/engine/cluster/nodeTypeId', undefined, /needs nodeTypeId or instancePoolId/],
+  ['/engine/cluster/workers', 3, /needs workers or autoscale, and not both/],
+  ['/engine/cluster/autoscale/maximum', 20, /maximum .*must be above the minimum/],
+  ['/engine/cluster/autoterminationMinutes', 5, /from 10 to 10000/],
+  ['/engine/cluster/tags', { 'waybill:owner': 'me' }, /reserved/],
+  [
+    '/engine/cluster/releaseLabel',
+    'emr-7.10.0',
+    /^\/engine\/cluster\/releaseLabel .*not a property that belongs here/,
+  ],
+  ['/engine/type', 'glue', /^\/engine\/type /],
+  ['/stages/process/jobs/0/configuration', { a: 'b' }, /Databricks takes no Spark settings with a job/],
+];
+
+for (const [pointer, value, expected] of databricksCases) {
+  test(`names what is wrong on Databricks: ${pointer} = ${JSON.stringify(value)}`, () => {
+    const found = problemsOf(set(onDatabricks(), pointer, value));
+    assert.ok(
+      found.some((problem) => expected.test(problem)),
+      found.join('\n') || 'no problem found',
+    );
+  });
+}
+
+test('a Databricks engine gives its Spark settings to the cluster', () => {
+  const problems = new Problems('lakehouse/tiny.json');
+  const definition = checkLakehouse({ content: onDatabricks(), problems });
+  assert.ok(definition, JSON.stringify(problems.list));
+  const { engine } = resolveDefinition(definition, 'tiny.json', run);
+  assert.ok(engine.type === 'databricks');
+  assert.deepEqual(engine.configuration, {});
+  assert.equal(engine.cluster.sparkConf['spark.sql.shuffle.partitions'], '400');
+  assert.equal(engine.cluster.autoterminationMinutes, 10);
+});
 
 test('the definition that the cases are made from has no problem, and several faults are found at once', () => {
   assert.deepEqual(problemsOf(tiny()), []);

@@ -135,7 +135,11 @@ describe('runLakehouse', () => {
       workflowBundle: bundle,
       activities: {
         copyAll,
-        ...createSparkActivities({ runners: { emr: spark }, storage: lake, pollInterval: 20 }),
+        ...createSparkActivities({
+          runners: { emr: spark, databricks: spark },
+          storage: lake,
+          pollInterval: 20,
+        }),
         ...createLakehouseActivities({
           storage: lake,
           factoryDirectory: factory,

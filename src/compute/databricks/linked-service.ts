@@ -2,6 +2,7 @@
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import type { ConnectedLinkedService } from '../../core/linked-service.ts';
+import { initScript } from './cluster-input.ts';
 
 /** Who asks. Azure's identities are the caller's business: they need Azure's own client. */
 export type DatabricksIdentity =
@@ -118,7 +119,9 @@ function clusterOf(read: Read, text: Text, fault: Fault): JsonObject | undefined
       ...named('data_security_mode', text('dataSecurityMode')),
       ...(read('newClusterEnableElasticDisk') === true ? { enable_elastic_disk: true } : {}),
       ...(logs === undefined ? {} : { cluster_log_conf: { dbfs: { destination: logs } } }),
-      ...(Array.isArray(scripts) && scripts.length > 0 ? { init_scripts: scripts.map(initScript) } : {}),
+      ...(Array.isArray(scripts) && scripts.length > 0
+        ? { init_scripts: scripts.map((one) => (typeof one === 'string' ? initScript(one) : one)) }
+        : {}),
     },
   };
 }
@@ -139,12 +142,4 @@ function textsOf(value: JsonValue | undefined): JsonObject | undefined {
   return Object.fromEntries(
     Object.entries(value).map(([key, one]) => [key, typeof one === 'string' ? one : JSON.stringify(one)]),
   );
-}
-
-function initScript(path: JsonValue): JsonValue {
-  if (typeof path !== 'string') return path;
-  const kind = /^(dbfs|s3|abfss|gs|file):/.exec(path)?.[1];
-  if (kind === undefined)
-    return { [path.startsWith('/Volumes/') ? 'volumes' : 'workspace']: { destination: path } };
-  return { [kind === 'gs' ? 'gcs' : kind]: { destination: path } };
 }

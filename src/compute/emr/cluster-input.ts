@@ -22,7 +22,7 @@ export const emrClusterName = (request: ClusterRequest): string =>
   `waybill ${request.name} ${request.owner}`.slice(0, 256);
 
 /** RunJobFlow's input. The cluster stays up without steps, and EMR ends it when idle for the profile's time. */
-export function runJobFlowInput(request: ClusterRequest): RunJobFlowInput {
+export function runJobFlowInput(request: Extract<ClusterRequest, { engine: 'emr' }>): RunJobFlowInput {
   const { profile } = request;
   const { managedScaling: scaling } = profile;
   return {

@@ -51,6 +51,7 @@ export class EmrRunner implements SparkRunner {
   }
 
   async openCluster(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus> {
+    if (request.engine !== 'emr') throw new TypeError(`a cluster of ${request.engine} asked of EMR`);
     const look = async (): Promise<ClusterStatus | undefined> =>
       (await this.#owned(request, options, request.generation)).find(
         (cluster) => cluster.state !== 'terminating',

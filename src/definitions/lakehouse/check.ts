@@ -36,6 +36,7 @@ export function checkLakehouse({
     checkExpressions(content[part], [part], { parameters, trigger: false }, problems);
   }
   checkNames(definition, problems);
+  checkJobSettings(definition, problems);
   checkCheckTerms(definition, problems);
   if (linkedServices) checkLinkedServices(definition, linkedServices, problems);
   return errors(problems) === before ? definition : undefined;
@@ -93,13 +94,20 @@ function valueAt(content: JsonObject, path: readonly PropertyKey[]): JsonValue |
 function knownKeys(path: readonly PropertyKey[]): string[] {
   let schema: unknown = lakehouseSchema;
   for (const segment of path) schema = stepInto(schema, segment);
-  const shape = (unwrap(schema) as { shape?: object } | undefined)?.shape;
-  return shape === undefined ? [] : Object.keys(shape);
+  return [...new Set(shapesOf(schema).flatMap((shape) => Object.keys(shape)))];
+}
+
+/** The properties of an object, or of each kind of it where there are several. */
+function shapesOf(schema: unknown): Record<string, unknown>[] {
+  if (Array.isArray(schema)) return schema.flatMap(shapesOf);
+  const inner = unwrap(schema) as { shape?: Record<string, unknown>; options?: unknown[] } | undefined;
+  return inner?.shape === undefined ? (inner?.options ?? []).flatMap(shapesOf) : [inner.shape];
 }
 
 function stepInto(schema: unknown, segment: PropertyKey): unknown {
-  const inner = unwrap(schema) as { shape?: Record<string, unknown>; element?: unknown } | undefined;
-  return typeof segment === 'number' ? inner?.element : inner?.shape?.[String(segment)];
+  if (typeof segment === 'number') return (unwrap(schema) as { element?: unknown } | undefined)?.element;
+  const found = shapesOf(schema).map((shape) => shape[String(segment)]);
+  return found.length > 1 ? found : found[0];
 }
 
 /** Below optional() and default(), which can be unwrapped as arrays can. */
@@ -178,6 +186,22 @@ function checkNames({ stages }: LakehouseDefinition, problems: Problems): void {
       );
     }
     seen.add(name);
+  }
+}
+
+/** Databricks takes Spark settings with the cluster alone. */
+function checkJobSettings({ engine, stages }: LakehouseDefinition, problems: Problems): void {
+  if (engine.type !== 'databricks') return;
+  for (const stage of ['process', 'optimize'] as const) {
+    stages[stage]?.jobs.forEach((job, index) => {
+      if (Object.keys(job.configuration).length === 0) return;
+      problems.error(
+        ['stages', stage, 'jobs', index, 'configuration'],
+        'DEFINITION_UNSUPPORTED',
+        `Databricks takes no Spark settings with a job on a cluster.`,
+        'Put them into "sparkConf" of the cluster or "configuration" of the engine.',
+      );
+    });
   }
 }
 

@@ -7,7 +7,7 @@ import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { parseTimespan } from '../../core/lakehouse/duration.ts';
 import type { LakehouseCopy, LakehouseJob, LakehousePlan, StagePolicy } from '../../core/lakehouse.ts';
 import { nearestName } from '../../core/nearest-name.ts';
-import type { EmrClusterProfile } from '../../core/spark.ts';
+import type { DatabricksClusterProfile, EmrClusterProfile } from '../../core/spark.ts';
 import { readFactory } from '../factory.ts';
 import { didYouMean, type Problem, Problems } from '../problem.ts';
 import { checkLakehouse, compileLakehouse, hasType } from './check.ts';
@@ -144,13 +144,7 @@ function planOf(
     window,
     parameters,
     storage,
-    engine: {
-      type: engine.type,
-      name: engine.name,
-      configuration: engine.configuration,
-      // Checked after evaluation, when no number is an expression any more.
-      cluster: engine.cluster as EmrClusterProfile,
-    },
+    engine: engineOf(engine),
     stages: {
       ...(ingest === undefined
         ? {}
@@ -193,6 +187,17 @@ function planOf(
           }),
     },
   };
+}
+
+/** The engine, checked after evaluation, when no number is an expression any more. */
+function engineOf(engine: LakehouseDefinition['engine']): LakehousePlan['engine'] {
+  const { name, configuration } = engine;
+  if (engine.type === 'emr')
+    return { type: 'emr', name, configuration, cluster: engine.cluster as EmrClusterProfile };
+  const cluster = engine.cluster as DatabricksClusterProfile;
+  // Databricks takes Spark settings when the cluster is made, and never with a run on it.
+  const sparkConf = { ...configuration, ...cluster.sparkConf };
+  return { type: 'databricks', name, configuration: {}, cluster: { ...cluster, sparkConf } };
 }
 
 type Policy = NonNullable<LakehouseDefinition['stages']['load']>;

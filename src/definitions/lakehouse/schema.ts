@@ -1,6 +1,7 @@
 // The shape of a lakehouse pipeline's definition, strict: what it does not know, it refuses.
 import { z } from 'zod';
 import { parseTimespan } from '../../core/lakehouse/duration.ts';
+import { databricksClusterSchema } from './databricks-schema.ts';
 import { emrClusterSchema } from './emr-schema.ts';
 import { flag, integer, text, uri } from './values.ts';
 
@@ -131,6 +132,11 @@ const parameter = z.strictObject({
   description: z.string().optional(),
 });
 
+const engine = {
+  name: name.describe("The cluster's logical name."),
+  configuration: settings.default({}).describe('Spark settings of every job.'),
+};
+
 /** One file of `factory/lakehouse/`. Any text may be an expression; numbers and booleans may be one, too. */
 export const lakehouseSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -144,12 +150,10 @@ export const lakehouseSchema = z.strictObject({
     code: uri.describe('Prefix under which job code goes, by content.'),
     results: uri.describe('Prefix under which jobs leave their results.'),
   }),
-  engine: z.strictObject({
-    type: z.literal('emr'),
-    name: name.describe("The cluster's logical name."),
-    configuration: settings.default({}).describe('Spark settings of every job.'),
-    cluster: emrClusterSchema,
-  }),
+  engine: z.discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('emr'), ...engine, cluster: emrClusterSchema }),
+    z.strictObject({ type: z.literal('databricks'), ...engine, cluster: databricksClusterSchema }),
+  ]),
   stages: z
     .strictObject({
       ingest: ingest.optional(),
