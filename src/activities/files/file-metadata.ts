@@ -12,9 +12,12 @@ export type FoundItem =
   | { readonly type: 'File'; readonly name: string; readonly file: StoredFile }
   | { readonly type: 'Folder'; readonly name: string; readonly children: FolderChildren };
 
-/** The file or folder that the dataset names; undefined where it does not exist. */
+/**
+ * The file or folder that the dataset names; undefined where it does not exist. Data Factory's own templates give `*` as
+ * the name of a file where they mean its folder.
+ */
 export async function findItem({ store, folder, fileName }: FilesPlace): Promise<FoundItem | undefined> {
-  if (fileName !== undefined) {
+  if (fileName !== undefined && fileName !== '*') {
     const file = await store.head(keyIn(folder, fileName));
     return file === undefined ? undefined : { type: 'File', name: fileName, file };
   }
