@@ -329,7 +329,10 @@ class Scanner {
       scope.derived.add(name);
       return alias === undefined ? end : end + (this.#tokens[end]?.lower === 'as' ? 2 : 1);
     }
-    if (name.startsWith('#') || scope.aliases.has(name)) return end;
+    const known = path.length === 1 ? scope.aliases.get(name) : undefined;
+    // UPDATE a ... FROM t a: the alias is no table.
+    if (name.startsWith('#') || (known !== undefined && known.path.at(-1)?.toLowerCase() !== name))
+      return end;
     const key = path.join('.').toLowerCase();
     let table = this.#tables.get(key);
     if (table === undefined) {

@@ -45,6 +45,12 @@ test('common table expressions and derived tables are no tables', () => {
   assert.deepEqual(tablesOf(sql), { 'dbo.orders': ['changed', 'id'], 'dbo.lines': ['order_id', 'price'] });
 });
 
+test('a table that a query names inside and outside has the columns of both', () => {
+  const sql = `select d.*, e.name from (select b.k, max(b.t) t from (select a.* from s.files a where state = 1) b group by b.k) d
+    left join s.files e on d.k = e.k`;
+  assert.deepEqual(tablesOf(sql), { 's.files': ['k', 'name', 'state'] });
+});
+
 test('an INSERT names its columns, or says how many there are', () => {
   const sql = `INSERT INTO stat(scoring_group_id, date, value) SELECT g.id, x.date, NOW() AS created FROM grp g
     JOIN x ON x.id = g.id`;
