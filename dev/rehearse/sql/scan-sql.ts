@@ -252,8 +252,10 @@ class Scanner {
       if (alias !== undefined) scope.derived.add(alias.lower);
       at = end;
     }
+    // What a derived table calls its own columns are no columns of the tables beside it.
+    const named = inner.flatMap(([start, end]) => [...this.#outputAliases(start, end, new Set())]);
     this.#readTables(from, to, scope, skip);
-    this.#readColumns(from, to, scope, skip);
+    this.#readColumns(from, to, scope, skip, new Set(named));
     if (top) this.#readOutput(from, to, skip);
     for (const [start, end] of inner) this.#scope(start, end, scope, false);
   }
@@ -441,7 +443,13 @@ class Scanner {
     );
   }
 
-  #readColumns(from: number, to: number, scope: Scope, skip: ReadonlySet<number>): void {
+  #readColumns(
+    from: number,
+    to: number,
+    scope: Scope,
+    skip: ReadonlySet<number>,
+    derived: ReadonlySet<string>,
+  ): void {
     const tokens = this.#tokens;
     const aliases = this.#outputAliases(from, to, skip);
     // An alias may be called as the column it is made of: in the list itself it is the column that is meant.
@@ -480,6 +488,7 @@ class Scanner {
       const owner = path.length > 1 ? (path.at(-2) as string).toLowerCase() : undefined;
       if (owner !== undefined && scope.derived.has(owner)) continue;
       if (owner === undefined && at > listEnd && aliases.has(last.toLowerCase())) continue;
+      if (owner === undefined && derived.has(last.toLowerCase())) continue;
       const table = owner === undefined ? scope.tables[0] : scope.aliases.get(owner);
       if (table === undefined || (owner === undefined && scope.derived.size > 0 && scope.tables.length === 0))
         continue;
