@@ -1,4 +1,5 @@
-// Prints a DateTime with .NET's standard and custom format strings, culture en-US.
+// Prints a DateTime with .NET's standard and custom format strings, in en-US unless a culture is named.
+import { datePatterns, isEnglish, nameIn } from './date-cultures.ts';
 import type { DateTime } from './date-time.ts';
 import { expressionError } from './expression-error.ts';
 
@@ -7,34 +8,47 @@ const MONTHS = 'January February March April May June July August September Octo
 );
 const DAYS = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
 
-const STANDARD: Readonly<Record<string, string>> = {
-  d: 'M/d/yyyy',
-  D: 'dddd, MMMM d, yyyy',
-  f: 'dddd, MMMM d, yyyy h:mm tt',
-  F: 'dddd, MMMM d, yyyy h:mm:ss tt',
-  g: 'M/d/yyyy h:mm tt',
-  G: 'M/d/yyyy h:mm:ss tt',
-  m: 'MMMM d',
-  M: 'MMMM d',
-  o: "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK",
-  O: "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK",
-  r: "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
-  R: "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'",
-  s: "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
-  t: 'h:mm tt',
-  T: 'h:mm:ss tt',
-  u: "yyyy'-'MM'-'dd HH':'mm':'ss'Z'",
-  U: 'dddd, MMMM d, yyyy h:mm:ss tt',
-  y: 'MMMM yyyy',
-  Y: 'MMMM yyyy',
-};
+const ROUND_TRIP = "yyyy'-'MM'-'dd'T'HH':'mm':'ss'.'fffffffK";
+const RFC1123 = "ddd, dd MMM yyyy HH':'mm':'ss 'GMT'";
+
+/** The custom format behind a standard one, and the culture it prints in; undefined where there is none. */
+function standard(letter: string, culture: string): { format: string; culture: string } | undefined {
+  const { shortDate, longDate, shortTime, longTime, monthDay, yearMonth } = datePatterns(culture);
+  const everywhere: Readonly<Record<string, string>> = {
+    o: ROUND_TRIP,
+    O: ROUND_TRIP,
+    r: RFC1123,
+    R: RFC1123,
+    s: "yyyy'-'MM'-'dd'T'HH':'mm':'ss",
+    u: "yyyy'-'MM'-'dd HH':'mm':'ss'Z'",
+  };
+  const invariant = everywhere[letter];
+  if (invariant !== undefined) return { format: invariant, culture: 'en-US' };
+  const chosen: Readonly<Record<string, string>> = {
+    d: shortDate,
+    D: longDate,
+    f: `${longDate} ${shortTime}`,
+    F: `${longDate} ${longTime}`,
+    g: `${shortDate} ${shortTime}`,
+    G: `${shortDate} ${longTime}`,
+    m: monthDay,
+    M: monthDay,
+    t: shortTime,
+    T: longTime,
+    U: `${longDate} ${longTime}`,
+    y: yearMonth,
+    Y: yearMonth,
+  };
+  const format = chosen[letter];
+  return format === undefined ? undefined : { format, culture };
+}
 
 /** Prints with a .NET format string; one letter alone is a standard format. */
 export function formatDateTime(value: DateTime, format: string, culture = 'en-US'): string {
   if (format.length === 1) {
-    const standard = STANDARD[format];
-    if (standard === undefined) throw expressionError(`"${format}" is not a date format`);
-    return custom(value, standard, culture);
+    const found = standard(format, culture);
+    if (found === undefined) throw expressionError(`"${format}" is not a date format`);
+    return custom(value, found.format, found.culture);
   }
   return custom(value, format, culture);
 }
@@ -69,18 +83,8 @@ function custom(value: DateTime, format: string, culture: string): string {
   return out;
 }
 
-/** The names of days and months in other languages come from the platform's Intl. */
-function nameIn(culture: string, date: Date, part: 'weekday' | 'month', length: number): string {
-  const style = length === 3 ? 'short' : 'long';
-  try {
-    return new Intl.DateTimeFormat(culture, { [part]: style, timeZone: 'UTC' }).format(date);
-  } catch {
-    throw expressionError(`"${culture.slice(0, 40)}" is not the name of a culture`);
-  }
-}
-
 function field(character: string, length: number, date: Date, value: DateTime, culture: string): string {
-  const english = /^(en(-|$)|$)/i.test(culture);
+  const english = isEnglish(culture);
   switch (character) {
     case 'd':
       if (length >= 3 && !english) return nameIn(culture, date, 'weekday', length);
@@ -116,6 +120,8 @@ function field(character: string, length: number, date: Date, value: DateTime, c
       return value.utc ? 'Z' : '';
     case 'z':
       return ['+0', '+00', '+00:00'][Math.min(length, 3) - 1] as string;
+    case '/':
+      return datePatterns(culture).separator.repeat(length);
     default:
       return character.repeat(length);
   }

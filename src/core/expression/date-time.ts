@@ -12,10 +12,10 @@ export interface DateTime {
 
 const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ');
 const TIME = String.raw`(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([ap]m)?`;
-const ZONE = String.raw`\s*(z|gmt|utc|[+-]\d{2}:?\d{2})?`;
+const ZONE = String.raw`\s*(z|gmt|utc|[+-]\d{1,2}(?::?\d{2})?)?`;
 const ISO = new RegExp(String.raw`^(\d{4})-(\d{1,2})-(\d{1,2})(?:[t\s]\s*${TIME})?${ZONE}$`, 'i');
 const SLASHED_YEAR_FIRST = new RegExp(String.raw`^(\d{4})/(\d{1,2})/(\d{1,2})(?:\s+${TIME})?${ZONE}$`, 'i');
-const AMERICAN = new RegExp(String.raw`^(\d{1,2})[/-](\d{1,2})[/-](\d{4})(?:\s+${TIME})?${ZONE}$`, 'i');
+const AMERICAN = new RegExp(String.raw`^(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})(?:\s+${TIME})?${ZONE}$`, 'i');
 const DAY_FIRST = new RegExp(
   String.raw`^(?:[a-z]+,\s*)?(\d{1,2})[\s-]([a-z]{3,9})[\s-](\d{4})(?:\s+${TIME})?${ZONE}$`,
   'i',
@@ -24,6 +24,10 @@ const MONTH_FIRST = new RegExp(
   String.raw`^(?:[a-z]+,\s*)?([a-z]{3,9})\s+(\d{1,2}),?\s+(\d{4})(?:\s+${TIME})?${ZONE}$`,
   'i',
 );
+
+/** A month alone is its first day. */
+const MONTH = /^(\d{4})[-/](\d{1,2})()$/;
+const NAMED_MONTH = /^([a-z]{3,9}),?\s+(\d{4})()$/i;
 
 /** Reads a timestamp: ISO 8601, RFC 1123, or the American forms that .NET's invariant culture reads. */
 export function parseDateTime(name: string, text: string): DateTime {
@@ -35,6 +39,8 @@ export function parseDateTime(name: string, text: string): DateTime {
     [AMERICAN, 3, 1, 2],
     [DAY_FIRST, 3, 2, 1],
     [MONTH_FIRST, 3, 1, 2],
+    [MONTH, 1, 2, 3],
+    [NAMED_MONTH, 2, 1, 3],
   ];
   for (const [pattern, year, month, day] of order) {
     const found = pattern.exec(value);
@@ -43,9 +49,15 @@ export function parseDateTime(name: string, text: string): DateTime {
     const monthNumber = /^\d/.test(monthText)
       ? Number(monthText)
       : MONTHS.indexOf(monthText.slice(0, 3).toLowerCase()) + 1;
-    return assemble(found, Number(found[year]), monthNumber, Number(found[day]), fail);
+    return assemble(found, fullYear(found[year] as string), monthNumber, Number(found[day] || 1), fail);
   }
   throw fail();
+}
+
+/** .NET reads two digits as 1930 to 2029 (its invariant culture's TwoDigitYearMax is 2029). */
+function fullYear(text: string): number {
+  const year = Number(text);
+  return text.length > 2 ? year : year + (year < 30 ? 2000 : 1900);
 }
 
 function assemble(
@@ -75,9 +87,9 @@ function assemble(
 
 /** Milliseconds that a clock with this zone text is ahead of UTC. */
 function offsetOf(zone: string | undefined): number {
-  const found = /^([+-])(\d{2}):?(\d{2})$/.exec(zone ?? '');
+  const found = /^([+-])(\d{1,2}):?(\d{2})?$/.exec(zone ?? '');
   if (found === null) return 0;
-  const size = (Number(found[2]) * 60 + Number(found[3])) * 60_000;
+  const size = (Number(found[2]) * 60 + Number(found[3] ?? 0)) * 60_000;
   return found[1] === '-' ? -size : size;
 }
 

@@ -58,7 +58,8 @@ function parseInterpolation(text: string): Template {
 
 const NAME = /[A-Za-z_$][\w$-]*/y;
 const PROPERTY = /[\p{L}\p{N}_$-]+/uy;
-const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
+// Microsoft's page writes sub(10.3, .3).
+const NUMBER = /[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?/y;
 const SPACE = /\s*/y;
 
 class Parser {

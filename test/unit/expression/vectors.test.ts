@@ -1,4 +1,5 @@
-// Every vector of vectors.json: an expression with its value, or the error it ends in, and the source that says so.
+// Every vector of vectors.json and of examiner-vectors.json, which was written without sight of the first: an expression
+// with its value, or the error it ends in, and the source that says so.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -22,7 +23,8 @@ interface Vectors {
   }[];
 }
 
-const { context, vectors } = JSON.parse(readFileSync('test/unit/expression/vectors.json', 'utf8')) as Vectors;
+const read = (file: string): Vectors =>
+  JSON.parse(readFileSync(`test/unit/expression/${file}`, 'utf8')) as Vectors;
 
 /** A variable or activity by its name in any case; anything else as it stands. */
 function scope(value: JsonValue, named: boolean): (args: JsonValue[]) => JsonValue {
@@ -36,7 +38,7 @@ function scope(value: JsonValue, named: boolean): (args: JsonValue[]) => JsonVal
   };
 }
 
-const evaluation: EvaluationContext = {
+const evaluationOf = ({ context }: Vectors): EvaluationContext => ({
   roots: Object.fromEntries(
     Object.entries(context.scopes).map(([name, value]) => [
       name.toLowerCase(),
@@ -46,21 +48,26 @@ const evaluation: EvaluationContext = {
   now: () => Date.parse(context.now),
   guid: () => context.guid,
   random: () => context.random,
-};
+});
 
-for (const { expression, expected, error, source } of vectors) {
-  test(`${source}: ${expression.slice(0, 160)}`, () => {
-    if (error === undefined) {
-      assert.deepEqual(evaluateText(expression, evaluation), expected);
-      return;
-    }
-    assert.throws(
-      () => evaluateText(expression, evaluation),
-      (thrown) => thrown instanceof WaybillError && thrown.code === error,
-    );
-  });
+for (const file of ['vectors.json', 'examiner-vectors.json']) {
+  const vectors = read(file);
+  const evaluation = evaluationOf(vectors);
+  for (const { expression, expected, error, source } of vectors.vectors) {
+    test(`${source}: ${expression.slice(0, 160)}`, () => {
+      if (error === undefined) {
+        assert.deepEqual(evaluateText(expression, evaluation), expected);
+        return;
+      }
+      assert.throws(
+        () => evaluateText(expression, evaluation),
+        (thrown) => thrown instanceof WaybillError && thrown.code === error,
+      );
+    });
+  }
 }
 
 test('there are at least 400 vectors', () => {
+  const { vectors } = read('vectors.json');
   assert.ok(vectors.length >= 400, String(vectors.length));
 });

@@ -27,13 +27,15 @@ function sequence(name: string, value: JsonValue | undefined): string | JsonValu
 const distinct = (values: JsonValue[]): JsonValue[] =>
   values.filter((value, index) => values.findIndex((other) => sameValue(other, value)) === index);
 
+/** Of objects, the properties whose names all of them have; Microsoft's page: "the last item with that name appears". */
 function intersection(args: JsonValue[]): JsonValue {
   if (args.every(isObject)) {
-    const [first, ...others] = args as [JsonObject, ...JsonObject[]];
+    const objects = args as JsonObject[];
+    const last = objects.at(-1) ?? {};
     return Object.fromEntries(
-      Object.entries(first).filter(([key, value]) =>
-        others.every((other) => Object.hasOwn(other, key) && sameValue(other[key] as JsonValue, value)),
-      ),
+      Object.keys(objects[0] ?? {})
+        .filter((key) => objects.every((object) => Object.hasOwn(object, key)))
+        .map((key) => [key, last[key] as JsonValue]),
     );
   }
   const [first, ...others] = args.map((arg) => array('intersection', arg));

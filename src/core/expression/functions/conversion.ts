@@ -40,7 +40,8 @@ function toFloat(value: JsonValue | undefined): Float {
 }
 
 function parseJson(value: JsonValue | undefined): JsonValue {
-  if (typeof value !== 'string') return value ?? null;
+  // Microsoft's page: "If the string is null, the function returns an empty object."
+  if (typeof value !== 'string') return value ?? {};
   if (/^\s*</.test(value)) return xmlToJson(value);
   try {
     return JSON.parse(value) as JsonValue;
@@ -49,12 +50,15 @@ function parseJson(value: JsonValue | undefined): JsonValue {
   }
 }
 
+/** .NET's Uri.UnescapeDataString: what is no escape sequence of UTF-8 stays as it is. */
 function unescapeUri(name: string, value: JsonValue | undefined): string {
-  try {
-    return decodeURIComponent(text(name, value));
-  } catch {
-    throw expressionError(`${name}() was given a text with a broken % sequence`);
-  }
+  return text(name, value).replace(/(?:%[\da-f]{2})+/gi, (sequence) => {
+    try {
+      return decodeURIComponent(sequence);
+    } catch {
+      return sequence;
+    }
+  });
 }
 
 const escapeUri = (value: string): string =>
@@ -87,7 +91,8 @@ export const CONVERSION: FunctionEntry[] = [
   plain('json', 1, 1, ([a]) => parseJson(a)),
   plain('dataUri', 1, 1, ([a]) => `data:text/plain;charset=utf-8;base64,${base64Encode(text('dataUri', a))}`),
   plain('dataUriToString', 1, 1, ([a]) => dataUriText('dataUriToString', a)),
-  plain('decodeDataUri', 1, 1, ([a]) => dataUriText('decodeDataUri', a)),
+  // Microsoft's page: decodeDataUri() works as dataUriToBinary() does, unlike decodeBase64() and decodeUriComponent().
+  plain('decodeDataUri', 1, 1, ([a]) => bits(text('decodeDataUri', a))),
   plain('dataUriToBinary', 1, 1, ([a]) => bits(text('dataUriToBinary', a))),
   plain('uriComponent', 1, 1, ([a]) => escapeUri(text('uriComponent', a))),
   plain('encodeUriComponent', 1, 1, ([a]) => escapeUri(text('encodeUriComponent', a))),

@@ -64,7 +64,8 @@ export function integer(name: string, value: JsonValue | undefined): number {
 
 /** A whole number as Data Factory holds it: 64 bits. Throws where it has no room; beyond 2^53 its last digits are rounded. */
 export function inInt64(name: string, value: number): number {
-  if (value >= -(2 ** 63) && value <= 2 ** 63) return value;
+  // Whole numbers have no -0, which `-6 % 3` is in JavaScript.
+  if (value >= -(2 ** 63) && value <= 2 ** 63) return value + 0;
   throw expressionError(`${name}() leaves the range of 64-bit whole numbers`);
 }
 

@@ -37,25 +37,30 @@ function substring(value: string, start: number, length: number): string {
 /** Microsoft's page: an empty text sought in a text is "found" at that text's last character. */
 function lastIndexOf(value: string, sought: string): number {
   if (sought === '') return value === '' ? 0 : value.length - 1;
-  return value.toLowerCase().lastIndexOf(sought.toLowerCase());
+  return lower(value).lastIndexOf(lower(sought));
 }
+
+/** .NET changes the case of each character to one character: "ß" stays "ß", and positions stay what they are. */
+const perCharacter = (value: string, change: (character: string) => string): string =>
+  Array.from(value, (character) => {
+    const changed = change(character);
+    return changed.length === character.length ? changed : character;
+  }).join('');
+const lower = (value: string): string => perCharacter(value, (character) => character.toLowerCase());
+const upper = (value: string): string => perCharacter(value, (character) => character.toUpperCase());
 
 export const STRING: FunctionEntry[] = [
   plain('concat', 1, MANY, (args) =>
     args.every(Array.isArray) ? args.flat(1) : args.map((arg) => toText(arg)).join(''),
   ),
-  plain('endsWith', 2, 2, ([a, b]) =>
-    text('endsWith', a).toLowerCase().endsWith(text('endsWith', b).toLowerCase()),
-  ),
+  plain('endsWith', 2, 2, ([a, b]) => lower(text('endsWith', a)).endsWith(lower(text('endsWith', b)))),
   plain('startsWith', 2, 2, ([a, b]) =>
-    text('startsWith', a).toLowerCase().startsWith(text('startsWith', b).toLowerCase()),
+    lower(text('startsWith', a)).startsWith(lower(text('startsWith', b))),
   ),
   plain('guid', 0, 1, ([format], context) =>
     formatGuid(context.guid(), format === undefined ? 'D' : text('guid', format)),
   ),
-  plain('indexOf', 2, 2, ([a, b]) =>
-    text('indexOf', a).toLowerCase().indexOf(text('indexOf', b).toLowerCase()),
-  ),
+  plain('indexOf', 2, 2, ([a, b]) => lower(text('indexOf', a)).indexOf(lower(text('indexOf', b)))),
   plain('lastIndexOf', 2, 2, ([a, b]) => lastIndexOf(text('lastIndexOf', a), text('lastIndexOf', b))),
   plain('replace', 3, 3, ([a, b, c]) => {
     const sought = text('replace', b);
@@ -71,7 +76,7 @@ export const STRING: FunctionEntry[] = [
     const from = integer('substring', start);
     return substring(value, from, length === undefined ? value.length - from : integer('substring', length));
   }),
-  plain('toLower', 1, 1, ([a]) => text('toLower', a).toLowerCase()),
-  plain('toUpper', 1, 1, ([a]) => text('toUpper', a).toUpperCase()),
+  plain('toLower', 1, 1, ([a]) => lower(text('toLower', a))),
+  plain('toUpper', 1, 1, ([a]) => upper(text('toUpper', a))),
   plain('trim', 1, 1, ([a]) => text('trim', a).trim()),
 ];

@@ -1,7 +1,7 @@
 // xml() and xpath(). An XML value is its text: JSON, which workflows hold, has no other form for it.
 import type { JsonValue } from '../../json.ts';
 import { expressionError } from '../expression-error.ts';
-import { isElement, writeXml, type XmlNode } from '../xml/node.ts';
+import { isElement, writeElement, writeXml, type XmlNode } from '../xml/node.ts';
 import { parseXml } from '../xml/parse-xml.ts';
 import { jsonToXml } from '../xml/xml-json.ts';
 import { evaluateXPath } from '../xml/xpath.ts';
@@ -14,7 +14,7 @@ function toXml(value: JsonValue | undefined): string {
 }
 
 /** Elements come as their XML, everything else as its text. */
-const result = (node: XmlNode): string => (isElement(node) ? writeXml(node) : node.value);
+const result = (node: XmlNode): string => (isElement(node) ? writeElement(node) : node.value);
 
 function xpath(source: JsonValue | undefined, path: JsonValue | undefined): JsonValue {
   const value = evaluateXPath(parseXml(text('xpath', source)), text('xpath', path));

@@ -41,6 +41,37 @@ export function textOf(node: XmlNode): string {
   return text;
 }
 
+/**
+ * The namespaces in scope where an element is cut out of its document, as .NET's OuterXml repeats them: those its own
+ * name, the names inside it or their attributes use and it does not declare.
+ */
+function inherited(element: XmlElement): XmlAttribute[] {
+  const wanted = new Set<string>();
+  collectPrefixes(element, wanted);
+  const found: XmlAttribute[] = [];
+  const declared = new Set(element.attributes.map(({ name }) => name));
+  for (let outer = element.parent; outer !== undefined; outer = outer.parent)
+    for (const attribute of outer.attributes) {
+      const { name } = attribute;
+      if (!/^xmlns(:|$)/.test(name) || declared.has(name)) continue;
+      declared.add(name);
+      if (wanted.has(name.slice(6))) found.push(attribute);
+    }
+  return found;
+}
+
+const prefixOf = (name: string): string => (name.includes(':') ? name.slice(0, name.indexOf(':')) : '');
+
+function collectPrefixes(element: XmlElement, wanted: Set<string>): void {
+  wanted.add(prefixOf(element.name));
+  for (const { name } of element.attributes) if (name.includes(':')) wanted.add(prefixOf(name));
+  for (const child of element.children) if (isElement(child)) collectPrefixes(child, wanted);
+}
+
+/** An element as XML that stands alone. */
+export const writeElement = (element: XmlElement): string =>
+  writeXml({ ...element, attributes: [...element.attributes, ...inherited(element)] });
+
 const escapeText = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 const escapeAttribute = (text: string): string => escapeText(text).replaceAll('"', '&quot;');
