@@ -76,8 +76,9 @@ export class DatabricksRunner implements SparkRunner {
   }
 
   async snapshot(clusterId: string, options: CallOptions = {}): Promise<ClusterSnapshot> {
-    const { createdAt } = await this.#cluster(clusterId, options);
-    const jobs = await this.#jobs(clusterId, createdAt, options);
+    const first = await this.#cluster(clusterId, options);
+    if (first.createdAt === undefined) return { cluster: first, jobs: [] };
+    const jobs = await this.#jobs(clusterId, first.createdAt, options);
     // The cluster after its runs: when they ended with it, its state then says so.
     return { cluster: await this.#cluster(clusterId, options), jobs };
   }
@@ -134,9 +135,8 @@ export class DatabricksRunner implements SparkRunner {
   }
 
   /** The cluster's runs, oldest first, found by their names. */
-  async #jobs(clusterId: string, createdAt: number | undefined, options: CallOptions): Promise<JobStatus[]> {
-    const since = createdAt === undefined ? {} : { since: createdAt - CLOCK_SKEW };
-    const runs = await listRuns(this.#client, since, abort(options));
+  async #jobs(clusterId: string, createdAt: number, options: CallOptions): Promise<JobStatus[]> {
+    const runs = await listRuns(this.#client, createdAt - CLOCK_SKEW, abort(options));
     return runs
       .filter(({ name }) => name.endsWith(runName('', clusterId)))
       .map((run) => jobStatus(run, clusterId))

@@ -78,7 +78,7 @@ export async function cancelRun(
 /** One-time runs that began at or after `since`, ms since epoch, newest first; every page of them. */
 export async function listRuns(
   client: DatabricksClient,
-  filter: { readonly since?: number; readonly activeOnly?: boolean },
+  since: number,
   options?: RequestOptions,
 ): Promise<RunStatus[]> {
   const found: RunStatus[] = [];
@@ -89,8 +89,7 @@ export async function listRuns(
       {
         run_type: 'SUBMIT_RUN',
         limit: 25,
-        ...(filter.since === undefined ? {} : { start_time_from: filter.since }),
-        ...(filter.activeOnly ? { active_only: true } : {}),
+        start_time_from: since,
         ...(token === undefined ? {} : { page_token: token }),
       },
       options,
