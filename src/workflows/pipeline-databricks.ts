@@ -21,22 +21,32 @@ const untilEnded: FollowUp = async ({ input, output, again }) => {
       await sleep(Math.round(nextDatabricksLook((Date.now() - began) / 1000) * 1000), {
         summary: `${input.activity}: until the run is looked at`,
       });
-      seen = await again('DatabricksStatus', withRun(input, run));
+      const last = seen;
+      seen = await again('DatabricksStatus', withRun(input, run)).catch((error: unknown) => {
+        // Databricks being away for an hour ends no run there: the policy's timeout says how long to go on asking.
+        if (codeOf(error) === 'COMPUTE_BUSY') return last;
+        throw error;
+      });
     }
     return seen;
   } catch (error) {
     const run = databricksRun(seen);
     if (run !== undefined && !hasEnded(error))
-      await CancellationScope.nonCancellable(() => again('DatabricksCancel', withRun(input, run)));
+      await CancellationScope.nonCancellable(() => again('DatabricksCancel', withRun(input, run))).catch(
+        // What is told is why the run was given up; one that cannot be cancelled ends by its own timeout.
+        () => undefined,
+      );
     throw error;
   }
 };
 
-/** Whether the failure is the run's own end. */
-function hasEnded(error: unknown): boolean {
+function codeOf(error: unknown): string | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : undefined;
-  return cause instanceof ApplicationFailure && /^STEP_(FAILED|CANCELLED)$/.test(cause.type ?? '');
+  return cause instanceof ApplicationFailure ? (cause.type ?? undefined) : undefined;
 }
+
+/** Whether the failure is the run's own end. */
+const hasEnded = (error: unknown): boolean => /^STEP_(FAILED|CANCELLED)$/.test(codeOf(error) ?? '');
 
 function withRun(input: TaskInput, run: DatabricksRun): TaskInput {
   const properties = opened(input.typeProperties) as JsonObject;

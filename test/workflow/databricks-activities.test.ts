@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ensurePython } from '../../dev/setup/python.ts';
 import { createDatabricksActivities } from '../../src/activities/databricks.ts';
+import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import type { TaskInput } from '../../src/core/pipeline/task.ts';
 import {
   clientId,
   clientSecret,
@@ -64,8 +66,11 @@ describe('Databricks activities', { timeout: 300_000 }, () => {
       }),
     }),
   });
-  const runOf = <T>(activities: object[], body: (run: Run) => Promise<T>): Promise<T> =>
-    harness.withRun({ pl: pipelineOf(activities) }, options(), body);
+  const runOf = <T>(activities: object[], body: (run: Run) => Promise<T>, more: object = {}): Promise<T> => {
+    const { files, activities: own } = options();
+    const all = { ...(files && { files }), activities: { ...own, ...more } };
+    return harness.withRun({ pl: pipelineOf(activities) }, all, body);
+  };
   const runsNamed = async (activity: string): Promise<DatabricksRun[]> => {
     const { runs } = await server.call<{ runs: DatabricksRun[] }>('GET', '2.2/jobs/runs/list', { limit: 25 });
     return runs.filter(({ run_name }) => run_name.startsWith(`waybill pl / ${activity} [`));
@@ -152,6 +157,21 @@ describe('Databricks activities', { timeout: 300_000 }, () => {
     const { status } = await runOf([notebook('/Shared/etl')], (run) => run.result());
     assert.equal(status, 'Succeeded');
     assert.equal((await server.requests('runs/submit')).length - before, 1);
+  });
+
+  it('goes on asking where Databricks is away for longer than the client waits', async () => {
+    let looks = 0;
+    const real = options().activities as ReturnType<typeof createDatabricksActivities>;
+    const more = {
+      performDatabricksStatus: async (task: TaskInput) => {
+        looks += 1;
+        if (looks <= 2) throw new WaybillError('COMPUTE_BUSY', 'away', {}, { retryable: false });
+        return real.performDatabricksStatus(task);
+      },
+    };
+    const { status } = await runOf([notebook('/Shared/etl')], (run) => run.result(), more);
+    assert.equal(status, 'Succeeded');
+    assert.ok(looks > 2);
   });
 
   it('cancels the run when the pipeline is cancelled, and when its time is up', async () => {
