@@ -7,6 +7,7 @@ import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createCopyActivities } from './activities/copy.ts';
 import { createDatabricksActivities } from './activities/databricks.ts';
+import { createDbtActivities } from './activities/dbt.ts';
 import { createDefinitionActivities } from './activities/definitions.ts';
 import { createDeltaActivities } from './activities/delta.ts';
 import { createFileActivities } from './activities/files.ts';
@@ -103,6 +104,13 @@ async function run(): Promise<void> {
           door: () => callbackDoor(settings.server, process.env),
         }),
         ...createDatabricksActivities({ resolveLinkedService: linkedServices.resolve }),
+        ...createDbtActivities({
+          resolveLinkedService: linkedServices.resolve,
+          executable: settings.dbtExecutable,
+          projectDirectory: settings.dbtDirectory,
+          workDirectory: settings.workDirectory,
+          env: process.env,
+        }),
         ...createLakehouseActivities({
           ...compute,
           factoryDirectory: settings.factoryDirectory,

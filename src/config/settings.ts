@@ -24,6 +24,10 @@ export interface Settings {
   readonly taskQueue: string;
   /** Absolute path of the PySpark package's folder (`main.py`, `waybill_jobs/`); waybill's own unless set. */
   readonly jobsDirectory: string;
+  /** The program `dbt`, which waybill does not bring: a path, or a name on the PATH. */
+  readonly dbtExecutable: string;
+  /** Absolute path of the dbt project (`dbt_project.yml`, `profiles.yml`); waybill's own unless set. */
+  readonly dbtDirectory: string;
   /** Seconds between two looks at a cluster: 20 on AWS, whose calls are rationed; less against a stand-in. */
   readonly sparkPollSeconds: number;
   /** By linked service name, in the case in which it was written. */
@@ -94,6 +98,8 @@ const schema = z.strictObject({
   workDirectory: z.string().min(1).optional(),
   taskQueue: z.string().min(1).optional(),
   jobsDirectory: z.string().min(1).optional(),
+  dbtExecutable: z.string().min(1).optional(),
+  dbtDirectory: z.string().min(1).optional(),
   sparkPollSeconds: z.number().positive().optional(),
   linkedService: z.record(z.string(), z.record(z.string(), z.json())).optional(),
   linkedServiceType: z.record(z.string(), z.record(z.string(), z.json())).optional(),
@@ -105,6 +111,9 @@ const schema = z.strictObject({
 
 /** jobs/ of this installation, seen from build/src/config/. */
 const OWN_JOBS_DIRECTORY = fileURLToPath(new URL('../../../jobs', import.meta.url));
+
+/** dbt/ of this installation. */
+const OWN_DBT_DIRECTORY = fileURLToPath(new URL('../../../dbt', import.meta.url));
 
 const TOP_LEVEL = Object.keys(schema.shape);
 
@@ -135,6 +144,8 @@ export function loadSettings(from: {
     factoryDirectory: path('WAYBILL_FACTORY_DIRECTORY', parsed.factoryDirectory, 'factory'),
     workDirectory: path('WAYBILL_WORK_DIRECTORY', parsed.workDirectory, join(tmpdir(), 'waybill')),
     jobsDirectory: path('WAYBILL_JOBS_DIRECTORY', parsed.jobsDirectory, OWN_JOBS_DIRECTORY),
+    dbtExecutable: env['WAYBILL_DBT'] || (parsed.dbtExecutable ?? 'dbt'),
+    dbtDirectory: path('WAYBILL_DBT_DIRECTORY', parsed.dbtDirectory, OWN_DBT_DIRECTORY),
     taskQueue: env['WAYBILL_TASK_QUEUE'] || (parsed.taskQueue ?? DEFAULT_TASK_QUEUE),
     sparkPollSeconds: parsed.sparkPollSeconds ?? 20,
     linkedService: withEnvironment(parsed.linkedService ?? {}, env),

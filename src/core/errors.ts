@@ -152,6 +152,10 @@ export const ERRORS = {
     'A check of the result did not hold.',
     'Do not use the result; the check says what differs.',
   ),
+  DBT_FAILED: fatal(
+    'dbt failed: nodes of its project, or dbt itself before it had results.',
+    'Mend the nodes that are named, then run again; a later run may begin with these alone (docs/dbt.md).',
+  ),
   ADDRESS_REFUSED: fatal(
     'An address is one that waybill does not call: this machine, its own network link or a metadata service.',
     'Use another address, or name the host in "allow" of [web] in waybill.toml.',

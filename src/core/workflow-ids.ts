@@ -17,6 +17,9 @@ export const clusterWorkflowId = (name: string, owner: string): string => `clust
 /** The id of one Spark job within its parent. */
 export const sparkWorkflowId = (parent: string, stage: string): string => `${parent}/spark/${stage}`;
 
+/** The id of one run of dbt within its parent. */
+export const dbtWorkflowId = (parent: string, name: string): string => `${parent}/dbt/${name}`;
+
 /** The id of a pipeline that another pipeline's Execute Pipeline activity runs. */
 export const childPipelineWorkflowId = (parent: string, activity: string, item?: string): string =>
   item === undefined ? `${parent}/pipeline/${activity}` : `${parent}/pipeline/${activity}/${item}`;

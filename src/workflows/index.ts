@@ -6,6 +6,7 @@ export { pipelineSlots } from './pipeline-slots.ts';
 export { planPipeline } from './plan-pipeline.ts';
 export { rememberRequest } from './remember-request.ts';
 export { removeOrphan } from './remove-orphan.ts';
+export { runDbt } from './run-dbt.ts';
 export { runLakehouse } from './run-lakehouse.ts';
 export { runPipeline } from './run-pipeline.ts';
 export { sparkCluster } from './spark-cluster.ts';

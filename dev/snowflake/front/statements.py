@@ -121,7 +121,7 @@ class _Statement:
             return transactions.define(self._run)
         elif isinstance(tree, exp.Describe):
             return transactions.read(self._describe_object)
-        elif isinstance(tree, (exp.Show, exp.Set)) or self._unsets_variable():
+        elif isinstance(tree, (exp.Show, exp.Set)) or self._unsets_variable() or self._shows_functions():
             return transactions.read(self._run)
         else:
             raise unsupported(" ".join(self.sql.split()[:2]).upper())
@@ -129,6 +129,10 @@ class _Statement:
 
     def _unsets_variable(self) -> bool:
         return isinstance(self.tree, exp.Alias) and self.sql.upper().startswith("UNSET ")
+
+    def _shows_functions(self) -> bool:
+        # dbt asks for them before it builds; sqlglot has no class for the statement, fakesnow answers it.
+        return isinstance(self.tree, exp.Command) and bool(re.match(r"SHOW\s+USER\s+FUNCTIONS\b", self.sql, re.I))
 
     def _run(self) -> Result:
         cursor = runner.run(self.session, runner.prepare(self.session, self.tree.copy()), self.params)
