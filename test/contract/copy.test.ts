@@ -38,6 +38,7 @@ const VALUES = `INSERT INTO kinds VALUES
 const MANY = 2_500;
 
 const VALUES_SURVIVE = 'every type and value comes back as it went';
+const WIDE = 'a table of three hundred columns goes out and comes back';
 const QUERIES = 'a query is read with its own columns and types';
 const STEPS_REPEAT = 'repeating any step changes nothing';
 const OVERTAKEN = 'an overtaken attempt writes nothing';
@@ -47,6 +48,7 @@ const CUT_WHILE_READING = 'a connection cut at any moment of reading loses and d
 const CREDENTIALS = 'refused credentials are named, and not repeated';
 const WHAT = [
   VALUES_SURVIVE,
+  WIDE,
   QUERIES,
   STEPS_REPEAT,
   OVERTAKEN,
@@ -84,6 +86,10 @@ describe('the contract of every connector', { timeout: 1_200_000 }, () => {
       `CREATE TABLE many AS SELECT i AS id, 'row ' || i AS name, (i % 7)::numeric(4,1) / 2 AS half FROM generate_series(1, ${MANY}) AS i`,
     );
     await sql('ALTER TABLE many ADD PRIMARY KEY (id)');
+    const wide = Array.from({ length: 299 }, (_, i) =>
+      i % 3 === 0 ? `${i} * i AS n${i}` : `'c${i} ' || i AS c${i}`,
+    );
+    await sql(`CREATE TABLE wide AS SELECT i AS id, ${wide.join(', ')} FROM generate_series(1, 5) AS i`);
   });
   after(async () => {
     await database?.end();
@@ -134,6 +140,22 @@ describe('the contract of every connector', { timeout: 1_200_000 }, () => {
       assert.equal(out.published.sourceChecksum, out.published.sinkChecksum);
       assert.notEqual(out.published.sinkChecksum, '0');
       await comesBack(store, spot('kinds', store), `back/${store.id}`);
+    });
+
+    // Databases limit the arguments of a function and the columns of an index, and what is asked of them is made per column.
+    holds(store, WIDE, async () => {
+      const there = end(store, spot('wide', store), created);
+      const out = await runner.copy(`wide/${store.id}`, end(base, 'wide'), there);
+      assert.deepEqual([out.published.rows, out.published.sinkChecksum], [5, out.published.sourceChecksum]);
+      const back = spot('wide_back', store);
+      await runner.copy(`wide back/${store.id}`, end(store, spot('wide', store)), end(base, back, created));
+      const [found] = await sql(
+        `SELECT count(*)::int AS n, sum(n0 + n297::int)::int AS s, max(c298) AS t FROM ${back}`,
+      );
+      const [wanted] = await sql(
+        'SELECT count(*)::int AS n, sum(n0 + n297)::int AS s, max(c298) AS t FROM wide',
+      );
+      assert.deepEqual(found, wanted);
     });
   }
 

@@ -3,6 +3,7 @@ import { fieldText } from '../../core/copy/row-text.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
+import { joinedFields } from '../common/joined-fields.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { transactionWord } from './query-text.ts';
 import { canonicalText, declaration, keptNative } from './types.ts';
@@ -52,7 +53,8 @@ const stagedValue = (column: Column): string => {
   return `${name}::${/^bit\b/.test(column.native) ? 'bit varying' : column.native}`;
 };
 
-const rowText = (columns: readonly Column[]): string => `concat(${columns.map(field).join(", '|', ")})`;
+const rowText = (columns: readonly Column[]): string =>
+  joinedFields(columns.map(field), (parts) => `concat(${parts.join(', ')})`);
 
 const list = (columns: readonly Column[]): string => columns.map(({ name }) => quote(name)).join(', ');
 

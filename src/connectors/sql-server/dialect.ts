@@ -3,6 +3,7 @@ import { fieldText } from '../../core/copy/row-text.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { Column } from '../../core/types/column.ts';
 import { quoteIdentifier, type TableName } from '../common/identifier.ts';
+import { joinedFields } from '../common/joined-fields.ts';
 import type { Dialect, UpsertRequest } from '../common/sql-store.ts';
 import { canonicalText, columnFromFacts, declaration, isIdentity, refuseOpaque } from './types.ts';
 
@@ -42,7 +43,7 @@ const field = (column: Column): string => {
 
 /** CONCAT of one (max) part is (max) as a whole, so long rows are not cut. */
 const rowText = (columns: readonly Column[]): string =>
-  `CONCAT(CONVERT(nvarchar(max), N''), ${columns.map(field).join(", '|', ")})`;
+  joinedFields(columns.map(field), (parts) => `CONCAT(CONVERT(nvarchar(max), N''), ${parts.join(', ')})`);
 
 /** The statement with explicit values for the target's identity column, where it is among the columns. */
 export const withIdentities = (target: TableName, columns: readonly Column[], statement: string): string =>
