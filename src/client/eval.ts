@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { WaybillError } from '../core/errors.ts';
 import type { EvaluationContext } from '../core/expression/context.ts';
-import { evaluateText, SCOPES } from '../core/expression/evaluate.ts';
+import { evaluateTextRaw, SCOPES } from '../core/expression/evaluate.ts';
+import { Float } from '../core/expression/syntax.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import { readJson } from '../definitions/json-reader.ts';
@@ -15,7 +16,13 @@ import { readJson } from '../definitions/json-reader.ts';
 export function evalCommand(expression: string, options: { context?: string }): void {
   const scopes = options.context === undefined ? {} : readScopes(options.context);
   try {
-    console.log(JSON.stringify(evaluateText(expression, contextOf(scopes))));
+    const value = evaluateTextRaw(expression, contextOf(scopes));
+    // JSON has room for every digit of a 64-bit number, JavaScript's numbers have not.
+    console.log(
+      typeof value === 'bigint'
+        ? value.toString()
+        : JSON.stringify(value instanceof Float ? value.value : value),
+    );
   } catch (error) {
     if (!(error instanceof WaybillError)) throw error;
     const position = error.details['position'];

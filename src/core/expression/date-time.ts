@@ -70,7 +70,8 @@ function assemble(
   let hour = Number(found[4] ?? 0);
   const minute = Number(found[5] ?? 0);
   const second = Number(found[6] ?? 0);
-  const fraction = Number((found[7] ?? '').slice(0, 7).padEnd(7, '0'));
+  // .NET keeps seven digits and rounds what is beyond.
+  const fraction = Math.round(Number(`0.${found[7] ?? 0}`) * 10_000_000);
   const half = found[8]?.toLowerCase();
   if (half !== undefined) {
     if (hour < 1 || hour > 12) throw fail();

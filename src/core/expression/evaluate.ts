@@ -33,12 +33,17 @@ export function unknownFunction(name: string): string {
 
 /** Evaluates one string of a definition. Literal text comes back as it is. Throws EXPRESSION_INVALID. */
 export function evaluateText(text: string, context: EvaluationContext): JsonValue {
+  return plain(evaluateTextRaw(text, context));
+}
+
+/** The same, with whole numbers beyond 2^53 exact. */
+export function evaluateTextRaw(text: string, context: EvaluationContext): RawValue {
   const template = parseTemplate(text);
   switch (template.kind) {
     case 'text':
       return template.text;
     case 'expression':
-      return evaluate(template.expression, context);
+      return evaluateRaw(template.expression, context);
     case 'interpolation':
       return template.parts
         .map((part) => (typeof part === 'string' ? part : toText(evaluateRaw(part, context))))
@@ -79,7 +84,8 @@ export function evaluate(expression: Expression, context: EvaluationContext): Js
   return plain(evaluateRaw(expression, context));
 }
 
-const plain = (value: RawValue): JsonValue => (value instanceof Float ? value.value : value);
+const plain = (value: RawValue): JsonValue =>
+  value instanceof Float ? value.value : typeof value === 'bigint' ? Number(value) : value;
 
 function evaluateRaw(expression: Expression, context: EvaluationContext): RawValue {
   switch (expression.kind) {

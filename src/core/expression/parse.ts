@@ -62,6 +62,15 @@ const PROPERTY = /[\p{L}\p{N}_$-]+/uy;
 const NUMBER = /[+-]?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+)?/y;
 const SPACE = /\s*/y;
 
+/** As Data Factory holds it: 64 bits. */
+function wholeNumber(text: string, at: number): number | bigint {
+  const value = Number(text) + 0;
+  if (Number.isSafeInteger(value)) return value;
+  const exact = BigInt(text.replace('+', ''));
+  if (BigInt.asIntN(64, exact) === exact) return exact;
+  throw expressionError(`The number ${text.slice(0, 40)} is outside the range of 64-bit whole numbers`, at);
+}
+
 class Parser {
   private readonly text: string;
   private at: number;
@@ -117,7 +126,12 @@ class Parser {
     const number = this.match(NUMBER);
     if (number !== undefined) {
       const value = Number(number);
-      return { kind: 'literal', value: /[.eE]/.test(number) ? new Float(value) : value, at };
+      if (!Number.isFinite(value)) throw expressionError(`The number ${number} is too large`, at);
+      return {
+        kind: 'literal',
+        value: /[.eE]/.test(number) ? new Float(value) : wholeNumber(number, at),
+        at,
+      };
     }
     const name = this.match(NAME);
     if (name === undefined) throw this.unexpected('a function, a text in single quotes or a number');

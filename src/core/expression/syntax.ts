@@ -12,8 +12,11 @@ export class Float {
   }
 }
 
-/** A value during evaluation. Functions get plain JSON unless they ask for `Float`. */
-export type RawValue = JsonValue | Float;
+/**
+ * A value during evaluation. A bigint is a whole number beyond 2^53, such as ticks(), which JSON would round. Functions get
+ * plain JSON unless they ask for the raw value.
+ */
+export type RawValue = JsonValue | Float | bigint;
 
 export type Expression =
   | { readonly kind: 'literal'; readonly value: RawValue; readonly at: number }

@@ -5,6 +5,7 @@ import { Float, type RawValue } from './syntax.ts';
 /** A value as a string: booleans as True/False, null as nothing, arrays and objects as compact JSON. */
 export function toText(value: RawValue): string {
   if (value instanceof Float) return numberText(value.value, true);
+  if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'string') return value;
   if (value === null) return '';
   if (typeof value === 'boolean') return value ? 'True' : 'False';

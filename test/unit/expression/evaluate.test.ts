@@ -126,7 +126,10 @@ const VECTORS: readonly (readonly [string, JsonValue])[] = [
   ["@dataUri('hello')", 'data:text/plain;charset=utf-8;base64,aGVsbG8='],
   ["@dataUriToString('data:text/plain;charset=utf-8;base64,aGVsbG8=')", 'hello'],
   ["@decodeBase64('aGVsbG8=')", 'hello'],
-  ["@decodeDataUri('data:text/plain;charset=utf-8;base64,aGVsbG8=')", 'hello'],
+  [
+    "@decodeDataUri('data:text/plain;charset=utf-8;base64,aGVsbG8=')",
+    '011001000110000101110100011000010011101001110100011001010111100001110100001011110111000001101100011000010110100101101110001110110110001101101000011000010111001001110011011001010111010000111101011101010111010001100110001011010011100000111011011000100110000101110011011001010011011000110100001011000110000101000111010101100111001101100010010001110011100000111101',
+  ],
   ["@decodeUriComponent('http%3A%2F%2Fcontoso.com')", 'http://contoso.com'],
   ["@encodeUriComponent('https://contoso.com')", 'https%3A%2F%2Fcontoso.com'],
   ["@uriComponent('https://contoso.com')", 'https%3A%2F%2Fcontoso.com'],

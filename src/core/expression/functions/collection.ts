@@ -46,7 +46,7 @@ function intersection(args: JsonValue[]): JsonValue {
 
 /** Objects merge, the later one winning; arrays unite without duplicates. */
 function union(args: JsonValue[]): JsonValue {
-  if (args.every(isObject)) return Object.assign({}, ...(args as JsonObject[])) as JsonObject;
+  if (args.every(isObject)) return Object.fromEntries(args.flatMap((arg) => Object.entries(arg)));
   return distinct(args.flatMap((arg) => array('union', arg)));
 }
 

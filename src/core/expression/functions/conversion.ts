@@ -1,7 +1,7 @@
 // Conversion functions. "Binary" is what Microsoft's page shows: the text's bytes as a string of zeros and ones.
 import type { JsonValue } from '../../json.ts';
 import { expressionError } from '../expression-error.ts';
-import { Float } from '../syntax.ts';
+import { Float, type RawValue } from '../syntax.ts';
 import { base64Decode, base64Encode, utf8Encode } from '../utf8-base64.ts';
 import { toText } from '../values.ts';
 import { xmlToJson } from '../xml/xml-json.ts';
@@ -23,11 +23,14 @@ function toBoolean(value: JsonValue | undefined): boolean {
   throw expressionError('bool() takes true, false, a number, or one of these as text');
 }
 
-function toInteger(value: JsonValue | undefined): number {
-  if (typeof value === 'number') return inInt64('int', Math.trunc(value));
-  if (typeof value === 'boolean') return Number(value);
-  if (typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)) return inInt64('int', Number(value));
-  throw expressionError(`int() cannot read ${JSON.stringify(value ?? null).slice(0, 80)}`);
+function toInteger(value: RawValue | undefined): number | bigint {
+  if (typeof value === 'bigint') return value;
+  const number = value instanceof Float ? value.value : value;
+  if (typeof number === 'number') return inInt64('int', BigInt(Math.trunc(number)));
+  if (typeof number === 'boolean') return Number(number);
+  if (typeof number === 'string' && /^\s*[+-]?\d{1,40}\s*$/.test(number))
+    return inInt64('int', BigInt(number.trim().replace('+', '')));
+  throw expressionError(`int() cannot read ${JSON.stringify(number ?? null).slice(0, 80)}`);
 }
 
 const FLOAT = /^\s*[+-]?(\d[\d,]*(\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i;
@@ -62,7 +65,7 @@ function unescapeUri(name: string, value: JsonValue | undefined): string {
 }
 
 const escapeUri = (value: string): string =>
-  encodeURIComponent(value).replace(
+  encodeURIComponent(value.replace(/\p{Surrogate}/gu, '\ufffd')).replace(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
@@ -85,7 +88,7 @@ export const CONVERSION: FunctionEntry[] = [
   plain('base64ToBinary', 1, 1, ([a]) => bits(text('base64ToBinary', a))),
   plain('binary', 1, 1, ([a]) => bits(text('binary', a))),
   plain('bool', 1, 1, ([a]) => toBoolean(a)),
-  plain('int', 1, 1, ([a]) => toInteger(a)),
+  raw('int', 1, 1, ([a]) => toInteger(a)),
   plain('float', 1, 1, ([a]) => toFloat(a)),
   raw('string', 1, 1, ([a]) => toText(a ?? null)),
   plain('json', 1, 1, ([a]) => parseJson(a)),

@@ -4,7 +4,7 @@ import { formatDateTime } from '../date-format.ts';
 import { addToDateTime, type DateTime, fromMilliseconds, parseDateTime } from '../date-time.ts';
 import { expressionError } from '../expression-error.ts';
 import { fromZone, toZone } from '../time-zones.ts';
-import { type FunctionEntry, integer, plain, text } from './define.ts';
+import { type FunctionEntry, inInt64, integer, plain, text } from './define.ts';
 
 const read = (name: string, value: JsonValue | undefined): DateTime => parseDateTime(name, text(name, value));
 
@@ -65,9 +65,9 @@ function dayOfYear(milliseconds: number): number {
   return Math.round((date.getTime() - start.getTime()) / 86_400_000) + 1;
 }
 
-/** Ticks since 0001-01-01. Exact for whole seconds; a number of JSON cannot carry the last digits of others. */
-const ticks = (value: DateTime): number =>
-  Number(BigInt(value.milliseconds + 62_135_596_800_000) * 10_000n + BigInt(value.ticks));
+/** Ticks of 100 ns since 0001-01-01. */
+const ticks = (value: DateTime): number | bigint =>
+  inInt64('ticks', BigInt(value.milliseconds + 62_135_596_800_000) * 10_000n + BigInt(value.ticks));
 
 export const DATE: FunctionEntry[] = [
   adder('addDays', 'Day'),

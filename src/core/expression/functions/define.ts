@@ -16,7 +16,7 @@ export type FunctionEntry = Arity &
   (
     | {
         readonly kind: 'plain';
-        readonly call: (args: JsonValue[], context: EvaluationContext) => JsonValue | Float;
+        readonly call: (args: JsonValue[], context: EvaluationContext) => RawValue;
       }
     | { readonly kind: 'raw'; readonly call: (args: RawValue[]) => RawValue }
     | { readonly kind: 'lazy'; readonly call: (args: (() => RawValue)[]) => RawValue }
@@ -28,7 +28,7 @@ export const plain = (
   name: string,
   min: number,
   max: number,
-  call: (args: JsonValue[], context: EvaluationContext) => JsonValue | Float,
+  call: (args: JsonValue[], context: EvaluationContext) => RawValue,
 ): FunctionEntry => ({ kind: 'plain', name, min, max, call });
 
 export const raw = (
@@ -62,18 +62,18 @@ export function integer(name: string, value: JsonValue | undefined): number {
   throw wrong(name, 'a whole number', value);
 }
 
-/** A whole number as Data Factory holds it: 64 bits. Throws where it has no room; beyond 2^53 its last digits are rounded. */
-export function inInt64(name: string, value: number): number {
-  // Whole numbers have no -0, which `-6 % 3` is in JavaScript.
-  if (value >= -(2 ** 63) && value <= 2 ** 63) return value + 0;
-  throw expressionError(`${name}() leaves the range of 64-bit whole numbers`);
+/** A whole number as Data Factory holds it: 64 bits, exact beyond 2^53 as a bigint. Throws where it has no room. */
+export function inInt64(name: string, value: bigint): number | bigint {
+  if (BigInt.asIntN(64, value) !== value)
+    throw expressionError(`${name}() leaves the range of 64-bit whole numbers`);
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
 }
 
+/** No text will do, not even 'true': Data Factory asks for bool() there (Azure/Azure-DataFactory issue 518). */
 export function boolean(name: string, value: RawValue | undefined): boolean {
   if (typeof value === 'boolean') return value;
-  if (typeof value === 'string' && /^\s*(true|false)\s*$/i.test(value))
-    return value.trim().toLowerCase() === 'true';
-  throw wrong(name, 'true or false', value);
+  throw wrong(name, 'true or false (bool() makes one of a text)', value);
 }
 
 export function array(name: string, value: JsonValue | undefined): JsonValue[] {
@@ -85,7 +85,8 @@ export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-export function numeric(name: string, value: RawValue | undefined): number | Float {
+export function numeric(name: string, value: RawValue | undefined): number | bigint | Float {
+  if (typeof value === 'bigint') return value;
   if (typeof value === 'number') return Number.isInteger(value) ? value : new Float(value);
   if (value instanceof Float) return value;
   throw wrong(name, 'a number', value);

@@ -3,21 +3,37 @@ import type { JsonValue } from '../../json.ts';
 import { expressionError } from '../expression-error.ts';
 import { Float, type RawValue } from '../syntax.ts';
 import { sameValue } from '../values.ts';
-import { boolean, type FunctionEntry, lazy, MANY, plain } from './define.ts';
+import { boolean, type FunctionEntry, lazy, MANY, plain, raw } from './define.ts';
 
-function compare(name: string, a: JsonValue | undefined, b: JsonValue | undefined): number {
-  if (typeof a === 'number' && typeof b === 'number') return a - b;
+const isNumber = (value: RawValue | undefined): value is number | bigint =>
+  typeof value === 'number' || typeof value === 'bigint';
+
+function compare(name: string, leftRaw: RawValue | undefined, rightRaw: RawValue | undefined): number {
+  const a = leftRaw instanceof Float ? leftRaw.value : leftRaw;
+  const b = rightRaw instanceof Float ? rightRaw.value : rightRaw;
+  if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === 'string' && typeof b === 'string') return a < b ? -1 : a > b ? 1 : 0;
   // Outputs often carry numbers as text; Data Factory converts when one side is a number.
-  const left = typeof a === 'string' && typeof b === 'number' ? Number(a) : a;
-  const right = typeof b === 'string' && typeof a === 'number' ? Number(b) : b;
-  if (typeof left === 'number' && typeof right === 'number' && !Number.isNaN(left) && !Number.isNaN(right)) {
-    return left - right;
-  }
+  const left = typeof a === 'string' && isNumber(b) ? Number(a) : a;
+  const right = typeof b === 'string' && isNumber(a) ? Number(b) : b;
+  if (isNumber(left) && isNumber(right) && !Number.isNaN(Number(left)) && !Number.isNaN(Number(right)))
+    return left < right ? -1 : left > right ? 1 : 0;
   throw expressionError(`${name}() wants two numbers or two strings`);
 }
 
-const plainOf = (value: RawValue): JsonValue => (value instanceof Float ? value.value : value);
+const plainOf = (value: RawValue): JsonValue =>
+  value instanceof Float ? value.value : typeof value === 'bigint' ? Number(value) : value;
+
+/** A bigint is beyond 2^53, so it equals nothing that is a number. */
+const same = (a: RawValue, b: RawValue): boolean =>
+  typeof a === 'bigint' && typeof b === 'bigint'
+    ? a === b
+    : typeof a === 'bigint' || typeof b === 'bigint'
+      ? isNumber(plainOf(a)) &&
+        isNumber(plainOf(b)) &&
+        (a instanceof Float || b instanceof Float) &&
+        plainOf(a) === plainOf(b)
+      : sameValue(plainOf(a), plainOf(b));
 
 export const LOGICAL: FunctionEntry[] = [
   lazy('and', 2, MANY, (args) => args.every((arg) => boolean('and', arg()))),
@@ -33,10 +49,10 @@ export const LOGICAL: FunctionEntry[] = [
     }
     return null;
   }),
-  plain('equals', 2, 2, ([a, b]) => sameValue(a as JsonValue, b as JsonValue)),
+  raw('equals', 2, 2, ([a, b]) => same(a ?? null, b ?? null)),
   plain('not', 1, 1, ([a]) => !boolean('not', a)),
-  plain('greater', 2, 2, ([a, b]) => compare('greater', a, b) > 0),
-  plain('greaterOrEquals', 2, 2, ([a, b]) => compare('greaterOrEquals', a, b) >= 0),
-  plain('less', 2, 2, ([a, b]) => compare('less', a, b) < 0),
-  plain('lessOrEquals', 2, 2, ([a, b]) => compare('lessOrEquals', a, b) <= 0),
+  raw('greater', 2, 2, ([a, b]) => compare('greater', a, b) > 0),
+  raw('greaterOrEquals', 2, 2, ([a, b]) => compare('greaterOrEquals', a, b) >= 0),
+  raw('less', 2, 2, ([a, b]) => compare('less', a, b) < 0),
+  raw('lessOrEquals', 2, 2, ([a, b]) => compare('lessOrEquals', a, b) <= 0),
 ];

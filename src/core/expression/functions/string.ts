@@ -1,7 +1,7 @@
 // String functions. Which ones ignore case follows Microsoft's page on expressions and functions.
 import { expressionError } from '../expression-error.ts';
 import { toText } from '../values.ts';
-import { type FunctionEntry, integer, MANY, plain, text } from './define.ts';
+import { type FunctionEntry, integer, MANY, plain, raw, text } from './define.ts';
 
 /** .NET's Guid formats: D with hyphens, N without, B in braces, P in parentheses. */
 function formatGuid(guid: string, format: string): string {
@@ -50,8 +50,8 @@ const lower = (value: string): string => perCharacter(value, (character) => char
 const upper = (value: string): string => perCharacter(value, (character) => character.toUpperCase());
 
 export const STRING: FunctionEntry[] = [
-  plain('concat', 1, MANY, (args) =>
-    args.every(Array.isArray) ? args.flat(1) : args.map((arg) => toText(arg)).join(''),
+  raw('concat', 1, MANY, (args) =>
+    args.every((arg) => Array.isArray(arg)) ? args.flat(1) : args.map((arg) => toText(arg)).join(''),
   ),
   plain('endsWith', 2, 2, ([a, b]) => lower(text('endsWith', a)).endsWith(lower(text('endsWith', b)))),
   plain('startsWith', 2, 2, ([a, b]) =>
