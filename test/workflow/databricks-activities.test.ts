@@ -159,6 +159,24 @@ describe('Databricks activities', { timeout: 300_000 }, () => {
     assert.equal((await server.requests('runs/submit')).length - before, 1);
   });
 
+  it('finds its run again after an attempt that submitted it and then died', async () => {
+    let deaths = 0;
+    const real = options().activities as ReturnType<typeof createDatabricksActivities>;
+    const more = {
+      performDatabricksNotebook: async (task: TaskInput) => {
+        const result = await real.performDatabricksNotebook(task);
+        if (deaths++ === 0)
+          throw new WaybillError('CONNECTION_FAILED', 'nobody learned that it was submitted');
+        return result;
+      },
+    };
+    const before = (await server.requests('runs/submit')).length;
+    const { status } = await runOf([notebook('/Shared/etl')], (run) => run.result(), more);
+    assert.equal(status, 'Succeeded');
+    assert.equal(deaths, 2);
+    assert.equal((await server.requests('runs/submit')).length - before, 1);
+  });
+
   it('goes on asking where Databricks is away for longer than the client waits', async () => {
     let looks = 0;
     const real = options().activities as ReturnType<typeof createDatabricksActivities>;
