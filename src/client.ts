@@ -242,6 +242,14 @@ program
   .command('dev')
   .description('the local world: waybill dev up, status or down (see waybill dev --help)');
 
+// Listed here for --help alone: bin/waybill.js starts it, as the product imports nothing of dev.
+program
+  .command('rehearse')
+  .argument('<directory>', "a factory's directory; it is only read")
+  .description(
+    'run every pipeline of a factory on a private local world, with made-up data (see waybill rehearse --help)',
+  );
+
 try {
   await program.parseAsync();
 } catch (error) {
