@@ -66,7 +66,11 @@ export function datePatterns(culture: string): DatePatterns {
 export function nameIn(culture: string, date: Date, part: 'weekday' | 'month', length: number): string {
   const style = length === 3 ? 'short' : 'long';
   try {
-    return new Intl.DateTimeFormat(culture, { [part]: style, timeZone: 'UTC' }).format(date);
+    // Beside a day, as in a date: German has "Juni" there, and "Jun" where the month stands alone.
+    const beside = part === 'month' && style === 'short' ? ({ day: 'numeric' } as const) : {};
+    const format = new Intl.DateTimeFormat(culture, { ...beside, [part]: style, timeZone: 'UTC' });
+    const found = format.formatToParts(date).find(({ type }) => type === part);
+    return found?.value ?? '';
   } catch {
     throw expressionError(`"${culture.slice(0, 40)}" is not the name of a culture`);
   }

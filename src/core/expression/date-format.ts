@@ -117,7 +117,7 @@ function field(character: string, length: number, date: Date, value: DateTime, c
     case 'g':
       return 'A.D.';
     case 'K':
-      return value.utc ? 'Z' : '';
+      return value.utc ? (value.offset === true ? '+00:00' : 'Z') : '';
     case 'z':
       return ['+0', '+00', '+00:00'][Math.min(length, 3) - 1] as string;
     case '/':

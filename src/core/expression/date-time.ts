@@ -8,6 +8,8 @@ export interface DateTime {
   /** 100 ns ticks beyond the milliseconds, 0 to 9999. */
   readonly ticks: number;
   readonly utc: boolean;
+  /** Its text had an offset such as +02:00: it is in UTC now, and .NET prints that as `+00:00`, not `Z`. */
+  readonly offset?: true;
 }
 
 const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ');
@@ -83,7 +85,8 @@ function assemble(
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || year < 1) throw fail();
   const zone = found[9]?.toLowerCase();
   const milliseconds = date.getTime() + Math.floor(fraction / 10_000) - offsetOf(zone);
-  return { milliseconds, ticks: fraction % 10_000, utc: zone !== undefined };
+  const value = { milliseconds, ticks: fraction % 10_000, utc: zone !== undefined };
+  return /^[+-]/.test(zone ?? '') ? { ...value, offset: true } : value;
 }
 
 /** Milliseconds that a clock with this zone text is ahead of UTC. */

@@ -199,9 +199,13 @@ function offsetAt(zone: string, instant: number): number {
   return date.getTime() - Math.floor(instant / 1000) * 1000;
 }
 
-/** The zone's clock at a UTC instant; prints without Z. */
-export function toZone(value: DateTime, zone: string): DateTime {
-  return { ...value, milliseconds: value.milliseconds + offsetAt(zone, value.milliseconds), utc: false };
+/** The zone's clock at a UTC instant; prints without Z, unless the zone is UTC. */
+export function toZone({ milliseconds, ticks }: DateTime, zone: string): DateTime {
+  return {
+    milliseconds: milliseconds + offsetAt(zone, milliseconds),
+    ticks,
+    utc: /^(etc\/)?utc$/i.test(zone),
+  };
 }
 
 /**
@@ -212,7 +216,7 @@ export function fromZone(value: DateTime, zone: string): DateTime {
   const local = value.milliseconds;
   if (value.utc) {
     formatterOf(zone);
-    return value;
+    return { milliseconds: local, ticks: value.ticks, utc: true };
   }
   const before = offsetAt(zone, local - 86_400_000);
   const after = offsetAt(zone, local + 86_400_000);

@@ -51,7 +51,7 @@ const VECTORS: readonly (readonly [string, JsonValue])[] = [
   ['@item().table', 'flights'],
   // String functions
   ["@concat('Hello', 'World')", 'HelloWorld'],
-  ['@concat(createArray(1), createArray(2, 3))', [1, 2, 3]],
+  ['@concat(createArray(1), createArray(2, 3))', '[1][2,3]'],
   ["@endsWith('hello world', 'World')", true],
   ["@endsWith('hello world', 'universe')", false],
   ["@startsWith('hello world', 'Hello')", true],
@@ -193,7 +193,7 @@ const VECTORS: readonly (readonly [string, JsonValue])[] = [
   ["@formatDateTime('2024-02-03T14:05:06Z', 'u')", '2024-02-03 14:05:06Z'],
   ["@formatDateTime('2024-02-03T14:05:06Z', 'r')", 'Sat, 03 Feb 2024 14:05:06 GMT'],
   ["@formatDateTime('2024-02-03T14:05:06.5Z', 's.FFF')", '6.5'],
-  ["@formatDateTime('2024-02-03T14:05:06+02:00')", '2024-02-03T12:05:06.0000000Z'],
+  ["@formatDateTime('2024-02-03T14:05:06+02:00')", '2024-02-03T12:05:06.0000000+00:00'],
   ["@formatDateTime('2024-02-03')", '2024-02-03T00:00:00.0000000'],
   ["@getFutureTime(5, 'Day')", '2018-03-06T00:00:00.1230000Z'],
   ["@getPastTime(5, 'Day', 'D')", 'Saturday, February 24, 2018'],

@@ -24,18 +24,23 @@ function sequence(name: string, value: JsonValue | undefined): string | JsonValu
   throw expressionError(`${name}() takes a string or an array`);
 }
 
+function itemCount(name: string, value: JsonValue | undefined): number {
+  const count = integer(name, value);
+  if (count < 0) throw expressionError(`${name}() wants a count of 0 or more, not ${count}`);
+  return count;
+}
+
 const distinct = (values: JsonValue[]): JsonValue[] =>
   values.filter((value, index) => values.findIndex((other) => sameValue(other, value)) === index);
 
-/** Of objects, the properties whose names all of them have; Microsoft's page: "the last item with that name appears". */
+/** Of objects, the properties that are equal in all of them. */
 function intersection(args: JsonValue[]): JsonValue {
   if (args.every(isObject)) {
-    const objects = args as JsonObject[];
-    const last = objects.at(-1) ?? {};
+    const [first, ...others] = args as [JsonObject, ...JsonObject[]];
     return Object.fromEntries(
-      Object.keys(objects[0] ?? {})
-        .filter((key) => objects.every((object) => Object.hasOwn(object, key)))
-        .map((key) => [key, last[key] as JsonValue]),
+      Object.entries(first).filter(([key, value]) =>
+        others.every((other) => Object.hasOwn(other, key) && sameValue(other[key] as JsonValue, value)),
+      ),
     );
   }
   const [first, ...others] = args.map((arg) => array('intersection', arg));
@@ -59,6 +64,6 @@ export const COLLECTION: FunctionEntry[] = [
   plain('union', 1, MANY, union),
   plain('join', 2, 2, ([a, b]) => array('join', a).map(toText).join(text('join', b))),
   plain('length', 1, 1, ([a]) => sequence('length', a).length),
-  plain('skip', 2, 2, ([a, count]) => sequence('skip', a).slice(Math.max(0, integer('skip', count)))),
-  plain('take', 2, 2, ([a, count]) => sequence('take', a).slice(0, Math.max(0, integer('take', count)))),
+  plain('skip', 2, 2, ([a, count]) => sequence('skip', a).slice(itemCount('skip', count))),
+  plain('take', 2, 2, ([a, count]) => sequence('take', a).slice(0, itemCount('take', count))),
 ];

@@ -26,7 +26,8 @@ function toBoolean(value: JsonValue | undefined): boolean {
 function toInteger(value: RawValue | undefined): number | bigint {
   if (typeof value === 'bigint') return value;
   const number = value instanceof Float ? value.value : value;
-  if (typeof number === 'number') return inInt64('int', BigInt(Math.trunc(number)));
+  // A fraction is no whole number, and Data Factory cuts none off.
+  if (typeof number === 'number' && Number.isInteger(number)) return inInt64('int', BigInt(number));
   if (typeof number === 'boolean') return Number(number);
   if (typeof number === 'string' && /^\s*[+-]?\d{1,40}\s*$/.test(number))
     return inInt64('int', BigInt(number.trim().replace('+', '')));

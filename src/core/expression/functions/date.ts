@@ -55,7 +55,7 @@ const starter = (name: string, cut: (date: Date) => void): FunctionEntry =>
     const value = read(name, timestamp);
     const date = new Date(value.milliseconds);
     cut(date);
-    return print(name, { milliseconds: date.getTime(), ticks: 0, utc: value.utc }, format);
+    return print(name, { ...value, milliseconds: date.getTime(), ticks: 0 }, format);
   });
 
 function dayOfYear(milliseconds: number): number {
@@ -68,6 +68,15 @@ function dayOfYear(milliseconds: number): number {
 /** Ticks of 100 ns since 0001-01-01. */
 const ticks = (value: DateTime): number | bigint =>
   inInt64('ticks', BigInt(value.milliseconds + 62_135_596_800_000) * 10_000n + BigInt(value.ticks));
+
+/** Data Factory refuses a timestamp that says Z beside a zone that is not UTC. */
+function fromOwnZone(value: DateTime, zone: string): DateTime {
+  if (value.utc && value.offset !== true && !/^(etc\/)?utc$/i.test(zone.trim()))
+    throw expressionError(
+      `convertToUtc() was given a timestamp in UTC and the time zone "${zone.slice(0, 60)}"`,
+    );
+  return fromZone(value, zone);
+}
 
 export const DATE: FunctionEntry[] = [
   adder('addDays', 'Day'),
@@ -82,7 +91,7 @@ export const DATE: FunctionEntry[] = [
     print('convertFromUtc', toZone(read('convertFromUtc', timestamp), text('convertFromUtc', zone)), format),
   ),
   plain('convertToUtc', 2, 3, ([timestamp, zone, format]) =>
-    print('convertToUtc', fromZone(read('convertToUtc', timestamp), text('convertToUtc', zone)), format),
+    print('convertToUtc', fromOwnZone(read('convertToUtc', timestamp), text('convertToUtc', zone)), format),
   ),
   plain('convertTimeZone', 3, 4, ([timestamp, from, to, format]) => {
     const instant = fromZone(read('convertTimeZone', timestamp), text('convertTimeZone', from));

@@ -4,6 +4,7 @@ import { expressionError } from '../expression-error.ts';
 import { Float, type RawValue } from '../syntax.ts';
 import { sameValue } from '../values.ts';
 import { boolean, type FunctionEntry, lazy, MANY, plain, raw } from './define.ts';
+import { upper } from './letter-case.ts';
 
 const isNumber = (value: RawValue | undefined): value is number | bigint =>
   typeof value === 'number' || typeof value === 'bigint';
@@ -12,12 +13,11 @@ function compare(name: string, leftRaw: RawValue | undefined, rightRaw: RawValue
   const a = leftRaw instanceof Float ? leftRaw.value : leftRaw;
   const b = rightRaw instanceof Float ? rightRaw.value : rightRaw;
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0;
-  if (typeof a === 'string' && typeof b === 'string') return a < b ? -1 : a > b ? 1 : 0;
-  // Outputs often carry numbers as text; Data Factory converts when one side is a number.
-  const left = typeof a === 'string' && isNumber(b) ? Number(a) : a;
-  const right = typeof b === 'string' && isNumber(a) ? Number(b) : b;
-  if (isNumber(left) && isNumber(right) && !Number.isNaN(Number(left)) && !Number.isNaN(Number(right)))
+  if (typeof a === 'string' && typeof b === 'string') {
+    // Ordinal and ignoring case, as Microsoft's cloud compares strings here; equals() does not ignore it.
+    const [left, right] = [upper(a), upper(b)];
     return left < right ? -1 : left > right ? 1 : 0;
+  }
   throw expressionError(`${name}() wants two numbers or two strings`);
 }
 

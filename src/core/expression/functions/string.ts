@@ -2,6 +2,7 @@
 import { expressionError } from '../expression-error.ts';
 import { toText } from '../values.ts';
 import { type FunctionEntry, integer, MANY, plain, raw, text } from './define.ts';
+import { lower, upper } from './letter-case.ts';
 
 /** .NET's Guid formats: D with hyphens, N without, B in braces, P in parentheses. */
 function formatGuid(guid: string, format: string): string {
@@ -40,19 +41,8 @@ function lastIndexOf(value: string, sought: string): number {
   return lower(value).lastIndexOf(lower(sought));
 }
 
-/** .NET changes the case of each character to one character: "ß" stays "ß", and positions stay what they are. */
-const perCharacter = (value: string, change: (character: string) => string): string =>
-  Array.from(value, (character) => {
-    const changed = change(character);
-    return changed.length === character.length ? changed : character;
-  }).join('');
-const lower = (value: string): string => perCharacter(value, (character) => character.toLowerCase());
-const upper = (value: string): string => perCharacter(value, (character) => character.toUpperCase());
-
 export const STRING: FunctionEntry[] = [
-  raw('concat', 1, MANY, (args) =>
-    args.every((arg) => Array.isArray(arg)) ? args.flat(1) : args.map((arg) => toText(arg)).join(''),
-  ),
+  raw('concat', 1, MANY, (args) => args.map((arg) => toText(arg)).join('')),
   plain('endsWith', 2, 2, ([a, b]) => lower(text('endsWith', a)).endsWith(lower(text('endsWith', b)))),
   plain('startsWith', 2, 2, ([a, b]) =>
     lower(text('startsWith', a)).startsWith(lower(text('startsWith', b))),
