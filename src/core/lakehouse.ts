@@ -1,6 +1,7 @@
 // A lakehouse pipeline as its workflow runs it: the definition with every expression evaluated, and the activities
 // that touch its storage.
 import type { CopyEndpoint } from './copy.ts';
+import type { RunDbtInput } from './dbt.ts';
 import type { JsonObject } from './json.ts';
 import type { DatabricksClusterProfile, EmrClusterProfile, SparkEngine } from './spark.ts';
 
@@ -28,6 +29,7 @@ export interface LakehousePlan {
     readonly ingest?: IngestStage;
     readonly process?: SparkStage;
     readonly load?: LoadStage;
+    readonly serve?: ServeStage;
     readonly optimize?: OptimizeStage;
   };
 }
@@ -106,6 +108,18 @@ export interface SparkStage extends StagePolicy {
 export interface LoadStage extends StagePolicy {
   readonly copies: readonly LakehouseCopy[];
   /** A copy publishes at once or not at all and cleans up after itself, so there is nothing to undo. */
+  readonly compensation: { readonly kind: 'keep' };
+}
+
+/** One run of dbt: its stage's policy gives the retries, and the time of all. */
+export type LakehouseDbt = Pick<
+  RunDbtInput,
+  'name' | 'linkedService' | 'target' | 'schema' | 'vars' | 'steps'
+>;
+
+export interface ServeStage extends StagePolicy {
+  readonly dbt: readonly LakehouseDbt[];
+  /** What dbt builds is made anew by the next run. */
   readonly compensation: { readonly kind: 'keep' };
 }
 

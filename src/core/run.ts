@@ -130,7 +130,7 @@ export interface RunLakehouseInput {
   readonly trigger: string;
 }
 
-export type StageName = 'ingest' | 'process' | 'load' | 'optimize';
+export type StageName = 'ingest' | 'process' | 'load' | 'serve' | 'optimize';
 
 /** One table's figures after a stage, as the engine that wrote it counted them. */
 export interface TableReport {

@@ -12,9 +12,10 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { CopyInput, CopyOutput } from '../core/copy.ts';
+import type { DbtProgress, RunDbtInput } from '../core/dbt.ts';
 import { copyWorkflowType } from '../core/delta.ts';
 import { locationUri } from '../core/lakehouse/location.ts';
-import { copyChecks, jobChecks, type Measures } from '../core/lakehouse/measures.ts';
+import { copyChecks, dbtChecks, jobChecks, type Measures } from '../core/lakehouse/measures.ts';
 import type { OpenStageReport, RunProgress } from '../core/lakehouse/progress.ts';
 import type {
   IngestStage,
@@ -25,12 +26,13 @@ import type {
   LakehousePlan,
   LoadStage,
   OptimizeStage,
+  ServeStage,
   SparkStage,
   StagePolicy,
 } from '../core/lakehouse.ts';
 import type { StageName } from '../core/run.ts';
 import type { JobResult } from '../core/spark.ts';
-import { copyWorkflowId } from '../core/workflow-ids.ts';
+import { copyWorkflowId, dbtWorkflowId } from '../core/workflow-ids.ts';
 import type { LakehouseCluster } from './lakehouse-cluster.ts';
 
 const { uploadJobs, countLanded, deleteLanded, readTableVersions, applyLifecycle } =
@@ -139,6 +141,27 @@ export async function process(
 
 export async function load(context: StageContext, stage: LoadStage, report: OpenStageReport): Promise<void> {
   await runCopies(context, stage, stage.copies, report);
+}
+
+/** dbt's marts and tests, each of its runs a child with retries of its own. */
+export async function serve(
+  context: StageContext,
+  stage: ServeStage,
+  report: OpenStageReport,
+): Promise<void> {
+  for (const dbt of stage.dbt) {
+    doing(context, report, `dbt ${dbt.name}`);
+    const workflowId = dbtWorkflowId(workflowInfo().workflowId, dbt.name);
+    report.children.push(workflowId);
+    const { timeout, retries, retryInterval } = stage;
+    const { calls } = await executeChild<(input: RunDbtInput) => Promise<DbtProgress>>('runDbt', {
+      workflowId,
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      staticSummary: `dbt ${dbt.name}`,
+      args: [{ ...dbt, timeout, retries, retryInterval }],
+    });
+    report.checks.push(...dbtChecks(dbt.name, calls));
+  }
 }
 
 export async function optimize(

@@ -26,6 +26,7 @@ import {
   optimize,
   process,
   type StageContext,
+  serve,
 } from './lakehouse-stages.ts';
 import { clusterChangedSignal } from './spark-messages.ts';
 
@@ -161,6 +162,7 @@ async function work(
   if (name === 'ingest' && stages.ingest) return ingest(context, stages.ingest, report);
   if (name === 'process' && stages.process) return process(context, stages.process, report);
   if (name === 'load' && stages.load) return load(context, stages.load, report);
+  if (name === 'serve' && stages.serve) return serve(context, stages.serve, report);
   if (name === 'optimize' && stages.optimize) return optimize(context, stages.optimize, report);
 }
 

@@ -2,6 +2,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { CopyInput, CopyOutput } from '../../src/core/copy.ts';
 
+export { runDbt } from '../../src/workflows/run-dbt.ts';
 export { runLakehouse } from '../../src/workflows/run-lakehouse.ts';
 export { sparkCluster } from '../../src/workflows/spark-cluster.ts';
 export { sparkJob } from '../../src/workflows/spark-job.ts';

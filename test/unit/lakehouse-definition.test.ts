@@ -238,6 +238,17 @@ test('the definition that the cases are made from has no problem, and several fa
   assert.equal(problemsOf(broken).length, 2);
 });
 
+test('dbt in the serve stage: names, commands, selectors and linked services are checked', () => {
+  const serve = (dbt: JsonObject): string[] =>
+    problemsOf(set(tiny(), '/stages/serve', { dbt: [{ name: 'marts', target: 'snowflake', ...dbt }] }));
+  assert.deepEqual(serve({ linkedService: 'ls', steps: [{ command: 'source freshness' }] }), []);
+  assert.match(serve({ linkedService: 'other' }).join(), /dbt\/0\/linkedService There is no linked service/);
+  assert.match(serve({ steps: [{ command: 'debug' }] }).join(), /steps\/0\/command/);
+  assert.match(serve({ steps: [{ command: 'run', select: ['--vars'] }] }).join(), /select\/0/);
+  assert.match(serve({ password: 'x' }).join(), /"password" is not a property/);
+  assert.match(serve({ name: 'a' }).join(), /is the name of another/);
+});
+
 test('schemas/lakehouse.schema.json is what the definition is checked by', () => {
   const stored = JSON.parse(
     readFileSync(projectPath('schemas', 'lakehouse.schema.json'), 'utf8'),

@@ -17,6 +17,7 @@ import { timeSkippingExecutable } from '../../dev/setup/temporal.ts';
 import { createLakehouseActivities } from '../../src/activities/lakehouse.ts';
 import { createSparkActivities } from '../../src/activities/spark.ts';
 import type { CopyInput, CopyOutput } from '../../src/core/copy.ts';
+import type { DbtNode, DbtStepInput, DbtStepResult } from '../../src/core/dbt.ts';
 import { locationUri } from '../../src/core/lakehouse/location.ts';
 import type { LakehouseProgress, RunLakehouseInput, RunLakehouseOutput } from '../../src/core/run.ts';
 import { clusterWorkflowId, sparkWorkflowId } from '../../src/core/workflow-ids.ts';
@@ -26,7 +27,9 @@ import { MemoryLake } from '../support/memory-lake.ts';
 import { MemorySpark } from '../support/memory-spark.ts';
 
 interface Tiny {
-  stages: Record<'ingest' | 'process' | 'load' | 'optimize', Record<string, unknown>>;
+  stages: Record<'ingest' | 'process' | 'load' | 'optimize', Record<string, unknown>> & {
+    serve?: Record<string, unknown>;
+  };
 }
 
 const GOOD = { silver: { 'silver/a': 90, 'quarantine/a': 10 }, compact: { 'silver/a': 90 }, restore: {} };
@@ -41,6 +44,10 @@ describe('runLakehouse', () => {
   let events: string[];
   /** Copies that do not end well, by name. */
   let copies: Record<string, 'fail' | 'hang' | 'lose-rows'>;
+  /** What dbt's nodes come to, call by call. */
+  let dbt: DbtNode[][];
+  /** Nodes that each call of dbt was for; undefined: all. */
+  let dbtNodes: (readonly string[] | undefined)[];
   let number = 0;
 
   before(async () => {
@@ -66,6 +73,8 @@ describe('runLakehouse', () => {
     number += 1;
     events = [];
     copies = {};
+    dbt = [];
+    dbtNodes = [];
     lake = new MemoryLake();
     spark = new MemorySpark(lake, events);
     Object.assign(spark.outcomes, structuredClone(GOOD));
@@ -110,6 +119,26 @@ describe('runLakehouse', () => {
     };
   }
 
+  async function performDbtStep({ nodes: only }: DbtStepInput): Promise<DbtStepResult> {
+    events.push('dbt');
+    dbtNodes.push(only);
+    const nodes = dbt.shift() ?? [];
+    const counts: Record<string, number> = {};
+    for (const { status } of nodes) counts[status] = (counts[status] ?? 0) + 1;
+    return { nodes, counts, left: 0 };
+  }
+
+  const serve = (tiny: Tiny): void => {
+    const marts = { name: 'marts', linkedService: 'ls', target: 'snowflake' };
+    tiny.stages.serve = { retries: 2, retryIntervalInSeconds: 1, dbt: [marts] };
+  };
+  const node = (name: string, status: string, message?: string): DbtNode => ({
+    node: `model.p.${name}`,
+    status,
+    seconds: 1,
+    ...(message === undefined ? {} : { message }),
+  });
+
   /** A job that writes: the table's log gets a version that the run must be able to take back. */
   const write = (): void => lake.put(`s3://lake/tables/silver/a/_delta_log/${'2'.padStart(20, '0')}.json`);
 
@@ -135,6 +164,7 @@ describe('runLakehouse', () => {
       workflowBundle: bundle,
       activities: {
         copyAll,
+        performDbtStep,
         ...createSparkActivities({
           runners: { emr: spark, databricks: spark },
           storage: lake,
@@ -194,6 +224,38 @@ describe('runLakehouse', () => {
     assert.deepEqual(spark.active, [], 'no cluster is left');
     assert.deepEqual(landedFiles(), [], 'no landed file is left');
   }
+
+  it('serves by dbt: what failed for a reason that passes is run again, with what it held up, and nothing else', async () => {
+    dbt = [
+      [node('a', 'success'), node('b', 'error', '250001: Could not connect'), node('c', 'skipped')],
+      [node('b', 'success'), node('c', 'success')],
+    ];
+    const output = await run((handle) => handle.result() as Promise<RunLakehouseOutput>, { change: serve });
+    assert.deepEqual(dbtNodes, [undefined, ['model.p.b', 'model.p.c']]);
+    const stage = output.stages.find((one) => one.stage === 'serve');
+    assert.deepEqual(stage?.checks, [
+      { name: 'marts: dbt build', passed: true, detail: '2 success, attempt 2' },
+    ]);
+    assert.ok(events.indexOf('dbt') > events.indexOf('copy out'));
+    assert.ok(events.indexOf('dbt') < events.indexOf('run compact'));
+  });
+
+  it('fails by the name of a dbt node that is wrong, without another try', async () => {
+    dbt = [[node('a', 'error', 'invalid identifier'), node('b', 'error', 'Connection reset by peer')]];
+    const { type, message } = await run(failed, { change: serve });
+    assert.equal(type, 'DBT_FAILED');
+    assert.match(message, /model\.p\.a: invalid identifier; model\.p\.b: /);
+    assert.equal(dbtNodes.length, 1);
+    assert.deepEqual(spark.active, []);
+  });
+
+  it('gives up on a dbt node that goes on failing once its retries are used up', async () => {
+    const lost = [node('b', 'error', 'Connection reset by peer')];
+    dbt = [lost, lost, lost, lost];
+    const { type } = await run(failed, { change: serve });
+    assert.equal(type, 'DBT_FAILED');
+    assert.equal(dbtNodes.length, 3);
+  });
 
   it('runs all stages in order, checks them, and ends the cluster', async () => {
     const output = await run((handle) => handle.result() as Promise<RunLakehouseOutput>);

@@ -26,8 +26,21 @@ export class DbtLog {
   /** Takes one line of standard output or error; one that is not JSON is a complaint. */
   line(text: string): void {
     const parsed = parse(text);
-    if (parsed === undefined) return this.#complain(text);
-    const { info, data } = parsed;
+    if (parsed === undefined) this.#complain(text);
+    else this.#take(parsed);
+  }
+
+  beat(): DbtBeat {
+    const running = [...this.#running].slice(0, 10);
+    return { done: this.#done, running, ...(this.#last === undefined ? {} : { last: this.#last }) };
+  }
+
+  /** Error lines, without secrets. */
+  complaints(): string {
+    return redact(this.#complaints.trim());
+  }
+
+  #take({ info, data }: LogLine): void {
     if (info?.level === 'error') this.#complain(info.msg ?? '');
     const node = data?.node_info?.unique_id;
     if (node === undefined || node === '') return;
@@ -45,16 +58,6 @@ export class DbtLog {
       this.#done += 1;
       this.#last = { node, status };
     }
-  }
-
-  beat(): DbtBeat {
-    const running = [...this.#running].slice(0, 10);
-    return { done: this.#done, running, ...(this.#last === undefined ? {} : { last: this.#last }) };
-  }
-
-  /** Error lines, without secrets. */
-  complaints(): string {
-    return redact(this.#complaints.trim());
   }
 
   #complain(text: string): void {

@@ -1,5 +1,6 @@
 // What copies and jobs counted, by name, and the checks that compare those counts.
 import type { CopyOutput } from '../copy.ts';
+import type { DbtCall } from '../dbt.ts';
 import type { LakehouseJob, StageCheck } from '../lakehouse.ts';
 import type { Check } from '../run.ts';
 import type { JobResult } from '../spark.ts';
@@ -82,4 +83,16 @@ export function jobChecks(job: LakehouseJob, result: JobResult): Check[] {
     });
   }
   return checks;
+}
+
+/** What came of each step's last call: dbt failed where a node did, so here is what it counted. */
+export function dbtChecks(name: string, calls: readonly DbtCall[]): Check[] {
+  const last = calls.filter((call, at) => calls[at + 1]?.step !== call.step);
+  return last.map(({ command, counts, attempt }) => ({
+    name: `${name}: dbt ${command}`,
+    passed: !['error', 'fail', 'runtime error', 'skipped'].some((status) => (counts[status] ?? 0) > 0),
+    detail: `${Object.entries(counts)
+      .map(([status, nodes]) => `${nodes} ${status}`)
+      .join(', ')}${attempt > 1 ? `, attempt ${attempt}` : ''}`,
+  }));
 }

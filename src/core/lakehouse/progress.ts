@@ -2,7 +2,7 @@
 import type { Check, LakehouseProgress, StageName, StageReport, TableReport } from '../run.ts';
 import type { ClusterStatus } from '../spark.ts';
 
-export const STAGE_NAMES: readonly StageName[] = ['ingest', 'process', 'load', 'optimize'];
+export const STAGE_NAMES: readonly StageName[] = ['ingest', 'process', 'load', 'serve', 'optimize'];
 
 /** One stage's report while it is being written. */
 export interface OpenStageReport {

@@ -162,7 +162,7 @@ interface Named {
 
 /** Copies, inputs and jobs, which share one space of names: names become workflow ids and check terms. */
 function namedItems(stages: Stages): Named[] {
-  const { ingest, process, load, optimize } = stages;
+  const { ingest, process, load, serve, optimize } = stages;
   const of = (stage: string, list: string, items: readonly { name: string }[] | undefined): Named[] =>
     (items ?? []).map(({ name }, index) => ({ name, path: ['stages', stage, list, index, 'name'] }));
   return [
@@ -170,6 +170,7 @@ function namedItems(stages: Stages): Named[] {
     ...of('ingest', 'inputs', ingest?.inputs),
     ...of('process', 'jobs', process?.jobs),
     ...of('load', 'copies', load?.copies),
+    ...of('serve', 'dbt', serve?.dbt),
     ...of('optimize', 'jobs', optimize?.jobs),
   ];
 }
@@ -208,7 +209,7 @@ function checkJobSettings({ engine, stages }: LakehouseDefinition, problems: Pro
 /** A check may use what this stage and those before it counted. */
 function checkCheckTerms({ stages }: LakehouseDefinition, problems: Problems): void {
   const known = new Set<string>();
-  for (const stage of ['ingest', 'process', 'load', 'optimize'] as const) {
+  for (const stage of ['ingest', 'process', 'load', 'serve', 'optimize'] as const) {
     const policy = stages[stage];
     for (const { name, path } of namedItems(stages)) if (path[1] === stage) known.add(name);
     policy?.checks.forEach((check, index) => {
@@ -233,19 +234,23 @@ function checkLinkedServices(
   linkedServices: readonly string[],
   problems: Problems,
 ): void {
+  const check = (name: string, path: readonly PropertyKey[]): void => {
+    if (name.includes('@') || linkedServices.some((other) => other.toLowerCase() === name.toLowerCase()))
+      return;
+    problems.error(
+      path,
+      'REFERENCE_MISSING',
+      `There is no linked service "${name}".`,
+      didYouMean(nearestName(name, linkedServices)),
+    );
+  };
   for (const stage of ['ingest', 'load'] as const) {
     stages[stage]?.copies.forEach((copy, index) => {
-      for (const end of ['source', 'sink'] as const) {
-        const name = copy[end].linkedService;
-        if (name.includes('@') || linkedServices.some((other) => other.toLowerCase() === name.toLowerCase()))
-          continue;
-        problems.error(
-          ['stages', stage, 'copies', index, end, 'linkedService'],
-          'REFERENCE_MISSING',
-          `There is no linked service "${name}".`,
-          didYouMean(nearestName(name, linkedServices)),
-        );
-      }
+      for (const end of ['source', 'sink'] as const)
+        check(copy[end].linkedService, ['stages', stage, 'copies', index, end, 'linkedService']);
     });
   }
+  stages.serve?.dbt.forEach(({ linkedService }, index) => {
+    if (linkedService !== undefined) check(linkedService, ['stages', 'serve', 'dbt', index, 'linkedService']);
+  });
 }

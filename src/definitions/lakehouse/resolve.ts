@@ -5,7 +5,13 @@ import type { EvaluationContext } from '../../core/expression/context.ts';
 import { evaluateDeep } from '../../core/expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { parseTimespan } from '../../core/lakehouse/duration.ts';
-import type { LakehouseCopy, LakehouseJob, LakehousePlan, StagePolicy } from '../../core/lakehouse.ts';
+import type {
+  LakehouseCopy,
+  LakehouseDbt,
+  LakehouseJob,
+  LakehousePlan,
+  StagePolicy,
+} from '../../core/lakehouse.ts';
 import { nearestName } from '../../core/nearest-name.ts';
 import type { DatabricksClusterProfile, EmrClusterProfile } from '../../core/spark.ts';
 import { readFactory } from '../factory.ts';
@@ -138,7 +144,7 @@ function planOf(
   window: string,
   parameters: JsonObject,
 ): LakehousePlan {
-  const { ingest, process, load, optimize } = stages;
+  const { ingest, process, load, serve, optimize } = stages;
   return {
     name,
     window,
@@ -168,6 +174,9 @@ function planOf(
       ...(load === undefined
         ? {}
         : { load: { ...policyOf(load), copies: load.copies.map(copyOf), compensation: load.compensation } }),
+      ...(serve === undefined
+        ? {}
+        : { serve: { ...policyOf(serve), dbt: serve.dbt.map(dbtOf), compensation: serve.compensation } }),
       ...(optimize === undefined
         ? {}
         : {
@@ -217,6 +226,20 @@ const copyOf = ({ name, source, sink, options }: Policy['copies'][number]): Lake
   source: endpointOf(source),
   sink: endpointOf(sink),
   options: options as JsonObject,
+});
+
+const dbtOf = (dbt: NonNullable<LakehouseDefinition['stages']['serve']>['dbt'][number]): LakehouseDbt => ({
+  name: dbt.name,
+  target: dbt.target,
+  vars: dbt.vars as JsonObject,
+  ...(dbt.linkedService === undefined ? {} : { linkedService: dbt.linkedService }),
+  ...(dbt.schema === undefined ? {} : { schema: dbt.schema }),
+  steps: dbt.steps.map(({ command, select, exclude, fullRefresh }) => ({
+    command,
+    ...(select === undefined ? {} : { select }),
+    ...(exclude === undefined ? {} : { exclude }),
+    ...(fullRefresh === true ? { fullRefresh: true } : {}),
+  })),
 });
 
 function endpointOf(end: Policy['copies'][number]['source']): LakehouseCopy['source'] {

@@ -1,5 +1,6 @@
 // The shape of a lakehouse pipeline's definition, strict: what it does not know, it refuses.
 import { z } from 'zod';
+import { DBT_COMMANDS } from '../../core/dbt.ts';
 import { parseTimespan } from '../../core/lakehouse/duration.ts';
 import { databricksClusterSchema } from './databricks-schema.ts';
 import { emrClusterSchema } from './emr-schema.ts';
@@ -95,6 +96,33 @@ const processing = z.strictObject({
 
 const load = z.strictObject({ ...policy, copies: z.array(copy).min(1), compensation: kept });
 
+const selectors = z.array(text.refine((value) => !value.startsWith('-'), 'must not begin with "-"'));
+
+const dbt = z.strictObject({
+  name,
+  linkedService: text.optional().describe('The warehouse; none for a Spark session.'),
+  target: text.describe('Output in profiles.yml: snowflake, databricks, redshift, spark.'),
+  schema: text.optional().describe("Schema of the marts, in place of the profile's."),
+  vars: json.default({}).describe("dbt's --vars. No secrets: they lie in the history."),
+  steps: z
+    .array(
+      z.strictObject({
+        command: z.enum(DBT_COMMANDS),
+        select: selectors.optional(),
+        exclude: selectors.optional(),
+        fullRefresh: flag.default(false),
+      }),
+    )
+    .min(1)
+    .default([{ command: 'build', fullRefresh: false }]),
+});
+
+const serve = z.strictObject({
+  ...policy,
+  dbt: z.array(dbt).min(1).describe('One after the other.'),
+  compensation: kept,
+});
+
 const rule = z
   .strictObject({
     id: name,
@@ -159,10 +187,11 @@ export const lakehouseSchema = z.strictObject({
       ingest: ingest.optional(),
       process: processing.optional(),
       load: load.optional(),
+      serve: serve.optional(),
       optimize: optimize.optional(),
     })
     .refine((stages) => Object.values(stages).some((stage) => stage !== undefined), {
-      error: 'needs at least one of ingest, process, load and optimize',
+      error: 'needs at least one of ingest, process, load, serve and optimize',
     }),
 });
 
