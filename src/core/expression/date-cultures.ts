@@ -2,7 +2,7 @@
 import { expressionError } from './expression-error.ts';
 
 /** The patterns a culture chooses; every standard format that depends on the culture is made of these. */
-export interface DatePatterns {
+interface DatePatterns {
   readonly shortDate: string;
   readonly longDate: string;
   readonly shortTime: string;
