@@ -93,6 +93,8 @@ export interface Needs {
   readonly containers: Map<string, { readonly store: StoreRef; readonly container: string }>;
   readonly stores: Map<string, StoreRef>;
   readonly stubs: Map<string, StubNeed>;
+  /** Databases whose list of tables is read: what stands there beside is found too. By `storeKey`. */
+  readonly catalogs: Set<string>;
   /** Sentences for the report: what was made up beyond data. */
   readonly notes: Set<string>;
 }
@@ -104,6 +106,7 @@ export const noNeeds = (): Needs => ({
   containers: new Map(),
   stores: new Map(),
   stubs: new Map(),
+  catalogs: new Set(),
   notes: new Set(),
 });
 
@@ -119,9 +122,14 @@ export function needTable(needs: Needs, store: StoreRef, path: readonly string[]
   if (name === undefined || name === '' || path.length > 3) return undefined;
   const schema = store.kind === 'mysql' ? '' : path.at(-2) || store.schema;
   const database = path.at(-3) || (store.kind === 'mysql' ? path.at(-2) : undefined) || store.database;
-  if (/^(information_schema|sys|pg_catalog|mysql|performance_schema)$/i.test(path.at(-2) ?? ''))
+  if (/^(information_schema|sys|pg_catalog|mysql|performance_schema)$/i.test(path.at(-2) ?? '')) {
+    needs.catalogs.add(storeKey(store));
     return undefined;
-  if (/^(pg_tables|pg_class|pg_stat\w*|dual)$/i.test(name)) return undefined;
+  }
+  if (/^(pg_tables|pg_class|pg_stat\w*|dual)$/i.test(name)) {
+    needs.catalogs.add(storeKey(store));
+    return undefined;
+  }
   const place = database === store.database ? store : { ...store, database };
   needs.stores.set(storeKey(place), place);
   const key = `${storeKey(place)}|${foldedName(place, `${schema}|${name}`)}`;

@@ -251,11 +251,16 @@ async function inTurns(
 ): Promise<void> {
   const left = [...planned];
   const held = new Map<string, Promise<void>>();
+  const needed = new Set<Needs>();
   const running = new Set<Promise<void>>();
   while (left.length > 0 || running.size > 0) {
     const at =
       running.size < width
-        ? left.findIndex(({ simulation }) => keysOf(simulation.needs).every((key) => !held.has(key)))
+        ? left.findIndex(
+            ({ simulation: { needs } }) =>
+              keysOf(needs).every((key) => !held.has(key)) &&
+              [...needed].every((other) => !isSeenBy(needs, other) && !isSeenBy(other, needs)),
+          )
         : -1;
     if (at < 0) {
       await Promise.race(running);
@@ -265,12 +270,18 @@ async function inTurns(
     const keys = keysOf(next.simulation.needs);
     const work = run(next).finally(() => {
       running.delete(work);
+      needed.delete(next.simulation.needs);
       for (const key of keys) held.delete(key);
     });
     for (const key of keys) held.set(key, work);
     running.add(work);
+    needed.add(next.simulation.needs);
   }
 }
+
+/** Who goes through a database's list of tables would find those that another makes and drops meanwhile. */
+const isSeenBy = ({ stores }: Needs, { catalogs }: Needs): boolean =>
+  [...catalogs].some((key) => stores.has(key));
 
 const keysOf = (needs: Needs): string[] => [
   ...[...needs.tables.keys()].map((key) => `table ${key}`),

@@ -89,7 +89,8 @@ function rowsOf(
     );
     const rows = made(frame, row, [], count);
     if (procedure.rows.length === 0)
-      procedure.rows.push(...rows.filter((each) => Object.keys(each).length > 0));
+      // Without a row the Lookup would fail, whether or not anything is read of it.
+      procedure.rows.push(...rows.map((each) => (Object.keys(each).length > 0 ? each : { result: 1 })));
     return rows;
   }
   const query = queryOf(source);
