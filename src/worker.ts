@@ -19,6 +19,7 @@ import { createSqlActivities } from './activities/sql.ts';
 import { createSweepActivities } from './activities/sweep.ts';
 import { createTriggerActivities } from './activities/triggers.ts';
 import { createWatchActivities } from './activities/watch.ts';
+import { createChangeActivities } from './activities/watch-changes.ts';
 import { createWebActivities } from './activities/web.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
 import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
@@ -72,6 +73,11 @@ async function run(): Promise<void> {
         ...createRunActivities({ runs: new TemporalPipelineRuns(client, settings.taskQueue) }),
         ...createTriggerActivities({ triggers: new TemporalTriggerRuns(client) }),
         ...createWatchActivities({ resolveLinkedService: linkedServices.resolve }),
+        ...createChangeActivities({
+          resolveLinkedService: linkedServices.resolve,
+          secretsChanged: linkedServices.secretsChanged,
+          workDirectory: settings.workDirectory,
+        }),
         ...createCopyActivities({
           resolveLinkedService: linkedServices.resolve,
           secretsChanged: linkedServices.secretsChanged,

@@ -7,6 +7,7 @@ import {
 } from '@temporalio/client';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
+import { changesEditFault } from '../core/trigger/compile-changes.ts';
 import { editFault, emptyLineage } from '../core/trigger/lineage.ts';
 import {
   CONFIGURE,
@@ -29,7 +30,7 @@ export type WorkflowOf = (
   trigger: CompiledTrigger,
 ) => { readonly type: string; readonly input: (started: boolean) => JsonObject } | undefined;
 
-const TYPES = ['tumblingWindow', 'watchFiles'];
+const TYPES = ['tumblingWindow', 'watchFiles', 'watchChanges'];
 
 export class TriggerKeeper {
   readonly #client: Client;
@@ -117,7 +118,9 @@ export class TriggerKeeper {
       const fault =
         kept.trigger.type === 'TumblingWindowTrigger' && trigger.type === 'TumblingWindowTrigger'
           ? editFault(kept.trigger, trigger)
-          : undefined;
+          : kept.trigger.type === 'ChangeTrigger' && trigger.type === 'ChangeTrigger'
+            ? changesEditFault(kept.trigger, trigger)
+            : undefined;
       if (fault !== undefined) throw new WaybillError('DEFINITION_INVALID', fault, { trigger: trigger.name });
       await this.#configure(trigger.name, { trigger, facts });
     }
@@ -129,6 +132,7 @@ export class TriggerKeeper {
         type: 'tumblingWindow',
         input: (started) => ({ state: emptyLineage(started) as unknown as JsonObject }),
       };
+    if (trigger.type === 'ChangeTrigger') return { type: 'watchChanges', input: (started) => ({ started }) };
     return this.#watch(trigger);
   }
 
@@ -144,6 +148,11 @@ export class TriggerKeeper {
     const handle = this.#client.schedule.getHandle(triggerId(trigger.name));
     if (started) await handle.unpause('started');
     else await handle.pause('stopped');
+  }
+
+  /** Has a trigger that waits for changes look at once. */
+  async look({ trigger }: KeptTrigger): Promise<void> {
+    await this.#configure(trigger.name, {});
   }
 
   /** Removes the trigger. Runs that it has started go on. */

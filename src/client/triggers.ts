@@ -113,6 +113,7 @@ export async function listTriggersCommand(options: Printed): Promise<void> {
       runtimeState: entry.started ? 'Started' : 'Stopped',
       pipelines: entry.trigger.pipelines.map(({ pipeline }) => pipeline),
       nextFireTimes: nextTimes(entry, 3),
+      ...(entry.fault === undefined ? {} : { fault: entry.fault }),
     }));
     if (options.json === true) printJson(rows);
     else if (rows.length === 0) console.log('no triggers yet. Try: waybill triggers apply');
@@ -126,6 +127,7 @@ export async function listTriggersCommand(options: Printed): Promise<void> {
       ]);
       for (const line of formatTable([['trigger', 'type', 'state', 'next (UTC)', 'pipelines'], ...cells]))
         console.log(line);
+      for (const { name, fault } of rows) if (fault !== undefined) console.log(`! ${name}: ${fault}`);
     }
   });
 }
@@ -142,6 +144,12 @@ export async function fireTriggerCommand(
         'PARAMETER_INVALID',
         `"${trigger.name}" runs for windows: \`waybill triggers rerun ${trigger.name} --from ... \` has one run again.`,
       );
+    if (trigger.type === 'ChangeTrigger') {
+      await keeper.look(kept);
+      if (options.json === true) printJson({ name: trigger.name, looks: kept.started });
+      else console.log(kept.started ? `${trigger.name} looks for changes now` : `${trigger.name} is stopped`);
+      return;
+    }
     const now = new Date().toISOString();
     const body = options.body === undefined ? undefined : parseBody(options.body);
     const context: JsonObject = {

@@ -1,6 +1,7 @@
 // Triggers: checks that they start pipelines that exist, with parameters those have.
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
+import { compileTrigger } from '../core/trigger/compile.ts';
 import { checkExpressions } from './check-expressions.ts';
 import type { Factory } from './factory.ts';
 import { didYouMean } from './problem.ts';
@@ -12,6 +13,7 @@ const TRIGGERS = [
   'RerunTumblingWindowTrigger',
   'BlobEventsTrigger',
   'CustomEventsTrigger',
+  'ChangeTrigger',
   'BlobTrigger',
   'ChainingTrigger',
 ] as const;
@@ -37,6 +39,24 @@ export function checkTrigger(resource: Resource, factory: Factory, globals: read
       checkStart(entry, [...path, 'pipelines', index], resource, factory, globals);
     });
   checkShape(type, properties, resource);
+  if (type === 'ChangeTrigger') checkChanges(resource, factory);
+}
+
+/** waybill's own type, so nothing about it is tolerated. */
+function checkChanges(resource: Resource, factory: Factory): void {
+  const { problems, path, properties, name } = resource;
+  const { trigger, faults } = compileTrigger(name, properties);
+  for (const fault of faults)
+    problems.error([...path, ...fault.path], 'DEFINITION_INVALID', `ChangeTrigger: ${fault.reason}.`);
+  if (trigger?.type !== 'ChangeTrigger') return;
+  const { linkedService } = trigger;
+  if (factory.find('linkedService', linkedService, resource) !== undefined) return;
+  problems.error(
+    [...path, 'typeProperties', 'linkedServiceName', 'referenceName'],
+    'REFERENCE_MISSING',
+    `There is no linked service "${linkedService}".`,
+    didYouMean(nearestName(linkedService, factory.names('linkedService'))),
+  );
 }
 
 function checkStart(

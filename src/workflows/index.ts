@@ -14,4 +14,5 @@ export { sparkJob } from './spark-job.ts';
 export { startTriggered } from './start-triggered.ts';
 export { sweepOrphans } from './sweep-orphans.ts';
 export { tumblingWindow } from './tumbling-window.ts';
+export { watchChanges } from './watch-changes.ts';
 export { watchFiles } from './watch-files.ts';

@@ -5,6 +5,7 @@ import type { RunPipelineInput, RunPipelineOutput } from '../../src/core/run.ts'
 
 export { startTriggered } from '../../src/workflows/start-triggered.ts';
 export { tumblingWindow } from '../../src/workflows/tumbling-window.ts';
+export { watchChanges } from '../../src/workflows/watch-changes.ts';
 export { watchFiles } from '../../src/workflows/watch-files.ts';
 
 export interface RunScript {

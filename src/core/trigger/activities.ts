@@ -1,6 +1,6 @@
 // What the workflows of triggers ask of the world outside.
 import type { JsonObject } from '../json.ts';
-import type { EventTrigger } from './trigger.ts';
+import type { ChangeTrigger, EventTrigger } from './trigger.ts';
 import type { WatchState } from './watched-files.ts';
 
 /** A run that a trigger has started. */
@@ -53,4 +53,25 @@ export interface FoundFiles {
 export interface WatchActivities {
   /** Lists the files that the trigger is about, and tells which are new. Throws as the store does. */
   lookForFiles(look: FileLook): Promise<FoundFiles>;
+}
+
+export interface ChangeLook {
+  readonly trigger: ChangeTrigger;
+  /** Changes up to this version are handed over; null where none are. */
+  readonly since: string | null;
+}
+
+export interface FoundChanges {
+  /** The highest version that there is; null in a table without any. */
+  readonly version: string | null;
+  /** Whether anything of the table has changed after `since`, up to `version`. */
+  readonly changed: boolean;
+}
+
+export interface ChangeActivities {
+  /**
+   * Throws SOURCE_CHANGED where versions went backwards or changes are gone, DEFINITION_INVALID or
+   * DEFINITION_UNSUPPORTED where the store cannot tell, else as the store does.
+   */
+  lookForChanges(look: ChangeLook): Promise<FoundChanges>;
 }

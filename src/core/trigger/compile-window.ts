@@ -21,12 +21,7 @@ export function compileTumblingWindow(
     reader.fault(['typeProperties', 'startTime'], 'windows begin at a "startTime"');
   const delay = span(from, 'delay', reader) ?? 0;
   if (delay < 0) reader.fault(['typeProperties', 'delay'], '"delay" is not negative');
-  const policy = asObject(from['retryPolicy']) ?? {};
-  const at = ['typeProperties', 'retryPolicy'];
-  const retry = {
-    count: reader.whole(policy, 'count', { least: 0, otherwise: 0, at }),
-    intervalSeconds: reader.whole(policy, 'intervalInSeconds', { least: 0, otherwise: 30, at }),
-  };
+  const retry = compileRetry(from, reader);
   const maxConcurrency = reader.whole(from, 'maxConcurrency', {
     least: 1,
     most: MAX_CONCURRENCY,
@@ -40,6 +35,16 @@ export function compileTumblingWindow(
     maxConcurrency,
     retry,
     dependsOn,
+  };
+}
+
+/** `retryPolicy`: how often a run that failed begins again, and after how long. */
+export function compileRetry(from: JsonObject, reader: Reader): TumblingWindowTrigger['retry'] {
+  const policy = asObject(from['retryPolicy']) ?? {};
+  const at = ['typeProperties', 'retryPolicy'];
+  return {
+    count: reader.whole(policy, 'count', { least: 0, otherwise: 0, at }),
+    intervalSeconds: reader.whole(policy, 'intervalInSeconds', { least: 0, otherwise: 30, at }),
   };
 }
 

@@ -1,5 +1,6 @@
 // Reads a trigger's definition into the form that it runs in. Nothing is thrown: what cannot be read is told.
 import type { JsonObject, JsonValue } from '../json.ts';
+import { compileChanges } from './compile-changes.ts';
 import { compileRecurrence } from './compile-recurrence.ts';
 import { compileTumblingWindow } from './compile-window.ts';
 import { asObject, type Fault, Reader, referenceName } from './read-json.ts';
@@ -11,13 +12,14 @@ export interface Compiled {
   readonly faults: readonly Fault[];
 }
 
-/** The types of triggers that Data Factory has. */
+/** The types of triggers that Data Factory has, and waybill's own ChangeTrigger. */
 const TRIGGER_TYPES = [
   'ScheduleTrigger',
   'TumblingWindowTrigger',
   'RerunTumblingWindowTrigger',
   'BlobEventsTrigger',
   'CustomEventsTrigger',
+  'ChangeTrigger',
   'BlobTrigger',
   'ChainingTrigger',
 ] as const;
@@ -55,6 +57,10 @@ export function compileTrigger(name: string, properties: JsonObject): Compiled {
       case 'BlobEventsTrigger':
       case 'CustomEventsTrigger':
         return { ...common, type, typeProperties } satisfies EventTrigger;
+      case 'ChangeTrigger': {
+        const changes = compileChanges(typeProperties, reader);
+        return changes === undefined ? undefined : { ...common, type, ...changes };
+      }
       case 'BlobTrigger':
         reader.fault(
           ['type'],

@@ -1,7 +1,14 @@
 // What is said to and by the workflows of triggers: names of signals, updates and queries, and their contents.
 import type { JsonObject } from '../json.ts';
+import type { ChangeState } from './change-set.ts';
 import type { LineageState } from './lineage.ts';
-import type { CompiledTrigger, EventTrigger, FactoryFacts, TumblingWindowTrigger } from './trigger.ts';
+import type {
+  ChangeTrigger,
+  CompiledTrigger,
+  EventTrigger,
+  FactoryFacts,
+  TumblingWindowTrigger,
+} from './trigger.ts';
 import type { WatchState } from './watched-files.ts';
 
 /** Memo of a trigger's workflow: a TriggerMemo, which can be read when no worker answers. */
@@ -11,6 +18,8 @@ export interface TriggerMemo {
   readonly started: boolean;
   readonly trigger: CompiledTrigger;
   readonly facts: FactoryFacts;
+  /** Why it does not go on, where something keeps it from doing so. */
+  readonly fault?: string;
 }
 
 /** Signal: another definition, or another state. What cannot change stays as it is. */
@@ -116,4 +125,13 @@ export interface WatchFilesInput {
   readonly pollSeconds: number;
   /** Set when it continues as new. */
   readonly state?: WatchState;
+}
+
+/** Input of the workflow `watchChanges`. */
+export interface WatchChangesInput {
+  readonly trigger: ChangeTrigger;
+  readonly facts: FactoryFacts;
+  readonly started: boolean;
+  /** Set when it continues as new. */
+  readonly state?: ChangeState;
 }

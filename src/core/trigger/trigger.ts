@@ -59,11 +59,26 @@ export interface EventTrigger extends Common {
   readonly typeProperties: JsonObject;
 }
 
+/** Waits for changes of a table. waybill's own. */
+export interface ChangeTrigger extends Common {
+  readonly type: 'ChangeTrigger';
+  readonly linkedService: string;
+  readonly table: { readonly schema?: string; readonly table: string };
+  readonly mode: 'changeTracking' | 'watermark';
+  /** The watermark. */
+  readonly column?: string;
+  readonly pollSeconds: number;
+  /** Whether the first change set is all that is there. */
+  readonly snapshotFirst: boolean;
+  readonly retry: TumblingWindowTrigger['retry'];
+}
+
 export type CompiledTrigger =
   | ScheduleTrigger
   | TumblingWindowTrigger
   | RerunTumblingWindowTrigger
-  | EventTrigger;
+  | EventTrigger
+  | ChangeTrigger;
 
 /** What expressions in a trigger's parameters see of the factory. */
 export interface FactoryFacts {
