@@ -50,7 +50,6 @@ export async function watchChanges(input: WatchChangesInput): Promise<void> {
   const tell = (): void => {
     const fault = state.fault ?? state.failed;
     const memo: TriggerMemo = { started, trigger, facts, ...(fault === undefined ? {} : { fault }) };
-    // Memo fields that are gone must be told: an update replaces the whole entry.
     upsertMemo({ [TRIGGER_MEMO]: memo });
     setCurrentDetails(
       `**${trigger.name}** is ${started ? 'started' : 'stopped'}, changes are handed over up to ${state.since ?? 'none'}${fault === undefined ? '' : `\n\n${fault}`}`,
