@@ -70,6 +70,9 @@ const COMPARE = new Set(['equals', 'greater', 'greaterorequals', 'less', 'lessor
 const DATES =
   /^(utcnow|add(days|hours|minutes|seconds|totime)|subtractfromtime|startof|convert|get(past|future))/;
 
+/** A SQL statement that sets or compares. */
+const STATEMENT = /\b(update\s[\s\S]*\sset|select\s[\s\S]*\swhere|delete\s[\s\S]*\swhere)\s/i;
+
 /** Infers a string of a definition; returns the shape of its value. */
 export function inferText(text: string, scope: ShapeScope): Shape {
   let template: ReturnType<typeof parseTemplate>;
@@ -82,7 +85,15 @@ export function inferText(text: string, scope: ShapeScope): Shape {
   if (template.kind === 'expression') return infer(template.expression, scope);
   const result = new Shape();
   if (template.kind === 'text') result.literals.add(template.text);
-  else for (const part of template.parts) if (typeof part !== 'string') infer(part, scope);
+  else
+    template.parts.forEach((part, at) => {
+      if (typeof part === 'string') return;
+      const shape = infer(part, scope);
+      const before = template.parts[at - 1];
+      // What a statement compares with or sets to, and does not quote, can only be a number.
+      if (typeof before === 'string' && /=\s*$/.test(before) && STATEMENT.test(text))
+        shape.hints.add('integer');
+    });
   return result;
 }
 
@@ -192,6 +203,7 @@ function inferText1(
       for (const arg of args) arg.flowsTo(result.element());
       return result;
     case 'array':
+      first.flowsTo(result.element());
       return result;
     case 'split': {
       const separator = second ?? ',';

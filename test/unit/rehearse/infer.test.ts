@@ -1,0 +1,34 @@
+// What expressions demand of the values they read.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inferText } from '../../../dev/rehearse/infer/infer-expression.ts';
+import { Shape, settle } from '../../../dev/rehearse/infer/shape.ts';
+import { kindOf } from '../../../dev/rehearse/infer/values.ts';
+import { needTable, noNeeds, type StoreRef } from '../../../dev/rehearse/needs.ts';
+
+function scoped(): { output: Shape; scope: Parameters<typeof inferText>[1] } {
+  const output = new Shape('output');
+  return { output, scope: { roots: {}, variable: () => new Shape(), activity: () => output } };
+}
+
+test('what is read of an element of array(row) must be in the row', () => {
+  const { output, scope } = scoped();
+  const list = inferText("@array(activity('Details').output.firstRow)", scope);
+  list.element().property('tenantId');
+  settle([output, list]);
+  assert.ok(output.property('output').property('firstRow').properties.has('tenantid'));
+});
+
+test('what a statement sets without quotes is a number, whatever its name; what it quotes need not be', () => {
+  const { output, scope } = scoped();
+  inferText("update t set a=@{activity('A').output.load_time}, b='@{activity('A').output.note}'", scope);
+  assert.equal(kindOf(output.property('output').property('load_time')), 'integer');
+  assert.equal(kindOf(output.property('output').property('note')), undefined);
+});
+
+test('a list of tables that is read is noted, and is no table to make', () => {
+  const store: StoreRef = { kind: 'sql-server', linkedService: 'LS', database: 'Shop', schema: 'dbo' };
+  const needs = noNeeds();
+  assert.equal(needTable(needs, store, ['information_schema', 'tables']), undefined);
+  assert.deepEqual([...needs.catalogs], ['sql-server|shop']);
+});
