@@ -61,7 +61,10 @@ const RULES: Record<string, Rule> = {
       'zod',
     ],
   },
-  interceptors: { areas: ['core', 'config', 'connectors', 'compute'], packages: ['@temporalio/', 'pino', 'node:'] },
+  interceptors: {
+    areas: ['core', 'config', 'connectors', 'compute'],
+    packages: ['@temporalio/', 'pino', 'node:'],
+  },
   plugins: { areas: everything, packages: ['@temporalio/', 'node:'] },
   client: {
     areas: ['core', 'config', 'definitions', 'interceptors'],
