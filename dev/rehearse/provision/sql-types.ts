@@ -122,7 +122,9 @@ function constantRows(kind: StoreKind, rows: ProcedureNeed['rows']): string {
         const cast =
           kind === 'sql-server' && typeof plain === 'string'
             ? `CAST(${literal(kind, plain, 'text')} AS nvarchar(4000))`
-            : literal(kind, plain, typeof plain === 'boolean' ? 'boolean' : 'text');
+            : kind === 'sql-server' && typeof plain === 'boolean'
+              ? `CAST(${literal(kind, plain, 'boolean')} AS bit)`
+              : literal(kind, plain, typeof plain === 'boolean' ? 'boolean' : 'text');
         return `${cast} AS ${quoted(kind, name)}`;
       })
       .join(', ')}`;
