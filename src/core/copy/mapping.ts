@@ -51,6 +51,14 @@ const interimType = (end: JsonObject | undefined): InterimType | undefined =>
   INTERIM_TYPES.find((type) => type.toLowerCase() === String(end?.['type'] ?? '').toLowerCase());
 
 const translatorPairs = (translator: JsonObject | undefined): Pair[] | undefined => {
+  const collection = translator?.['collectionReference'];
+  if (typeof collection === 'string' && collection.trim() !== '') {
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `A row for each element of ${collection} ("collectionReference") is not made yet: copy the documents and take them apart in the sink.`,
+      { key: 'translator.collectionReference' },
+    );
+  }
   const mappings = translator?.['mappings'];
   if (Array.isArray(mappings) && mappings.length > 0) {
     return mappings.map((entry): Pair => {
