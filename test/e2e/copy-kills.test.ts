@@ -103,6 +103,17 @@ describe(`copies under death (WAYBILL_SEED=${seed})`, { timeout: 900_000 }, () =
     await copies?.stop();
   });
 
+  /** The processes that ask for activities. */
+  const polling = async (): Promise<number[]> => {
+    const { pollers } = await client.workflowService.describeTaskQueue({
+      namespace: 'default',
+      taskQueue: { name: TASK_QUEUE },
+      // TASK_QUEUE_TYPE_ACTIVITY
+      taskQueueType: 2,
+    });
+    return (pollers ?? []).map(({ identity }) => Number.parseInt(identity ?? '', 10));
+  };
+
   const start = (key: string): Promise<Run[]> =>
     Promise.all(
       copies.all.map(async (copy) => {
@@ -294,8 +305,13 @@ describe(`copies under death (WAYBILL_SEED=${seed})`, { timeout: 900_000 }, () =
   it('a worker that froze and wakes up: its late attempts are refused', async (t) => {
     await dismiss();
     const zombie = hire();
-    hire();
+    const other = hire();
     const zombiePid = zombie.pid ?? 0;
+    // The copies take a few seconds: a worker that comes later may find nothing left to do.
+    await until('both workers ask for work', 60_000, async () => {
+      const asking = await polling();
+      return [zombie, other].every(({ pid }) => asking.includes(pid ?? 0));
+    });
     const runs = await start('frozen');
     await until('both workers have chunks in hand', 60_000, async () => {
       const held = await inHand(runs);
