@@ -1,6 +1,7 @@
-// `npm run bench [-- copy|flights|snowflake-paths|sql-server-load]`: measures waybill beside peers and floors on the same data in the same run.
+// `npm run bench [-- copy|flights|lakehouse|snowflake-paths|sql-server-load]`: measures waybill beside peers and floors on the same data in the same run.
 const benches: Readonly<Record<string, () => Promise<unknown>>> = {
   copy: () => import('./copy/main.ts'),
+  lakehouse: () => import('./lakehouse/main.ts'),
   flights: () => import('./flights/main.ts'),
   'snowflake-paths': () => import('./snowflake-paths/main.ts'),
   'sql-server-load': () => import('./sql-server-load/main.ts'),

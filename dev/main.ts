@@ -29,8 +29,9 @@ program
   .description('start what is not running yet, and say where everything is')
   .option(...name)
   .option('--seed', 'load the example data set where it is not loaded yet', false)
+  .option('--kafka', 'a Kafka too', false)
   .option(...json)
-  .action(async (options: { name: string; seed: boolean; json: boolean }) => {
+  .action(async (options: { name: string; seed: boolean; kafka: boolean; json: boolean }) => {
     process.exitCode = await devUp(options);
   });
 

@@ -11,6 +11,7 @@ import type { Door } from './server/door.ts';
 import { createFactoryCatalog } from './server/factory-catalog.ts';
 import { createDoorServer } from './server/http-server.ts';
 import { Metrics } from './server/metrics.ts';
+import { RunMetrics } from './server/run-metrics.ts';
 
 /** Milliseconds that requests under way have to end. */
 const GRACE = 10_000;
@@ -33,6 +34,7 @@ async function run(): Promise<void> {
     catalog: createFactoryCatalog(settings.factoryDirectory),
     states: new TemporalTriggerStates(client, settings.taskQueue),
     metrics: new Metrics(),
+    runMetrics: new RunMetrics(client),
     warn: (message, facts) => log.warn(message, { ...facts }),
   };
   const server = createDoorServer(door);

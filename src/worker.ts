@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createAlertActivities } from './activities/alerts.ts';
 import { createCopyActivities } from './activities/copy.ts';
+import { createDataFlowActivities } from './activities/data-flow.ts';
 import { createDatabricksActivities } from './activities/databricks.ts';
 import { createDbtActivities } from './activities/dbt.ts';
 import { createDefinitionActivities } from './activities/definitions.ts';
@@ -13,21 +15,27 @@ import { createDeltaActivities } from './activities/delta.ts';
 import { createFileActivities } from './activities/files.ts';
 import { createLakehouseActivities } from './activities/lakehouse.ts';
 import { createLinkedServices } from './activities/linked-services.ts';
+import { createMigrationActivities } from './activities/migration.ts';
+import { createMonitoringActivities } from './activities/monitoring.ts';
 import { createRunActivities } from './activities/runs.ts';
 import { createSparkActivities } from './activities/spark.ts';
 import { createSqlActivities } from './activities/sql.ts';
+import { createStreamActivities } from './activities/streams.ts';
 import { createSweepActivities } from './activities/sweep.ts';
 import { createTriggerActivities } from './activities/triggers.ts';
 import { createWatchActivities } from './activities/watch.ts';
 import { createChangeActivities } from './activities/watch-changes.ts';
 import { createWebActivities } from './activities/web.ts';
 import { TemporalCopyRuns } from './client/copy-runs.ts';
+import { TemporalLakehouseRuns } from './client/lakehouse-runs.ts';
 import { TemporalPipelineRuns } from './client/pipeline-runs.ts';
 import { ensureSweeper } from './client/sweeper-schedule.ts';
+import { TemporalToldAlerts } from './client/told-alerts.ts';
 import { TemporalTriggerRuns } from './client/trigger-runs.ts';
 import { databricksWorkspace } from './compute/databricks/workspace.ts';
 import { createCompute } from './compute/registry.ts';
-import { callbackDoor } from './config/server-keys.ts';
+import { readPrices } from './config/prices.ts';
+import { callbackDoor, readKeys } from './config/server-keys.ts';
 import { loadSettings } from './config/settings.ts';
 import { isLateEndOfMessage } from './connectors/sql-server/driver-defect.ts';
 import { CastErrorsInterceptor } from './interceptors/cast-errors.ts';
@@ -47,6 +55,9 @@ async function run(): Promise<void> {
   Runtime.install({
     logger: createLogger(process.env['WAYBILL_LOG_LEVEL'] ?? 'info'),
     shutdownSignals: ['SIGTERM', 'SIGINT'],
+    ...(settings.metricsAddress === undefined
+      ? {}
+      : { telemetryOptions: { metrics: { prometheus: { bindAddress: settings.metricsAddress } } } }),
   });
   const dataConverter = workerDataConverter(settings, process.env);
   const config = loadClientConnectConfig();
@@ -55,12 +66,22 @@ async function run(): Promise<void> {
     const linkedServices = createLinkedServices({ settings, env: process.env });
     const compute = createCompute({
       lookAgainAfter: settings.sparkPollSeconds * 500,
+      ...(settings.lakeEncryption === undefined ? {} : { lakeEncryption: settings.lakeEncryption }),
       ...databricksWorkspace(process.env),
     });
+    const prices = readPrices(settings.pricesFile);
     const client = new Client({
       connection,
       dataConverter,
       ...(config.namespace === undefined ? {} : { namespace: config.namespace }),
+    });
+    const runs = new TemporalLakehouseRuns(client);
+    const lakehouse = createLakehouseActivities({
+      ...compute,
+      factoryDirectory: settings.factoryDirectory,
+      jobsDirectory: settings.jobsDirectory,
+      currency: prices.currency,
+      alertChannels: Object.keys(settings.alerts),
     });
     const worker = await Worker.create({
       connection,
@@ -96,12 +117,23 @@ async function run(): Promise<void> {
           resolveLinkedService: linkedServices.resolve,
           factoryDirectory: settings.factoryDirectory,
         }),
+        ...createDataFlowActivities({
+          resolveLinkedService: linkedServices.resolve,
+          storage: compute.storage,
+          factoryDirectory: settings.factoryDirectory,
+          ...(settings.dataFlows === undefined ? {} : { settings: settings.dataFlows }),
+        }),
         ...createSweepActivities({
           resolveLinkedService: linkedServices.resolve,
           workDirectory: settings.workDirectory,
           runs: new TemporalCopyRuns(client),
         }),
         ...createSparkActivities({ ...compute, pollInterval: settings.sparkPollSeconds * 1000 }),
+        ...createStreamActivities({
+          ...compute,
+          factoryDirectory: settings.factoryDirectory,
+          pollInterval: settings.sparkPollSeconds * 1000,
+        }),
         ...createWebActivities({
           resolveLinkedService: linkedServices.resolve,
           secret: linkedServices.secret,
@@ -117,10 +149,19 @@ async function run(): Promise<void> {
           workDirectory: settings.workDirectory,
           env: process.env,
         }),
-        ...createLakehouseActivities({
+        ...lakehouse,
+        ...createMigrationActivities({
           ...compute,
           factoryDirectory: settings.factoryDirectory,
-          jobsDirectory: settings.jobsDirectory,
+          uploadJobs: lakehouse.uploadJobs,
+          findLakehouseRun: (id) => runs.find(id),
+        }),
+        ...createMonitoringActivities({ ...compute, prices, interval: settings.sparkPollSeconds * 3_000 }),
+        ...createAlertActivities({
+          channels: settings.alerts,
+          notifier: compute.notifier,
+          told: new TemporalToldAlerts(client, settings.taskQueue),
+          secret: (variable) => readKeys([variable], process.env)[0] ?? '',
         }),
       },
       interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },

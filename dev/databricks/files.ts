@@ -72,6 +72,13 @@ export class Files {
     );
   }
 
+  /** A folder of the workspace. */
+  folder(path: string): string {
+    const found = this.#workspace(path);
+    if (statSync(found, { throwIfNoEntry: false })?.isDirectory()) return found;
+    throw missing(`Path (${path}) doesn't exist.`);
+  }
+
   /** A local path of a file at s3://, dbfs:/ or in the workspace. Throws what reading it throws. */
   async local(uri: string, directory: string): Promise<string> {
     if (parseS3Uri(uri)) {

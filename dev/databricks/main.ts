@@ -13,6 +13,7 @@ const USAGE = `Databricks stand-in: jobs, runs and clusters by the REST API, tas
   --spark-home DIR       Spark, e.g. <venv>/lib/python3.11/site-packages/pyspark
   --python FILE          Python of the tasks
   --jars DIR             jars put before Spark's: Delta, S3A, JDBC
+  --dbt FILE             the program dbt (with dbt-spark) that dbt tasks run, optional
   --class-data FILE      class-data archive of the JVM, optional
   --s3-endpoint URL      S3 that s3:// files are read from, optional
   --token-env NAME       variable with the personal access token
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
       python: text,
       jars: text,
       'class-data': text,
+      dbt: text,
       's3-endpoint': text,
       'token-env': text,
       'client-id': text,
@@ -81,6 +83,7 @@ async function main(): Promise<void> {
       region,
       ...(classData && existsSync(classData) ? { classData: resolve(classData) } : {}),
     },
+    dbt: values.dbt === undefined ? undefined : resolve(values.dbt),
     credentials: {
       token,
       clientId: values['client-id'],

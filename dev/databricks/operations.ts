@@ -1,5 +1,6 @@
 // The operations of the API, by method and path without version.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clusters } from './clusters.ts';
 import { clusterView } from './clusters.ts';
@@ -17,7 +18,7 @@ export interface Caller {
   readonly user: string;
 }
 
-type Operation = (body: Json, caller: Caller) => Json;
+export type Operation = (body: Json, caller: Caller) => Json | Promise<Json>;
 
 /** Bytes of output that runs/get-output answers. */
 const MOST_LOGS = 5 * 1024 * 1024;
@@ -179,6 +180,10 @@ export function createOperations(parts: {
         const logs = tailOf(join(store.taskDirectory(task.run_id, 0), 'stdout'), MOST_LOGS);
         return {
           metadata: taskRunView(task, found.run, page()),
+          ...(task.spec['sql_task'] === undefined
+            ? {}
+            : sqlOutput(task.spec, store.taskDirectory(task.run_id, 0))),
+          ...(task.spec['dbt_task'] === undefined ? {} : { dbt_output: {} }),
           ...(task.spec['notebook_task'] === undefined
             ? { logs: logs.text, logs_truncated: logs.truncated }
             : {
@@ -296,6 +301,21 @@ export function createOperations(parts: {
     ['POST /workspace/delete', (body) => files.removeFromWorkspace(body)],
     ['POST /dbfs/put', (body) => files.put(body)],
   ]);
+}
+
+/** What a sql_task ran. Its rows are for whoever looks at the run's page; the API has no place for them. */
+function sqlOutput(spec: Json, directory: string): Json {
+  const file = join(directory, 'results.json');
+  const results = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Json[]) : [];
+  return {
+    sql_output: {
+      query_output: {
+        query_text: results.map((one) => one['statement']).join(';\n'),
+        warehouse_id: objectIn(spec, 'sql_task')?.['warehouse_id'],
+        output_link: `file://${file}`,
+      },
+    },
+  };
 }
 
 /** A job's settings as they are kept. */

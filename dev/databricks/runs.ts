@@ -2,25 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { logEvent } from '../emr/log.ts';
 import { killOrphanedGroup } from '../emr/process-group.ts';
-import type { SparkInstallation } from '../emr/spark-submit.ts';
-import type { Clusters } from './clusters.ts';
 import { invalid, invalidState } from './errors.ts';
-import type { Files } from './files.ts';
 import { outcomeOf, verdictOn } from './graph.ts';
 import { flagIn, type Json, mapIn, numberIn, objectIn, objectsIn, textIn, textsIn } from './json.ts';
 import { type JobRecord, type RunRecord, type RunState, runEnded, type TaskRecord } from './state.ts';
-import type { Store } from './store.ts';
-import { TaskProcess } from './task-process.ts';
+import { type AttemptDependencies, CANCELED, failedWith, markOf, TaskAttempts } from './task-attempts.ts';
 import { taskView } from './views.ts';
 
-export interface RunDependencies {
-  readonly store: Store;
-  readonly clusters: Clusters;
-  readonly files: Files;
-  readonly spark: SparkInstallation;
+export type RunDependencies = AttemptDependencies & {
   /** Address of the workspace, for run_page_url. */
   readonly page: () => string;
-}
+};
 
 export interface NewRun {
   readonly name: string;
@@ -31,29 +23,15 @@ export interface NewRun {
   readonly overriding?: Json;
 }
 
-const failedWith = (message: string, code: string): RunState => ({
-  life: code === 'RUN_EXECUTION_ERROR' ? 'TERMINATED' : 'INTERNAL_ERROR',
-  result: 'FAILED',
-  message,
-  code,
-});
-const CANCELED: RunState = {
-  life: 'TERMINATED',
-  result: 'CANCELED',
-  message: 'Run cancelled.',
-  code: 'USER_CANCELED',
-};
-
 export class Runs {
   readonly #with: RunDependencies;
-  readonly #processes = new Map<number, TaskProcess>();
-  /** Why a task's cluster went away under it, by the task's run id. */
-  readonly #bereft = new Map<number, string>();
+  readonly #attempts: TaskAttempts;
   #closing = false;
 
   constructor(dependencies: RunDependencies) {
     this.#with = dependencies;
-    dependencies.clusters.onEnd = (clusterId, why) => this.#clusterEnded(clusterId, why);
+    this.#attempts = new TaskAttempts(dependencies);
+    dependencies.clusters.onEnd = (clusterId, why) => this.#attempts.clusterEnded(clusterId, why);
   }
 
   /** Goes on with what an earlier run of the stand-in left: a task that was running has lost its driver. */
@@ -75,7 +53,7 @@ export class Runs {
   /** Ends the processes of all tasks; their runs go on when the stand-in is back. */
   close(): void {
     this.#closing = true;
-    for (const process of this.#processes.values()) process.stop(true);
+    this.#attempts.close();
   }
 
   start({ name, creator, tasks, body, job, overriding = {} }: NewRun): RunRecord {
@@ -255,80 +233,8 @@ export class Runs {
   }
 
   async #perform(run: RunRecord, task: TaskRecord): Promise<void> {
-    const { store, clusters, files, spark } = this.#with;
-    const id = task.run_id;
-    const own = objectIn(task.spec, 'new_cluster') !== undefined;
-    let state: RunState;
-    try {
-      const cluster = this.#clusterOf(run, task);
-      if (cluster !== undefined) {
-        task.clusterId = cluster.cluster_id;
-        store.saveRun(run);
-        if (!(await clusters.ready(cluster, id)))
-          throw invalid(`Cluster ${cluster.cluster_id} was terminated before the task began.`);
-      }
-      task.setup = Date.now() - task.startTime;
-      if (run.cancelled || run.timedOut) state = CANCELED;
-      else {
-        task.state = { life: 'RUNNING', message: 'In run' };
-        store.saveRun(run);
-        const directory = store.taskDirectory(id, 0);
-        const process = new TaskProcess(directory);
-        this.#processes.set(id, process);
-        const seconds = numberIn(task.spec, 'timeout_seconds') ?? 0;
-        let late = false;
-        const timer =
-          seconds > 0
-            ? setTimeout(() => {
-                late = true;
-                process.stop();
-              }, seconds * 1000)
-            : undefined;
-        const place = {
-          spark,
-          files,
-          directory,
-          cluster: cluster?.settings ?? {},
-          parameters: { ...run.parameters, ...mapIn(run.overriding, 'notebook_params') },
-        };
-        const outcome = await process.run(referred(task.spec, run, id), place, markOf(task), (group) => {
-          task.processGroup = group;
-          store.saveRun(run);
-        });
-        clearTimeout(timer);
-        if (outcome.kind === 'success' && outcome.output !== undefined) task.output = outcome.output;
-        if (outcome.kind !== 'success') task.error = outcome.error;
-        if (outcome.kind === 'failed' && outcome.trace) task.trace = outcome.trace;
-        const gone = this.#bereft.get(id);
-        if (gone !== undefined)
-          state = failedWith(
-            `Cluster ${task.clusterId} was terminated during the run. Reason: ${gone}`,
-            'CLUSTER_ERROR',
-          );
-        else if (run.cancelled || run.timedOut) state = CANCELED;
-        else if (late)
-          state = {
-            life: 'TERMINATED',
-            result: 'TIMEDOUT',
-            message: 'Timed out.',
-            code: 'RUN_EXECUTION_ERROR',
-          };
-        else if (outcome.kind === 'success')
-          state = { life: 'TERMINATED', result: 'SUCCESS', message: '', code: 'SUCCESS' };
-        else if (outcome.kind === 'unrunnable') state = failedWith(outcome.error, outcome.code);
-        else state = failedWith('Workload failed, see run output for details', 'RUN_EXECUTION_ERROR');
-      }
-    } catch (error) {
-      state = failedWith(error instanceof Error ? error.message : String(error), 'CLUSTER_ERROR');
-    }
+    const state = await this.#attempts.perform(run, task);
     if (this.#closing) return;
-    this.#processes.delete(id);
-    this.#bereft.delete(id);
-    delete task.processGroup;
-    if (task.clusterId !== undefined) {
-      clusters.release(task.clusterId, id);
-      if (own) clusters.terminate(clusters.find(task.clusterId), 'JOB_FINISHED');
-    }
     const retries = numberIn(task.spec, 'max_retries') ?? 0;
     const again =
       state.result === 'FAILED' || (state.result === 'TIMEDOUT' && flagIn(task.spec, 'retry_on_timeout'));
@@ -351,23 +257,6 @@ export class Runs {
     this.#begin(run, fresh);
   }
 
-  /** The cluster that a task runs on; undefined on serverless compute. */
-  #clusterOf(run: RunRecord, task: TaskRecord) {
-    const { clusters } = this.#with;
-    const existing = textIn(task.spec, 'existing_cluster_id');
-    if (existing !== undefined) return clusters.find(existing);
-    const own = objectIn(task.spec, 'new_cluster');
-    if (own !== undefined) return clusters.create(named(own, run), 'JOB', run.creator);
-    const key = textIn(task.spec, 'job_cluster_key');
-    if (key === undefined) return undefined;
-    const shared = run.shared[key];
-    if (shared !== undefined) return clusters.find(shared);
-    const settings = run.jobClusters.find((one) => one['job_cluster_key'] === key) ?? {};
-    const made = clusters.create(named(objectIn(settings, 'new_cluster') ?? {}, run), 'JOB', run.creator);
-    run.shared[key] = made.cluster_id;
-    return made;
-  }
-
   #end(run: RunRecord, task: TaskRecord, state: RunState): void {
     task.state = { ...state };
     task.endTime = Date.now();
@@ -378,7 +267,7 @@ export class Runs {
     for (const task of run.tasks) {
       if (runEnded(task.state) || task.startTime === 0) continue;
       task.state = { life: 'TERMINATING', message: 'Terminating' };
-      this.#processes.get(task.run_id)?.stop();
+      this.#attempts.stop(task.run_id);
     }
   }
 
@@ -395,46 +284,4 @@ export class Runs {
       Math.max(0, left),
     ).unref();
   }
-
-  #clusterEnded(clusterId: string, why: string): void {
-    for (const run of this.#with.store.runs.values()) {
-      if (runEnded(run.state)) continue;
-      for (const task of run.tasks) {
-        const process = this.#processes.get(task.run_id);
-        if (task.clusterId !== clusterId || process === undefined) continue;
-        this.#bereft.set(task.run_id, why);
-        process.stop(true);
-      }
-    }
-  }
-}
-
-/** What the environment of each of a task's processes carries. */
-const markOf = (task: TaskRecord): string => `databricks-${task.run_id}`;
-
-const named = (settings: Json, run: RunRecord): Json => ({
-  ...settings,
-  cluster_name: `job-${run.job_id}-run-${run.run_id}`,
-});
-
-/** The task with `{{…}}` replaced by the run's values, where Databricks knows the name. */
-function referred(spec: Json, run: RunRecord, taskRunId: number): Json {
-  const values: Record<string, string> = {
-    'job.id': String(run.job_id),
-    'job.run_id': String(run.run_id),
-    'task.run_id': String(taskRunId),
-    ...Object.fromEntries(
-      Object.entries(run.parameters).map(([name, value]) => [`job.parameters.${name}`, value]),
-    ),
-  };
-  const replace = (value: unknown): unknown => {
-    if (typeof value === 'string')
-      return value.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (whole, name: string) => values[name] ?? whole);
-    if (Array.isArray(value)) return value.map(replace);
-    if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, replace(entry)]));
-  };
-  const { new_cluster: cluster, ...rest } = spec;
-  const replaced = replace(rest) as Json;
-  return cluster === undefined ? replaced : { ...replaced, new_cluster: cluster };
 }

@@ -10,13 +10,19 @@ import { ApiError } from './errors.ts';
 import { Faults } from './faults.ts';
 import { Files } from './files.ts';
 import { isObject, type Json } from './json.ts';
-import { createOperations } from './operations.ts';
+import { createOperations, type Operation } from './operations.ts';
+import { Queries } from './queries.ts';
 import { Runs } from './runs.ts';
+import { sqlOperations } from './sql-operations.ts';
+import { Statements } from './statements.ts';
 import { Store } from './store.ts';
+import { Warehouse } from './warehouse.ts';
 
 export interface DatabricksOptions {
   readonly stateDirectory: string;
   readonly spark: SparkInstallation;
+  /** The program `dbt`. */
+  readonly dbt: string | undefined;
   readonly objects: ObjectStore | undefined;
   readonly credentials: Credentials;
   readonly timing: Timing;
@@ -30,25 +36,33 @@ const VERSIONS: Record<string, RegExp> = {
   clusters: /^2\.[01]$/,
   workspace: /^2\.0$/,
   dbfs: /^2\.0$/,
+  sql: /^2\.0$/,
 };
 
 export class DatabricksServer {
   readonly #http: Server;
   readonly #clusters: Clusters;
   readonly #runs: Runs;
+  readonly #statements: Statements;
   readonly #operations: ReturnType<typeof createOperations>;
   readonly #authentication: Authentication;
   readonly #faults: Faults;
   #port = 0;
 
   /** Loads the state directory; nothing runs before `listen`. */
-  constructor({ stateDirectory, spark, objects, credentials, timing, faultsFile }: DatabricksOptions) {
+  constructor({ stateDirectory, spark, dbt, objects, credentials, timing, faultsFile }: DatabricksOptions) {
     const store = new Store(stateDirectory);
     const page = (): string => `http://127.0.0.1:${this.#port}`;
     const files = new Files(join(stateDirectory, 'files'), objects);
     this.#clusters = new Clusters(store, timing);
-    this.#runs = new Runs({ store, clusters: this.#clusters, files, spark, page });
-    this.#operations = createOperations({ store, clusters: this.#clusters, runs: this.#runs, files, page });
+    this.#statements = new Statements(new Warehouse(join(stateDirectory, 'warehouse'), spark), store);
+    const statements = this.#statements;
+    const queries = new Queries(join(stateDirectory, 'queries'));
+    this.#runs = new Runs({ store, clusters: this.#clusters, files, spark, statements, queries, dbt, page });
+    this.#operations = new Map([
+      ...createOperations({ store, clusters: this.#clusters, runs: this.#runs, files, page }),
+      ...sqlOperations(statements, queries),
+    ]);
     this.#authentication = new Authentication(credentials);
     this.#faults = new Faults(faultsFile);
     this.#http = createServer((request, response) => void this.#serve(request, response));
@@ -74,7 +88,25 @@ export class DatabricksServer {
     this.#http.close();
     this.#http.closeAllConnections();
     this.#runs.close();
+    void this.#statements.close();
     this.#clusters.close();
+  }
+
+  /** The operation of a request; members of its path by their names. */
+  #find(name: string): { name: string; operation: Operation; members: Json } | undefined {
+    const exact = this.#operations.get(name);
+    if (exact !== undefined) return { name, operation: exact, members: {} };
+    const parts = name.split('/');
+    for (const [pattern, operation] of this.#operations) {
+      const names = pattern.split('/');
+      if (names.length !== parts.length) continue;
+      if (!names.every((one, at) => one.startsWith(':') || one === parts[at])) continue;
+      const members = names.flatMap((one, at): [string, unknown][] =>
+        one.startsWith(':') ? [[one.slice(1), decodeURIComponent(parts[at] ?? '')]] : [],
+      );
+      return { name: pattern, operation, members: Object.fromEntries(members) };
+    }
+    return undefined;
   }
 
   /** What clients ask before they have a token: where tokens are got. */
@@ -104,15 +136,16 @@ export class DatabricksServer {
       if (discovery !== undefined) return send(response, 200, discovery);
       const user = this.#authentication.check(request.headers.authorization);
       const name = operationName(request.method ?? 'GET', url.pathname);
-      const operation = this.#operations.get(name);
-      if (operation === undefined)
+      const found = this.#find(name);
+      if (found === undefined)
         throw new ApiError(404, 'ENDPOINT_NOT_FOUND', `No API found for '${request.method} ${url.pathname}'`);
-      const fault = this.#faults.take(name);
+      const fault = this.#faults.take(found.name);
       if (fault === 'throttled')
         throw new ApiError(429, 'REQUEST_LIMIT_EXCEEDED', 'Too many requests.', { 'retry-after': '1' });
       if (fault === 'busy')
         throw new ApiError(503, 'TEMPORARILY_UNAVAILABLE', 'Try again.', { 'retry-after': '1' });
-      const answer = operation(request.method === 'GET' ? queryOf(url) : bodyOf(text), { user });
+      const given = request.method === 'POST' ? bodyOf(text) : queryOf(url);
+      const answer = await found.operation({ ...given, ...found.members }, { user });
       if (fault === 'lost') return void request.socket.destroy();
       send(response, 200, answer);
     } catch (error) {
@@ -136,7 +169,7 @@ export class DatabricksServer {
 }
 
 function operationName(method: string, path: string): string {
-  const [, version = '', rest = ''] = /^\/api\/(\d\.\d)\/(.+)$/.exec(path) ?? [];
+  const [, version = '', rest = ''] = /^\/api\/(\d\.\d)\/(.+?)\/?$/.exec(path) ?? [];
   const area = rest.split('/')[0] ?? '';
   return VERSIONS[area]?.test(version) ? `${method} /${rest}` : `${method} ${path}`;
 }

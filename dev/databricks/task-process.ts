@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { loggedFailure } from '../emr/failure.ts';
 import { ObjectUnavailableError } from '../emr/object-store.ts';
 import { STEP_VARIABLE, signalGroup } from '../emr/process-group.ts';
+import type { SparkInstallation } from '../emr/spark-submit.ts';
 import { ApiError } from './errors.ts';
 import { tailOf } from './files.ts';
-import type { Json } from './json.ts';
-import { planTask, type TaskPlace } from './task-command.ts';
+import type { TaskCommand } from './task-command.ts';
 
 export type TaskOutcome =
   | { readonly kind: 'success'; readonly output?: string }
@@ -31,22 +31,22 @@ export class TaskProcess {
     this.#directory = directory;
   }
 
-  /** Runs the task to its end; never rejects. `mark` is in the environment of each of its processes. */
+  /** Runs what `plan` says to its end; never rejects. `mark` is in the environment of each of its processes. */
   async run(
-    spec: Json,
-    place: TaskPlace,
+    plan: () => Promise<TaskCommand>,
+    spark: SparkInstallation,
     mark: string,
     onStart: (group: number) => void,
   ): Promise<TaskOutcome> {
     mkdirSync(join(this.#directory, 'tmp'), { recursive: true });
     try {
-      const command = await planTask(spec, place);
+      const command = await plan();
       if (this.#stopped) return { kind: 'failed', error: 'Run cancelled.', trace: '' };
       const exit = await this.#execute(
         command.program,
         command.args,
         { ...command.environment },
-        place,
+        spark,
         mark,
         onStart,
       );
@@ -85,7 +85,7 @@ export class TaskProcess {
     program: string,
     args: readonly string[],
     environment: Record<string, string>,
-    { spark }: TaskPlace,
+    spark: SparkInstallation,
     mark: string,
     onStart: (group: number) => void,
   ): Promise<number | string> {

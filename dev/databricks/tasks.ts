@@ -2,13 +2,14 @@
 import { checkSettings } from './clusters.ts';
 import { invalid, notImplemented } from './errors.ts';
 import { isObject, type Json, mapIn, objectIn, objectsIn, required, textIn, textsIn } from './json.ts';
+import { checkCatalog, checkWarehouse } from './statements.ts';
 
 /** Kinds of task that really run here. */
-const RUNNABLE = ['notebook_task', 'spark_python_task', 'spark_jar_task'] as const;
+const RUNNABLE = ['notebook_task', 'spark_python_task', 'spark_jar_task', 'sql_task', 'dbt_task'] as const;
 export type TaskKind = (typeof RUNNABLE)[number];
 
-const OTHER = `clean_rooms_notebook_task condition_task dashboard_task dbt_cloud_task dbt_task for_each_task
-gen_ai_compute_task pipeline_task power_bi_task python_wheel_task run_job_task spark_submit_task sql_task`.split(
+const OTHER = `clean_rooms_notebook_task condition_task dashboard_task dbt_cloud_task for_each_task
+gen_ai_compute_task pipeline_task power_bi_task python_wheel_task run_job_task spark_submit_task`.split(
   /\s+/,
 );
 const RUN_IF = [
@@ -79,6 +80,8 @@ function checkTask(task: Json, key: string, shared: ReadonlySet<string>, stored:
     required(textIn(settings, 'main_class_name'), 'main_class_name');
     textsIn(settings, 'parameters');
   }
+  if (kinds[0] === 'sql_task') checkSqlTask(settings);
+  if (kinds[0] === 'dbt_task') checkDbtTask(settings);
   const runIf = textIn(task, 'run_if') ?? 'ALL_SUCCESS';
   if (!RUN_IF.includes(runIf)) throw invalid(`Unknown run_if '${runIf}'.`);
   checkCluster(task, key, shared, stored);
@@ -86,6 +89,31 @@ function checkTask(task: Json, key: string, shared: ReadonlySet<string>, stored:
     const kind = Object.keys(library)[0] ?? '';
     if (!['whl', 'egg', 'jar', 'pypi'].includes(kind)) throw notImplemented(`libraries of kind ${kind}`);
   }
+}
+
+function checkSqlTask(settings: Json): void {
+  checkWarehouse(required(textIn(settings, 'warehouse_id'), 'sql_task.warehouse_id'));
+  for (const other of ['dashboard', 'alert'])
+    if (settings[other] !== undefined) throw notImplemented(`sql_task.${other}`);
+  const [query, file] = [objectIn(settings, 'query'), objectIn(settings, 'file')];
+  if ((query === undefined) === (file === undefined))
+    throw invalid('A sql_task has either a query or a file.');
+  if (query) required(textIn(query, 'query_id'), 'sql_task.query.query_id');
+  if (file) required(textIn(file, 'path'), 'sql_task.file.path');
+  if (file?.['source'] === 'GIT') throw notImplemented('git_source');
+  mapIn(settings, 'parameters');
+}
+
+function checkDbtTask(settings: Json): void {
+  const commands = textsIn(settings, 'commands');
+  if (commands.length === 0) throw invalid('Missing required field: dbt_task.commands');
+  for (const command of commands)
+    if (!/^dbt\s/.test(command)) throw invalid(`A command of a dbt_task begins with "dbt": '${command}'.`);
+  required(textIn(settings, 'project_directory'), 'dbt_task.project_directory');
+  const warehouse = textIn(settings, 'warehouse_id');
+  if (warehouse !== undefined) checkWarehouse(warehouse);
+  checkCatalog(textIn(settings, 'catalog'));
+  if (settings['profiles_directory'] !== undefined) throw notImplemented('dbt_task.profiles_directory');
 }
 
 function checkCluster(task: Json, key: string, shared: ReadonlySet<string>, stored: boolean): void {

@@ -39,6 +39,7 @@ export async function checkResults(world: World, client: Client, results: DemoRe
       stage.checks.map((one) => ({ ...one, name: `${stage.stage}: ${one.name}` })),
     ),
     ...(await checkGold(world, dataSet)),
+    ...(await checkMarts(world, dataSet)),
     ...(await checkCompute(world, results)),
     await checkSchedule(client, results.scheduleId),
   ];
@@ -149,6 +150,44 @@ async function checkGold(world: World, dataSet: DataSetFigures): Promise<Check[]
       expected,
     ),
   );
+}
+
+/** What dbt built that is a table, and where: the profile's schema. */
+const MARTS = [
+  'mart_carrier_days',
+  'mart_carriers',
+  'mart_routes',
+  'mart_delay_bands',
+  'delay_bands',
+  'carrier_names',
+];
+
+/** Rows of each mart, asked of the warehouse: dbt itself counts what a statement answered. */
+export async function countMarts(world: World): Promise<Record<string, number>> {
+  const columns = MARTS.map((name) => `(SELECT COUNT(*) FROM MARTS.${name.toUpperCase()}) AS ${name}`);
+  const found = await askSnowflake(world, `SELECT ${columns.join(', ')}`);
+  return Object.fromEntries(Object.entries(found).map(([name, rows]) => [name, Number(rows)]));
+}
+
+/** dbt's marts hold every flight of the data set's file once. */
+async function checkMarts(world: World, dataSet: DataSetFigures): Promise<Check[]> {
+  const { byCarrier, rows } = dataSet.flights;
+  const carriers = Object.keys(byCarrier).map(
+    (carrier) =>
+      `SUM(CASE WHEN CARRIER = '${carrier}' THEN FLIGHTS ELSE 0 END) AS c_${carrier.toLowerCase()}`,
+  );
+  const found = await askSnowflake(
+    world,
+    `SELECT SUM(FLIGHTS) AS n, COUNT(*) AS carriers, ${carriers.join(', ')} FROM MARTS.MART_CARRIERS`,
+  );
+  const expected = {
+    n: String(rows),
+    carriers: String(carriers.length),
+    ...Object.fromEntries(
+      Object.entries(byCarrier).map(([carrier, count]) => [`c_${carrier.toLowerCase()}`, String(count)]),
+    ),
+  };
+  return [compare("dbt's mart_carriers: flights per carrier as in the data set's file", found, expected)];
 }
 
 /** One cluster was asked for, every step once, and nothing is left that costs money. */

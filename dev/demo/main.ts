@@ -6,19 +6,20 @@ import { Client, Connection } from '@temporalio/client';
 import { explainFailure, renderFailure } from '../../src/client/failure.ts';
 import { formatDuration } from '../../src/client/format.ts';
 import { createSchedule, scheduleId, triggerSchedule } from '../../src/client/schedule.ts';
-import { copiesOf, type RunSnapshot, SnapshotReader } from '../../src/client/snapshot.ts';
+import { copiesOf, dbtRunsOf, type RunSnapshot, SnapshotReader } from '../../src/client/snapshot.ts';
 import { startRun } from '../../src/client/start.ts';
 import { watchRun } from '../../src/client/watch.ts';
 import type { CopyOutput } from '../../src/core/copy.ts';
+import type { DbtProgress } from '../../src/core/dbt.ts';
 import type { RunLakehouseOutput } from '../../src/core/run.ts';
 import { DEFAULT_TASK_QUEUE } from '../../src/core/search-attributes.ts';
 import { seedWorld } from '../seed/seed-world.ts';
 import { worldDown, worldUp } from '../world/lifecycle.ts';
 import type { World } from '../world/world.ts';
-import { checkResults } from './checks.ts';
+import { checkResults, countMarts } from './checks.ts';
 import { killDuringCopy, killDuringSteps } from './killer.ts';
 import { type DemoOptions, parseDemoOptions, seededRandom } from './options.ts';
-import { type ReportedCopy, renderReport } from './report.ts';
+import { type ReportedCopy, type ReportedDbt, renderReport } from './report.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 const LAKEHOUSE = 'nycflights';
@@ -44,6 +45,7 @@ class Demo {
   readonly #options: DemoOptions;
   readonly #random: () => number;
   readonly #copies: ReportedCopy[] = [];
+  readonly #dbts: ReportedDbt[] = [];
   readonly #workflowIds: string[] = [];
   readonly #killings: string[] = [];
 
@@ -72,6 +74,8 @@ class Demo {
     const report = renderReport(
       {
         copies: this.#copies,
+        dbts: this.#dbts,
+        martRows: await countMarts(this.#world),
         lakehouse,
         checks,
         workflowIds: this.#workflowIds,
@@ -166,6 +170,10 @@ class Demo {
     for (const id of copiesOf(progress)) {
       const output = (await this.#client.workflow.getHandle(id).result()) as CopyOutput;
       this.#copies.push({ stage: stageOf(id), workflowId: id, output });
+    }
+    for (const id of dbtRunsOf(progress)) {
+      const result = (await this.#client.workflow.getHandle(id).result()) as DbtProgress;
+      this.#dbts.push({ stage: stageOf(id), progress: result });
     }
   }
 }

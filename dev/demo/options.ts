@@ -10,7 +10,9 @@ export interface DemoOptions {
 
 export function parseDemoOptions(argv: readonly string[]): DemoOptions {
   const options = new Command('npm run demo --')
-    .description('the main job on real engines: copy, lake, load back, optimise, check')
+    .description(
+      'the main job on real engines: copy, lake, load back, marts and tests of dbt, optimise, check',
+    )
     .option('--keep', 'leave the world up afterwards, to look around', false)
     .option(
       '--kill-worker',

@@ -2,7 +2,9 @@
 
 import { formatBytes, formatCount, formatDuration, formatTable } from '../../src/client/format.ts';
 import { type Palette, paletteFor } from '../../src/client/render.ts';
+import { nodeName } from '../../src/client/render-dbt.ts';
 import type { CopyOutput } from '../../src/core/copy.ts';
+import type { DbtProgress } from '../../src/core/dbt.ts';
 import type { Check, RunLakehouseOutput } from '../../src/core/run.ts';
 
 export interface ReportedCopy {
@@ -11,8 +13,17 @@ export interface ReportedCopy {
   readonly output: CopyOutput;
 }
 
+/** A run of dbt within a stage. */
+export interface ReportedDbt {
+  readonly stage: string;
+  readonly progress: DbtProgress;
+}
+
 export interface DemoReport {
   readonly copies: readonly ReportedCopy[];
+  readonly dbts: readonly ReportedDbt[];
+  /** Rows of what dbt built, counted in the warehouse itself, by the node's name. */
+  readonly martRows: Readonly<Record<string, number>>;
   readonly lakehouse: RunLakehouseOutput;
   readonly checks: readonly Check[];
   readonly workflowIds: readonly string[];
@@ -42,7 +53,7 @@ function copyRow({ stage, output }: ReportedCopy, green: (text: string) => strin
  * The table above counts those by stage already.
  */
 function renderChecks(checks: readonly Check[], palette: Palette): string[] {
-  const byWorkflows = /^(copy|ingest|process|load|optimize|back): /;
+  const byWorkflows = /^(copy|ingest|process|load|serve|optimize|back): /;
   const inside = checks.filter((check) => check.passed && byWorkflows.test(check.name)).length;
   const outside = checks.filter((check) => !check.passed || !byWorkflows.test(check.name));
   return [
@@ -52,6 +63,44 @@ function renderChecks(checks: readonly Check[], palette: Palette): string[] {
         `  ${check.passed ? palette.green('✔') : palette.red('✖')} ${check.name}   ${palette.dim(check.detail)}`,
     ),
   ];
+}
+
+/** What dbt built, each by name, and its tests in one line for each call. */
+function dbtRows({ stage, progress }: ReportedDbt, report: DemoReport, palette: Palette): string[][] {
+  return progress.calls.flatMap(({ command, nodes }) => {
+    const built = nodes.filter(({ node }) => /^(model|seed|snapshot)\./.test(node));
+    const others = nodes.filter((node) => !built.includes(node));
+    const passed = others.filter(({ status }) => status === 'pass' || status === 'success');
+    const seconds = others.reduce((sum, node) => sum + node.seconds, 0);
+    const mark = passed.length === others.length ? palette.green('✔') : palette.red('✖');
+    const kind = others.some(({ node }) => node.startsWith('source.')) ? 'sources fresh' : 'tests passed';
+    return [
+      ...built.map(({ node, status, seconds: took }) => {
+        const rows = report.martRows[nodeName(node).split(' ')[1] ?? ''];
+        const good = status === 'success' ? palette.green('✔') : palette.red('✖');
+        return [
+          stage,
+          `dbt ${nodeName(node)}`,
+          rows === undefined ? '' : formatCount(rows),
+          '',
+          took.toFixed(1),
+          `${good} ${status}`,
+        ];
+      }),
+      ...(others.length === 0
+        ? []
+        : [
+            [
+              stage,
+              palette.dim(`dbt ${command}`),
+              '',
+              '',
+              seconds.toFixed(1),
+              `${mark} ${passed.length} of ${others.length} ${kind}`,
+            ],
+          ]),
+    ];
+  });
 }
 
 /** The report's lines. */
@@ -81,6 +130,8 @@ export function renderReport(report: DemoReport, colour: boolean): string[] {
         files,
       ]);
     }
+    for (const dbt of report.dbts.filter((one) => one.stage === stage.stage))
+      rows.push(...dbtRows(dbt, report, palette));
     const passed = stage.checks.filter((check) => check.passed).length;
     const mark = passed === stage.checks.length ? palette.green('✔') : palette.red('✖');
     rows.push([

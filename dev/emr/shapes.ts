@@ -52,12 +52,18 @@ export const instanceFleet = z.looseObject({
   ),
 }) as unknown as z.ZodType<InstanceFleetConfig>;
 
+export const autoScaling = z.looseObject({
+  Constraints: z.looseObject({ MinCapacity: z.number().int(), MaxCapacity: z.number().int() }),
+  Rules: z.array(z.looseObject({ Name: z.string() })),
+}) as unknown as z.ZodType<AutoScalingPolicy>;
+
 export const instanceGroup = z.looseObject({
   Name: name.optional(),
   InstanceRole: z.enum(['MASTER', 'CORE', 'TASK']),
   InstanceType: z.string(),
   InstanceCount: z.number().int(),
   Market: z.enum(['ON_DEMAND', 'SPOT']).optional(),
+  AutoScalingPolicy: autoScaling.optional(),
 }) as unknown as z.ZodType<InstanceGroupConfig>;
 
 export const managedScaling = z.looseObject({
@@ -71,11 +77,6 @@ export const managedScaling = z.looseObject({
 }) as unknown as z.ZodType<ManagedScalingPolicy>;
 
 export const autoTermination = z.looseObject({ IdleTimeout: z.number().int().optional() });
-
-export const autoScaling = z.looseObject({
-  Constraints: z.looseObject({ MinCapacity: z.number().int(), MaxCapacity: z.number().int() }),
-  Rules: z.array(z.looseObject({ Name: z.string() })),
-}) as unknown as z.ZodType<AutoScalingPolicy>;
 
 export const runJobFlow = z.looseObject({
   Name: name,

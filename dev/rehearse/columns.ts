@@ -34,6 +34,8 @@ export interface NamedColumn {
   readonly name: string;
   readonly kind: ColumnKind;
   readonly isKnown: boolean;
+  /** Of a text: what its store's sink reads it as. */
+  readonly holds?: ColumnKind;
 }
 
 const named = (name: JsonValue | undefined, type: JsonValue | undefined): NamedColumn | undefined => {

@@ -7,14 +7,19 @@ import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import type { CompiledFactory } from '../../src/definitions/compile-factory.ts';
 import type { LinkedServiceDefinition } from '../../src/definitions/compile-store.ts';
 import { isObject, type Resource } from '../../src/definitions/factory.ts';
+import { dataFlowSettings } from '../world/data-flow-settings.ts';
 import type { World } from '../world/world.ts';
 import { localDatabase, localService } from './linked-services.ts';
 import type { StoreKind } from './needs.ts';
 import { stubKey } from './simulate/stubs.ts';
+import { localWebSource } from './simulate/web-sources.ts';
 import { STUB_PARAMETER } from './world/stub-endpoints.ts';
 
 /** Seconds that a Wait lasts at most. */
 export const LONGEST_WAIT = 2;
+
+/** The worker's variable that holds a shared access signature: what Snowflake reaches staged files with. */
+export const SIGNATURE_ENV = 'WAYBILL_REHEARSAL_SIGNATURE';
 
 /** Where the rehearsal's own parts are. */
 export interface LocalPlaces {
@@ -159,7 +164,7 @@ function localProperties(
       const address = definition.type.toLowerCase() === 'azureblobfs' ? 'url' : 'serviceEndpoint';
       return {
         properties: { [address]: world.azureBlob.endpoint },
-        secrets: { accountKey: world.azureBlob.accountKeyEnv },
+        secrets: { accountKey: world.azureBlob.accountKeyEnv, sasToken: SIGNATURE_ENV },
       };
     }
     case 'folder':
@@ -213,6 +218,8 @@ function localActivity(value: JsonValue, pipeline: string, stubPort: number, tol
         ? { ...branch, activities: list.map((each) => localActivity(each, pipeline, stubPort, told)) }
         : branch;
     });
+  if (type === 'copy' || type === 'lookup')
+    typeProperties = localWebSource(typeProperties, pipeline, name, told);
   if (type === 'wait') typeProperties = shortWait(typeProperties, name, told);
   if (type === 'webactivity' || type === 'webhook') {
     const { authentication: _, linkedServices: __, datasets: ___, ...kept } = typeProperties;
@@ -241,7 +248,9 @@ function localActivity(value: JsonValue, pipeline: string, stubPort: number, tol
 /** Retries come at once: what fails here fails again. */
 function shortPolicy(policy: JsonValue | undefined): JsonObject {
   if (!isObject(policy)) return {};
-  return { policy: { ...policy, retry: 0, retryIntervalInSeconds: 1 } };
+  // The data is made up: nothing of it has to be hidden from who reads why a pipeline failed.
+  const { secureInput: _, secureOutput: __, ...rest } = policy;
+  return { policy: { ...rest, retry: 0, retryIntervalInSeconds: 1 } };
 }
 
 function shortWait(properties: JsonObject, name: string, told: string[]): JsonObject {
@@ -289,6 +298,8 @@ function settings(
     '',
     '[web]',
     `allow = [${text(`127.0.0.1:${stubPort}`)}]`,
+    '',
+    ...dataFlowSettings(),
   ];
   for (const [service, keys] of Object.entries(secrets)) {
     if (Object.keys(keys).length === 0) continue;

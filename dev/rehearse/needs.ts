@@ -27,6 +27,8 @@ export interface ColumnNeed {
   isKnown: boolean;
   /** Values that conditions ask for; rows hold one after another. */
   readonly equals: JsonValue[];
+  /** What its texts can be read as: the kind of the column that they are copied into. */
+  holds?: ColumnKind;
 }
 
 export interface TableNeed {
@@ -43,6 +45,12 @@ export interface TableNeed {
   isMade: boolean;
   /** The columns by which an upsert finds rows. */
   readonly keys: string[];
+  /** The number that the server gave to an inserted row is asked for. */
+  isNumbered?: boolean;
+  /** Its changes are read: columns of its key, as far as they are told. */
+  tracked?: string[];
+  /** Its changes are read under the name of this capture instance. */
+  captured?: string;
 }
 
 export interface ProcedureNeed {
@@ -82,6 +90,8 @@ export interface FileNeed {
 export interface StubNeed {
   readonly activity: string;
   readonly response: JsonValue;
+  /** A file that is answered instead: what a copy reads from there. */
+  readonly answer?: FileNeed;
 }
 
 /** Everything one pipeline needs, and what had to be assumed. */
@@ -89,6 +99,8 @@ export interface Needs {
   readonly tables: Map<string, TableNeed>;
   readonly procedures: Map<string, ProcedureNeed>;
   readonly files: Map<string, FileNeed>;
+  /** Copies that take over whatever columns their source has. */
+  readonly flows: { readonly from: TableNeed | FileNeed; readonly to: TableNeed }[];
   /** "container" per store of files, so that sinks find theirs. */
   readonly containers: Map<string, { readonly store: StoreRef; readonly container: string }>;
   readonly stores: Map<string, StoreRef>;
@@ -97,17 +109,21 @@ export interface Needs {
   readonly catalogs: Set<string>;
   /** Sentences for the report: what was made up beyond data. */
   readonly notes: Set<string>;
+  /** Data flows that will be run: each takes the time of a Spark job. */
+  dataFlows: number;
 }
 
 export const noNeeds = (): Needs => ({
   tables: new Map(),
   procedures: new Map(),
   files: new Map(),
+  flows: [],
   containers: new Map(),
   stores: new Map(),
   stubs: new Map(),
   catalogs: new Set(),
   notes: new Set(),
+  dataFlows: 0,
 });
 
 export const storeKey = (store: StoreRef): string => `${store.kind}|${store.database.toLowerCase()}`;

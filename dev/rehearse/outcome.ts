@@ -28,7 +28,12 @@ export const NO_FIGURES: RunFigures = { rowsIn: 0, rowsOut: 0, filesIn: 0, files
 const MAX_DEPTH = 8;
 
 /** Waits for a run's end, for so many milliseconds at most; then ends it. */
-export async function followRun(client: Client, workflowId: string, timeout: number): Promise<RunResult> {
+export async function followRun(
+  client: Client,
+  workflowId: string,
+  timeout: number,
+  isLiteral: LiteralValues,
+): Promise<RunResult> {
   const handle = client.workflow.getHandle(workflowId);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<'late'>((resolve) => {
@@ -54,7 +59,7 @@ export async function followRun(client: Client, workflowId: string, timeout: num
     if (!(error instanceof WorkflowFailedError)) throw error;
     const { code, message } = explainFailure(error);
     const runs = await activityRuns(client, workflowId, 0);
-    const asked = askedFailure(runs);
+    const asked = askedFailure(runs, isLiteral);
     return {
       outcome: asked === undefined ? 'failed' : 'failed-as-it-should',
       figures: figuresOf(runs),
@@ -105,31 +110,119 @@ function figuresOf(runs: readonly SeenRun[]): RunFigures {
     activityType === 'Copy' && typeof output === 'object' && output !== null ? [output as JsonObject] : [],
   );
   const sum = (key: string): number => copies.reduce((total, output) => total + number(output[key]), 0);
+  const flows = runs.flatMap(({ activityType, output }) =>
+    activityType === 'ExecuteDataFlow' ? flowFigures(output) : [],
+  );
   return {
-    rowsIn: sum('rowsRead'),
-    rowsOut: sum('rowsCopied'),
+    rowsIn: sum('rowsRead') + flows.reduce((total, { rowsIn }) => total + rowsIn, 0),
+    rowsOut: sum('rowsCopied') + flows.reduce((total, { rowsOut }) => total + rowsOut, 0),
     filesIn: sum('filesRead'),
     filesOut: sum('filesWritten'),
     activities: runs.filter(({ status }) => status !== 'Skipped' && status !== 'Inactive').length,
   };
 }
 
+/** Rows of a data flow: each source once, though several sinks are made of it. */
+function flowFigures(output: JsonValue | undefined): { rowsIn: number; rowsOut: number } {
+  const member = (value: JsonValue | undefined, key: string): JsonObject => {
+    const found =
+      typeof value === 'object' && value !== null && !Array.isArray(value) ? value[key] : undefined;
+    return typeof found === 'object' && found !== null && !Array.isArray(found) ? found : {};
+  };
+  const sinks = Object.values(member(member(output, 'runStatus'), 'metrics')) as JsonObject[];
+  const sources = new Map(
+    sinks.flatMap((sink) =>
+      Object.entries(member(sink, 'sources')).map(([name, source]): [string, number] => [
+        name,
+        number((source as JsonObject)['rowsRead']),
+      ]),
+    ),
+  );
+  return {
+    rowsIn: [...sources.values()].reduce((total, rows) => total + rows, 0),
+    rowsOut: sinks.reduce((total, { rowsWritten }) => total + number(rowsWritten), 0),
+  };
+}
+
 const CONTAINERS = new Set(['ForEach', 'IfCondition', 'Switch', 'Until', 'ExecutePipeline']);
 
-/** The sentence for a failure that the definition asks for: a Fail activity, or a statement that raises an error. */
-function askedFailure(runs: readonly SeenRun[]): string | undefined {
+/**
+ * The sentence for a failure that the definition asks for: a Fail activity, a statement that raises an error, or a
+ * definition that fails in Data Factory too whatever the data. `isLiteral` as of `literalValues`.
+ */
+export function askedFailure(
+  runs: readonly Pick<ActivityRun, 'activityName' | 'activityType' | 'status' | 'input' | 'error'>[],
+  isLiteral: LiteralValues,
+): string | undefined {
+  const why = (run: (typeof runs)[number]): string | undefined => {
+    if (run.activityType === 'Fail') return 'Fail activity';
+    if (isMissingParameter(run.error)) return `${run.activityType} without a parameter that has to be given`;
+    if (CONTAINERS.has(run.activityType)) return undefined;
+    if (isResultless(run)) return `${run.activityType} of a statement that gives no result`;
+    if (raises(run)) return `${run.activityType} raising an error`;
+    const isSet = run.activityType === 'SetVariable' || run.activityType === 'AppendVariable';
+    return isSet &&
+      run.error?.errorCode === 'PARAMETER_INVALID' &&
+      isLiteral(run.activityName, run.error.message)
+      ? `${run.activityType} whose literal is not of the variable's type`
+      : undefined;
+  };
   const failed = runs.filter(
-    ({ status, activityType }) => status === 'Failed' && !CONTAINERS.has(activityType),
+    (run) => run.status === 'Failed' && (!CONTAINERS.has(run.activityType) || why(run) !== undefined),
   );
-  if (failed.length === 0) return undefined;
-  const asked = failed.filter((run) => run.activityType === 'Fail' || raises(run));
   // Others may have failed on the way there: a handler that ends in Fail is there for just that.
-  const [first] = asked;
-  if (first === undefined || asked.length < failed.length) return undefined;
-  const what = first.activityType === 'Fail' ? 'Fail activity' : `${first.activityType} raising an error`;
-  return `${what} "${first.activityName}": ${first.error?.message ?? ''}`;
+  const [first] = failed;
+  if (first === undefined || failed.some((run) => why(run) === undefined)) return undefined;
+  return `${why(first)} "${first.activityName}": ${first.error?.message ?? ''}`;
+}
+
+/** A Lookup fails where nothing comes back. Whether a procedure answers only its real text tells, a SELECT always does. */
+const isResultless = ({
+  activityType,
+  input,
+  error,
+}: Pick<ActivityRun, 'activityType' | 'input' | 'error'>): boolean =>
+  activityType === 'Lookup' &&
+  error?.errorCode === 'QUERY_FAILED' &&
+  /takes one result, but its query gave none/.test(error.message) &&
+  typeof input === 'object' &&
+  input !== null &&
+  !Array.isArray(input) &&
+  !/\b(select|exec|execute|call|\w*storedprocedure\w*|with|returning|output)\b/i.test(
+    JSON.stringify(input['source'] ?? input),
+  );
+
+/** Which parameters are given stands in the definition: one that is left out is left out in every run. */
+const isMissingParameter = (error: ActivityRun['error']): boolean =>
+  error?.errorCode === 'PARAMETER_MISSING' &&
+  /^(pipeline|dataset|linked service) ".*" needs a value for /.test(error.message);
+
+/** Whether the value that a Set or Append Variable activity's error quotes stands in its definition as a literal. */
+export type LiteralValues = (activity: string, message: string) => boolean;
+
+/** Looks through the pipelines of a factory. */
+export function literalValues(pipelines: readonly JsonValue[]): LiteralValues {
+  const literals = new Map<string, string[]>();
+  const visit = (value: JsonValue | undefined): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if (!Array.isArray(value)) {
+      const { name, type, typeProperties } = value;
+      if (typeof name === 'string' && /^(set|append)variable$/i.test(String(type))) {
+        const key = name.toLowerCase();
+        const given = (typeProperties as JsonObject | undefined)?.['value'];
+        if (typeof given === 'string' && !given.includes('@'))
+          literals.set(key, [...(literals.get(key) ?? []), given]);
+      }
+    }
+    for (const inner of Object.values(value)) visit(inner);
+  };
+  for (const pipeline of pipelines) visit(pipeline);
+  return (activity, message) =>
+    literals
+      .get(activity.toLowerCase())
+      ?.some((given) => message.endsWith(`value is ${JSON.stringify(given)}.`)) === true;
 }
 
 /** Whether what failed was told to: RAISERROR or THROW in its text. */
-const raises = ({ input }: ActivityRun): boolean =>
+const raises = ({ input }: Pick<ActivityRun, 'input'>): boolean =>
   /\b(raiserror|throw)\b/i.test(typeof input === 'object' && input !== null ? JSON.stringify(input) : '');

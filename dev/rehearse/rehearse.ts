@@ -1,13 +1,22 @@
 // One rehearsal: a factory made local, its pipelines' needs provided, every pipeline run, a verdict on each.
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  AccountSASPermissions,
+  generateAccountSASQueryParameters,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob';
 import { Client, Connection } from '@temporalio/client';
+import { readCallbackToken } from '../../src/activities/web/callback-token.ts';
 import { startRun } from '../../src/client/start.ts';
 import { loadSettings } from '../../src/config/settings.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import { sealed } from '../../src/core/pipeline/secure.ts';
+import { CALLBACK_SIGNAL, type WebHookCallback } from '../../src/core/pipeline/web-hook.ts';
 import {
   type CompiledFactory,
   type CompiledPipeline,
@@ -16,12 +25,13 @@ import {
 import { readFactory } from '../../src/definitions/factory.ts';
 import { verdictOn } from '../../src/definitions/validate.ts';
 import { clientDataConverter } from '../../src/interceptors/data-converter.ts';
+import { azureAccount } from '../azurite/azurite.ts';
 import { WorkerProcess } from '../demo/worker-process.ts';
 import type { Report } from '../setup/report.ts';
 import type { World } from '../world/world.ts';
-import { writeLocalFactory } from './local-factory.ts';
+import { SIGNATURE_ENV, writeLocalFactory } from './local-factory.ts';
 import type { Needs } from './needs.ts';
-import { followRun, NO_FIGURES, type Outcome, type RunFigures } from './outcome.ts';
+import { followRun, literalValues, NO_FIGURES, type Outcome, type RunFigures } from './outcome.ts';
 import { Provisioner } from './provision/provision.ts';
 import { setStage } from './simulate/frame.ts';
 import { type Simulation, simulate } from './simulate/simulate.ts';
@@ -69,6 +79,14 @@ interface Planned {
   readonly simulation: Simulation;
 }
 
+/** Milliseconds that a data flow's Spark job is given, and how many of them count. */
+const DATA_FLOW_TIME = 90_000;
+const DATA_FLOWS_COUNTED = 20;
+
+/** The time of one pipeline: more where Spark has to start. */
+const timeFor = ({ needs }: Simulation, timeout: number): number =>
+  timeout + Math.min(needs.dataFlows, DATA_FLOWS_COUNTED) * DATA_FLOW_TIME;
+
 /** Rehearses. Throws OBJECT_MISSING and REFERENCE_MISSING for what is not there; a pipeline's failure is no error. */
 export async function rehearse(options: RehearsalOptions): Promise<RehearsalReport> {
   const began = Date.now();
@@ -98,9 +116,15 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalRepo
       });
   }
   const planned = plan(compiled, runnable, options.seed);
+  const isLiteral = literalValues(compiled.pipelines.map(({ resource }) => resource.properties));
   const taskQueue = `rehearsal-${Date.now().toString(36)}-${process.pid}`;
+  const signingKey = randomBytes(32).toString('hex');
   const worker = new WorkerProcess(
-    workerEnvironment(world, local.configFile, taskQueue),
+    {
+      ...workerEnvironment(world, local.configFile, taskQueue),
+      WAYBILL_PUBLIC_URL: `http://127.0.0.1:${stubs.port}`,
+      WAYBILL_SIGNING_KEY: signingKey,
+    },
     join(directory, 'worker.log'),
   );
   const provisioner = new Provisioner(world, files, options.seed);
@@ -116,16 +140,31 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalRepo
       namespace: world.temporal.namespace,
       dataConverter: clientDataConverter(settings, world.env),
     });
+    stubs.onCallBack(async (token, body) => {
+      const target = readCallbackToken([signingKey], token);
+      if (target === undefined) return;
+      const callback: WebHookCallback = {
+        attemptKey: target.attemptKey,
+        body: target.secure ? sealed(body) : body,
+      };
+      await client.workflow.getHandle(target.workflowId).signal(CALLBACK_SIGNAL, callback);
+    });
     const one = async ({ pipeline, simulation }: Planned): Promise<void> => {
       const { name } = pipeline.resource;
       const started = Date.now();
       const provided = await provisioner.provide(simulation.needs);
-      for (const [key, stub] of simulation.needs.stubs) stubs.answer(key, stub.response);
+      for (const [key, stub] of simulation.needs.stubs) {
+        stubs.answer(key, stub.response);
+        if (stub.answer !== undefined) stubs.answerFile(key, await provisioner.bytesOf(stub.answer));
+      }
       const { workflowId } = await startRun(client, {
         ...{ kind: 'pipeline', name, key: taskQueue, parameters: simulation.parameters, taskQueue },
         ...{ trigger: 'rehearsal', triggerContext: simulation.trigger },
       });
-      const result = await Promise.race([followRun(client, workflowId, options.timeout), worker.failure()]);
+      const result = await Promise.race([
+        followRun(client, workflowId, timeFor(simulation, options.timeout), isLiteral),
+        worker.failure(),
+      ]);
       const prefix = `${name.toLowerCase()}/`;
       reports.set(name, {
         name,
@@ -228,6 +267,20 @@ function plan(compiled: CompiledFactory, runnable: readonly CompiledPipeline[], 
   return runnable.map((pipeline) => ({ pipeline, simulation: simulate(stage, pipeline) }));
 }
 
+/** A shared access signature for the local account's blobs, for a day. */
+function signature({ env, azureBlob }: World): string {
+  const credential = new StorageSharedKeyCredential(azureAccount, env[azureBlob.accountKeyEnv] ?? '');
+  return generateAccountSASQueryParameters(
+    {
+      services: 'b',
+      resourceTypes: 'sco',
+      permissions: AccountSASPermissions.parse('rwdlac'),
+      expiresOn: new Date(Date.now() + 86_400_000),
+    },
+    credential,
+  ).toString();
+}
+
 function workerEnvironment(world: World, configFile: string, taskQueue: string): NodeJS.ProcessEnv {
   const guard = fileURLToPath(new URL('./world/guard.js', import.meta.url));
   const inherited = Object.entries(process.env).filter(
@@ -236,6 +289,7 @@ function workerEnvironment(world: World, configFile: string, taskQueue: string):
   return {
     ...Object.fromEntries(inherited),
     ...world.env,
+    ...(world.env[world.azureBlob.accountKeyEnv] === undefined ? {} : { [SIGNATURE_ENV]: signature(world) }),
     WAYBILL_CONFIG: configFile,
     WAYBILL_TASK_QUEUE: taskQueue,
     WAYBILL_LOG_LEVEL: 'warn',

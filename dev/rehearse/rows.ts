@@ -1,9 +1,9 @@
 // Rows made for a need: the same for the same seed, of the kinds their columns ask for.
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
-import { chance, DATA_ROWS } from './infer/values.ts';
+import { chance, DATA_ROWS, lsnFor } from './infer/values.ts';
 import type { ColumnNeed } from './needs.ts';
 
-/** A value of a generated row; moments are ISO texts, binary is hexadecimal. */
+/** A value of a generated row; moments are ISO texts, binary is hexadecimal, also with 0x in front. */
 export type Cell = string | number | boolean | null;
 
 const HOUR = 3_600_000;
@@ -32,6 +32,8 @@ function cell(column: ColumnNeed, row: number, seed: number): Cell {
   const { name, kind, equals } = column;
   const wanted = equals[row % Math.max(1, equals.length)];
   if (wanted !== undefined) return fitted(wanted, column);
+  const lsn = kind === 'text' || kind === 'binary' ? lsnFor(name) : undefined;
+  if (lsn !== undefined) return lsn;
   const random = chance(seed, `${name.toLowerCase()}/${row}`);
   switch (kind) {
     case 'integer':
@@ -52,7 +54,9 @@ function cell(column: ColumnNeed, row: number, seed: number): Cell {
         .padStart(8, '0')
         .toUpperCase();
     default:
-      return `${plain(name)} ${row + 1}`;
+      return column.holds === undefined || column.holds === 'text'
+        ? `${plain(name)} ${row + 1}`
+        : String(cell({ name, kind: column.holds, isKnown: true, equals: [] }, row, seed));
   }
 }
 

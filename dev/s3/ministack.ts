@@ -54,7 +54,7 @@ export interface RunningS3 {
 const START_MS = 60_000;
 const STOP_MS = 10_000;
 
-/** How ministack is started so that it is S3 only, on loopback only, with its data in `stateDirectory`. */
+/** How ministack is started so that it is S3 and Kinesis only, on loopback only, with its data in `stateDirectory`. */
 export function ministackProgram(python: string, port: number, stateDirectory: string): S3Program {
   return {
     command: python,
@@ -64,7 +64,7 @@ export function ministackProgram(python: string, port: number, stateDirectory: s
       BIND_HOST: '127.0.0.1',
       GATEWAY_PORT: String(port),
       IOT_MTLS_ENABLED: '0',
-      SERVICES: 's3',
+      SERVICES: 's3,kinesis',
       S3_PERSIST: '1',
       S3_DATA_DIR: join(stateDirectory, 'objects'),
       PERSIST_STATE: '1',

@@ -10,10 +10,9 @@ import { runCommand } from './run-command.ts';
 const requirements = projectPath('dev', 'python', 'dbt.txt');
 const buildRequirements = projectPath('dev', 'python', 'requirements-build.txt');
 
-/** Installs the packages of dev/python/dbt.txt (0.2 GB to download, once) and returns the path of `dbt`. */
+/** Installs the packages of dev/python/dbt.txt (0.25 GB to download, once) and returns the path of `dbt`. */
 export async function ensureDbt(report: Report): Promise<string> {
-  const pins = await Promise.all([readFile(buildRequirements), readFile(requirements)]);
-  const home = join(cacheDirectory(), `dbt-${shortHash(pythonVersion, ...pins)}`);
+  const home = await dbtHome();
   await buildOnce({
     target: home,
     label: 'dbt',
@@ -21,12 +20,20 @@ export async function ensureDbt(report: Report): Promise<string> {
     inPlace: true,
     build: (directory) => install(directory, report),
   });
-  return join(home, 'bin', 'dbt');
+  return dbtPath();
+}
+
+/** Where the program is, or will be. */
+export const dbtPath = async (): Promise<string> => join(await dbtHome(), 'bin', 'dbt');
+
+async function dbtHome(): Promise<string> {
+  const pins = await Promise.all([readFile(buildRequirements), readFile(requirements)]);
+  return join(cacheDirectory(), `dbt-${shortHash(pythonVersion, ...pins)}`);
 }
 
 async function install(directory: string, report: Report): Promise<void> {
   const startedAt = Date.now();
-  report('    dbt: about 0.2 GB to download');
+  report('    dbt: about 0.25 GB to download');
   const base = await findInterpreter();
   await runCommand(base, ['-m', 'venv', directory], {
     doing: 'creating the environment of dbt',
@@ -42,6 +49,10 @@ async function install(directory: string, report: Report): Promise<void> {
     });
   }
   report(
-    doneLine('dbt', startedAt, 'dbt-core with adapters for Snowflake, Databricks, Spark and PostgreSQL'),
+    doneLine(
+      'dbt',
+      startedAt,
+      'dbt-core with adapters for Snowflake, Databricks, Redshift, Spark and PostgreSQL',
+    ),
   );
 }

@@ -3,6 +3,7 @@
 import { cacheDirectory } from '../cache.ts';
 import { isComplete } from './build-once.ts';
 import { ensureClassData } from './class-data.ts';
+import { ensureDbt } from './dbt.ts';
 import { ensureJars } from './jars.ts';
 import { ensureKeys, type Keys } from './keys.ts';
 import { ensurePostgres, type PostgresPrograms } from './postgres.ts';
@@ -20,25 +21,28 @@ export interface Setup {
   readonly temporal: TemporalPrograms;
   readonly postgres: PostgresPrograms;
   readonly keys: Keys;
+  /** The program. */
+  readonly dbt: string;
 }
 
 /** Does what is not done yet; once everything is there it takes a few tenths of a second and reports nothing. */
 export async function ensureAll(report: Report): Promise<Setup> {
   if (!(await isComplete((await pythonHome()).directory))) {
     await checkPrerequisites();
-    report(`first run: setting up the local world in ${cacheDirectory()} (1.6 GB, once)`);
+    report(`first run: setting up the local world in ${cacheDirectory()} (2 GB, once)`);
   }
   const installing = ensurePython(report);
   const fetching = ensureJars(report, installing);
-  const [python, jars, temporal, postgres, keys] = await settleAll([
+  const [python, jars, temporal, postgres, keys, dbt] = await settleAll([
     installing,
     fetching,
     installing.then(() => ensureTemporal(report)),
     ensurePostgres(report),
     ensureKeys(report),
+    installing.then(() => ensureDbt(report)),
   ]);
   const classData = await ensureClassData(report, python, jars);
-  return { python, jars, temporal, postgres, keys, ...(classData && { classData }) };
+  return { python, jars, temporal, postgres, keys, dbt, ...(classData && { classData }) };
 }
 
 /** Like Promise.all, but lets every step end before it throws: none may go on writing behind the error message. */

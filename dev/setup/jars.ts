@@ -1,4 +1,4 @@
-// The jars Spark needs beside its own, fetched from Maven's repository and checked file by file.
+// The jars Spark needs beside its own, and Kafka's, fetched from Maven's repository and checked file by file.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
@@ -15,53 +15,74 @@ import { runCommand } from './run-command.ts';
  * Spark takes it whole as `--driver-class-path '<directory>/*'`.
  * @param python the Python environment, once it is there: without Maven, the Ivy that comes with PySpark does the work
  */
-export async function ensureJars(report: Report, python: Promise<PythonHome>): Promise<string> {
+export const ensureJars = (report: Report, python: Promise<PythonHome>): Promise<string> =>
+  ensureJarSet({ label: 'Spark and S3 jars', name: 'jars', folder: 'jars' }, report, python);
+
+/** Kafka's broker and command-line clients (30 MB), fetched when somebody wants a Kafka; see dev/kafka. */
+export const ensureKafka = (report: Report, python: Promise<PythonHome>): Promise<string> =>
+  ensureJarSet({ label: 'Kafka', name: 'kafka', folder: 'kafka' }, report, python);
+
+/** Jars that `dev/<folder>/pom.xml` resolves and `dev/<folder>/jars.sha256` lists. */
+interface JarSet {
+  readonly label: string;
+  /** Of the directory in the cache. */
+  readonly name: string;
+  readonly folder: string;
+}
+
+async function ensureJarSet(set: JarSet, report: Report, python: Promise<PythonHome>): Promise<string> {
+  const pomFile = projectPath('dev', set.folder, 'pom.xml');
+  const listFile = projectPath('dev', set.folder, 'jars.sha256');
   const [pom, list] = await Promise.all([readFile(pomFile), readFile(listFile, 'utf8')]);
   return buildOnce({
-    target: join(cacheDirectory(), `jars-${shortHash(pom, list)}`),
-    label: 'Spark and S3 jars',
+    target: join(cacheDirectory(), `${set.name}-${shortHash(pom, list)}`),
+    label: set.label,
     report,
-    build: (directory) => fetchJars(directory, parseList(list), report, python),
+    build: (directory) =>
+      fetchJars({ directory, label: set.label, pomFile, listFile, wanted: parseList(list) }, report, python),
   });
 }
 
-async function fetchJars(
-  directory: string,
-  wanted: Map<string, string>,
-  report: Report,
-  python: Promise<PythonHome>,
-): Promise<void> {
+interface Fetch {
+  readonly directory: string;
+  readonly label: string;
+  readonly pomFile: string;
+  readonly listFile: string;
+  readonly wanted: Map<string, string>;
+}
+
+async function fetchJars(fetch: Fetch, report: Report, python: Promise<PythonHome>): Promise<void> {
+  const { directory, label, wanted } = fetch;
   const startedAt = Date.now();
   const hasMaven = await promisify(execFile)('mvn', ['--version']).then(
     () => true,
     () => false,
   );
-  report(
-    `    Spark and S3 jars: ${wanted.size} files ${hasMaven ? 'by Maven' : 'by Ivy, once PySpark is there'}`,
-  );
-  if (hasMaven) await fetchByMaven(directory);
-  else await fetchByIvy(directory, await python);
+  report(`    ${label}: ${wanted.size} files ${hasMaven ? 'by Maven' : 'by Ivy, once PySpark is there'}`);
+  if (hasMaven) await fetchByMaven(fetch);
+  else await fetchByIvy(fetch, await python);
   let bytes = 0;
   for (const name of await readdir(directory)) {
     const file = join(directory, name);
-    // What is not on the list Spark ships itself, mostly newer: a second copy on the class path would break it.
+    // What is not on the list Spark ships itself, mostly newer (a second copy on the class path would break it), or
+    // nothing here needs.
     if (!wanted.has(name)) await rm(file, { recursive: true });
     else bytes += (await stat(file)).size;
   }
-  for (const [name, expected] of wanted) await verify(join(directory, name), expected);
-  report(doneLine('Spark and S3 jars', startedAt, `${wanted.size} files, ${formatBytes(bytes)}`));
+  for (const [name, expected] of wanted) await verify(join(directory, name), expected, fetch);
+  report(doneLine(label, startedAt, `${wanted.size} files, ${formatBytes(bytes)}`));
 }
 
-async function fetchByMaven(directory: string): Promise<void> {
+async function fetchByMaven({ directory, label, pomFile }: Fetch): Promise<void> {
   const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${directory}`];
   await runCommand('mvn', ['--batch-mode', '--no-transfer-progress', '--quiet', '-f', pomFile, ...goal], {
-    doing: 'fetching the Spark and S3 jars by Maven',
+    doing: `fetching by Maven: ${label}`,
     advice,
   });
 }
 
 /** Slower than Maven (a minute), and the same files. */
-async function fetchByIvy(directory: string, python: PythonHome): Promise<void> {
+async function fetchByIvy({ directory, label, pomFile }: Fetch, python: PythonHome): Promise<void> {
   const shipped = join(python.sparkHome, 'jars');
   const ivy = (await readdir(shipped)).find((name) => /^ivy-[\d.]+\.jar$/.test(name));
   const cache = `${directory}.ivy`;
@@ -69,7 +90,7 @@ async function fetchByIvy(directory: string, python: PythonHome): Promise<void> 
     const what = ['-ivy', pomFile, '-confs', 'runtime', '-types', 'jar', 'bundle', '-cache', cache];
     const where = ['-retrieve', join(directory, '[artifact]-[revision].[ext]')];
     await runCommand('java', ['-cp', join(shipped, ivy ?? ''), 'org.apache.ivy.Main', ...what, ...where], {
-      doing: 'fetching the Spark and S3 jars by Ivy',
+      doing: `fetching by Ivy: ${label}`,
       advice,
     });
   } finally {
@@ -77,12 +98,9 @@ async function fetchByIvy(directory: string, python: PythonHome): Promise<void> 
   }
 }
 
-async function verify(file: string, expected: string): Promise<void> {
+async function verify(file: string, expected: string, { listFile }: Fetch): Promise<void> {
   const content = await readFile(file).catch((error: Error) => {
-    throw new SetupError(
-      `a jar on the list of dev/jars/jars.sha256 was not fetched: ${error.message}`,
-      advice,
-    );
+    throw new SetupError(`a jar on the list ${listFile} was not fetched: ${error.message}`, advice);
   });
   const actual = createHash('sha256').update(content).digest('hex');
   if (actual === expected) return;
@@ -98,5 +116,3 @@ function parseList(list: string): Map<string, string> {
 
 const advice =
   'check that Maven’s repository can be reached (~/.m2/settings.xml, proxy), then run the same command again.';
-const pomFile = projectPath('dev', 'jars', 'pom.xml');
-const listFile = projectPath('dev', 'jars', 'jars.sha256');

@@ -3,18 +3,24 @@ import { BatchAnswer } from './batch-answer.ts';
 import { BulkLoad, insertBulk } from './bulk-load.ts';
 import { notSupported, SqlError } from './errors.ts';
 import { callProcedure, type NestedOptions } from './procedures.ts';
-import { Token } from './response.ts';
+import { Token as AnswerToken } from './response.ts';
 import type { SessionState, Variables } from './session-state.ts';
 import { sessionSetting } from './settings.ts';
 import { BatchEnd, type ResultSink, StatementRunner } from './statement-runner.ts';
 import { definesProcedure, procedureDefinition, saveProcedure } from './stored-procedures.ts';
-import { tokenize } from './translate/lexer.ts';
+import { dropTableValue } from './table-types.ts';
+import { tableDefinition } from './translate/ddl.ts';
+import { type Token, tokenize } from './translate/lexer.ts';
 import { message } from './translate/messages.ts';
 import { scalar, statement, test, translatorFor } from './translate/statement.ts';
 import type { Translator } from './translate/translator.ts';
 import { dataType } from './translate/types.ts';
 
 const MOST_NESTED_CALLS = 32;
+
+/** What tables that are variables are called begins so; a number follows. */
+const TABLE_VARIABLE = '#@';
+let tableVariables = 0;
 
 export interface BatchOptions extends ResultSink {
   /** DONE for a batch; DONEINPROC inside a procedure call, where more always follows. */
@@ -29,6 +35,8 @@ export class Batch {
   readonly #answer: BatchAnswer;
   readonly #runner: StatementRunner;
   #text = '';
+  /** Variables that are tables. */
+  readonly #tables = new Set<string>();
 
   constructor(state: SessionState, variables: Variables, options: BatchOptions) {
     this.#state = state;
@@ -54,6 +62,7 @@ export class Batch {
     } catch (error) {
       if (!(error instanceof BatchEnd)) this.#answer.report(error, 'batch');
     }
+    for (const table of this.#tables) await dropTableValue(this.#state.postgres, table);
     this.#answer.finish();
     return !this.#answer.failed;
   }
@@ -178,14 +187,18 @@ export class Batch {
   async #declare(t: Translator, live: boolean): Promise<void> {
     const { tokens } = t;
     do {
+      const at = tokens.position;
       const name = tokens.next();
-      if (name.kind !== 'variable') {
+      if (name.kind !== 'variable' && !name.text.startsWith(TABLE_VARIABLE)) {
         tokens.position--;
         throw tokens.unexpected();
       }
       tokens.accept('as');
-      if (tokens.isWord('table', 'cursor'))
-        throw notSupported(`DECLARE ... ${tokens.peek().text.toUpperCase()}`);
+      if (tokens.isWord('cursor')) throw notSupported('DECLARE ... CURSOR');
+      if (tokens.accept('table')) {
+        await this.#declareTable(t, at, live);
+        continue;
+      }
       const type = dataType(t);
       if (this.#variables.has(name.lower) && !live)
         throw new SqlError(134, `The variable name '${name.text}' has already been declared.`, 15);
@@ -194,9 +207,23 @@ export class Batch {
     } while (tokens.acceptSymbol(','));
   }
 
-  async #assign(t: Translator, name: string, live: boolean): Promise<void> {
+  /** DECLARE @name TABLE (...): a temporary table of this batch, under whose name the rest of the text speaks of it. */
+  async #declareTable(t: Translator, at: number, live: boolean): Promise<void> {
+    const { tokens } = t;
+    const named = (): Token => tokens.tokens[at] as Token;
+    if (named().kind === 'variable') tokens.renameVariable(at, `${TABLE_VARIABLE}${++tableVariables}`);
+    const table = t.tableName([named().text]);
+    const script = tableDefinition(t, table);
+    // In a loop it is declared once.
+    if (!live || this.#tables.has(table.sql)) return;
+    this.#tables.add(table.sql);
+    const create = (): Promise<void> => this.#runner.perform(t, { kind: 'script', verb: 'create', script });
+    await this.#runner.guard('create', create);
+  }
+
+  async #assign(t: Translator, name: string, live: boolean, operator?: string): Promise<void> {
     if (live) await this.#runner.refresh(t);
-    const value = scalar(t, name);
+    const value = scalar(t, name, operator);
     if (live) await this.#runner.guard('set', () => this.#runner.store(value), false);
   }
 
@@ -209,8 +236,10 @@ export class Batch {
       return;
     }
     const name = tokens.next().lower;
-    tokens.expectSymbol('=');
-    await this.#assign(t, name, live);
+    const operator = /^([-+*/%&|^])=$/.exec(tokens.peek().text)?.[1];
+    if (operator === undefined) tokens.expectSymbol('=');
+    else tokens.next();
+    await this.#assign(t, name, live, operator);
   }
 
   // ---- other statements ----
@@ -265,7 +294,7 @@ export class Batch {
     const options = {
       ...this.#options,
       ...more,
-      doneToken: Token.doneInProcedure,
+      doneToken: AnswerToken.doneInProcedure,
       depth: (this.#options.depth ?? 0) + 1,
     };
     const batch = new Batch(this.#state, variables, options);

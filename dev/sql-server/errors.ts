@@ -79,9 +79,11 @@ export function toSqlError(error: unknown, context: ErrorContext): SqlError {
     const message = error instanceof Error ? error.message : String(error);
     return new SqlError(50000, `The stand-in failed: ${message}`);
   }
-  // Our own functions raise SQL Server's numbers as P and four digits.
+  // Our own functions raise SQL Server's numbers as P and four digits, those from 20000 on as Q and the last four.
   const own = /^P(\d{4})$/.exec(error.sqlState)?.[1];
   if (own !== undefined && Number(own) > 1) return new SqlError(Number(own), error.message);
+  const high = /^Q(\d{4})$/.exec(error.sqlState)?.[1];
+  if (high !== undefined) return new SqlError(20000 + Number(high), error.message);
   if (error.sqlState === '428C9' && /generated column/.test(error.detail ?? ''))
     return new SqlError(
       271,

@@ -1,4 +1,5 @@
 // EXEC: dynamic SQL and the few system procedures that make sense here; any other name is error 2812.
+import { changeDataCapture } from './change-data-capture.ts';
 import { type DescribedColumn, descriptionQuery, undone } from './describe.ts';
 import { notSupported, SqlError } from './errors.ts';
 import type { SessionState, Variable, Variables } from './session-state.ts';
@@ -141,6 +142,11 @@ async function perform(
       return applicationLock(state, args, values);
     case 'sp_describe_first_result_set':
       return describe(state, values, nested);
+    case 'sp_cdc_enable_db':
+    case 'sp_cdc_disable_db':
+    case 'sp_cdc_enable_table':
+    case 'sp_cdc_disable_table':
+      return changeDataCapture(state, called.name.toLowerCase(), namedValues(args, values));
     default: {
       const given = args.map((argument, index) => ({ ...argument, value: values[index] ?? null }));
       if (!(await callStored(state, called, given, variables, nested)))
@@ -148,6 +154,13 @@ async function perform(
     }
   }
 }
+
+/** Arguments by lower-case name, those without one by their position. */
+const namedValues = (
+  args: readonly Argument[],
+  values: readonly (string | null)[],
+): ReadonlyMap<string, string | null> =>
+  new Map(args.map(({ name }, index) => [name ?? String(index), values[index] ?? null]));
 
 async function describe(
   state: SessionState,

@@ -136,7 +136,8 @@ export class StatementRunner {
     const { identityInsert } = translated;
     const overriding = identityInsert && this.#state.identityInsert === identityInsert.table.sql;
     const { onDescribed } = this.#sink;
-    if (onDescribed && translated.verb === 'select') return this.#describe(translated, onDescribed);
+    if (onDescribed && (translated.verb === 'select' || translated.outputs.length > 0))
+      return this.#describe(translated, onDescribed);
     const shaped = this.#shaped(translated);
     const result = new ResultSet(postgres, response, {
       catalog: this.#catalog,
@@ -192,7 +193,7 @@ export class StatementRunner {
   }
 
   async #describe(
-    { sql, outputs, used }: SqlStatement,
+    { verb, sql, outputs, used }: SqlStatement,
     take: (columns: readonly DescribedColumn[]) => void,
   ): Promise<void> {
     const { postgres, response, utf8 } = this.#state;
@@ -202,7 +203,12 @@ export class StatementRunner {
       onColumns: take,
     });
     const parameters = this.#state.parameters(this.#variables, used);
-    await postgres.run(`SELECT * FROM (${sql}) AS described LIMIT 0`, parameters, result);
+    // What changes rows stands in WITH only; whoever asks for the description undoes it.
+    const described =
+      verb === 'select'
+        ? `SELECT * FROM (${sql}) AS described LIMIT 0`
+        : `WITH described AS (${sql}) SELECT * FROM described LIMIT 0`;
+    await postgres.run(described, parameters, result);
     throw new BatchEnd();
   }
 

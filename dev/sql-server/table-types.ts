@@ -120,7 +120,7 @@ export async function loadTableValue(postgres: PostgresConnection, value: TableV
   return table;
 }
 
-/** The parameter's table goes with the call; in a transaction that failed it is gone already. */
+/** The table of a parameter or a variable goes with its call or batch; in a transaction that failed it is gone already. */
 export async function dropTableValue(postgres: PostgresConnection, table: string): Promise<void> {
   if (postgres.transactionStatus === 'E') return;
   await postgres.simple(`DROP TABLE IF EXISTS ${table}`);

@@ -13,12 +13,12 @@ export interface DevOptions {
 
 /** Starts the world (and seeds it, when asked) and says where everything is. */
 export async function devUp(
-  options: DevOptions & { engines?: readonly EngineName[]; seed?: boolean } = {},
+  options: DevOptions & { engines?: readonly EngineName[]; seed?: boolean; kafka?: boolean } = {},
 ): Promise<number> {
-  const { name = defaultWorld, json = false, engines, seed = false } = options;
+  const { name = defaultWorld, json = false, engines, seed = false, kafka = false } = options;
   const report = json ? console.error : console.log;
   try {
-    const world = await worldUp({ name, ...(engines && { engines }), report });
+    const world = await worldUp({ name, ...(engines && { engines }), kafka, report });
     if (seed) {
       // Loaded when asked for: its drivers take half a second.
       const { seedWorld } = await import('../seed/seed-world.ts');
@@ -110,10 +110,13 @@ function addresses(world: World): string[] {
     snowflake: `Snowflake    ${world.snowflake.url}   account ${world.snowflake.account}, user ${world.snowflake.user}`,
     s3: `S3           ${world.s3.endpoint}   region ${world.s3.region}`,
     'azure-blob': `Azure Blob   ${world.azureBlob.endpoint}   container ${world.azureBlob.container}`,
+    kafka: `Kafka        ${world.kafka.servers}`,
     emr: `EMR          ${world.emr.endpoint}`,
+    'emr-serverless': `EMR Serverless ${world.emrServerless.endpoint}`,
     databricks: `Databricks   ${world.databricks.url}`,
   };
-  const lines = engineNames.filter((name) => world.engines.includes(name)).map((name) => `  ${all[name]}`);
+  const known: readonly EngineName[] = [...engineNames, 'kafka'];
+  const lines = known.filter((name) => world.engines.includes(name)).map((name) => `  ${all[name]}`);
   return [...lines, `  settings     ${world.configFile}   passwords in ${world.directory}/secrets.json`];
 }
 

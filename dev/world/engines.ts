@@ -1,11 +1,13 @@
 // The engines of a world: how each is started, when it is ready, how it is asked to stop.
 import { execFile } from 'node:child_process';
-import { access, chown, copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chown, copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { projectPath } from '../cache.ts';
+import { dbtPath } from '../setup/dbt.ts';
+import { ensureKafka } from '../setup/jars.ts';
 import { ensureMariadb, type MariadbPrograms } from '../setup/mariadb.ts';
 import { readVersions } from '../setup/python.ts';
 import { runCommand } from '../setup/run-command.ts';
@@ -291,26 +293,27 @@ const azureBlob: Engine = {
   },
 };
 
-const emr: Engine = {
-  name: 'emr',
+/** EMR's clusters, or its applications: both run Spark in the same way. */
+const emr = (name: 'emr' | 'emr-serverless'): Engine => ({
+  name,
   needs: ['s3'],
-  ports: ['emr'],
+  ports: [name],
   launch: async ({ config, ports, secrets }) => {
     const { python, jars, classData } = config.setup;
     return {
       command: process.execPath,
       args: [
-        ...[projectPath('build', 'dev', 'emr', 'main.js'), '--port', String(ports['emr'])],
-        ...['--state-dir', join(config.directory, 'emr'), '--spark-home', python.sparkHome],
+        ...[projectPath('build', 'dev', name, 'main.js'), '--port', String(ports[name])],
+        ...['--state-dir', join(config.directory, name), '--spark-home', python.sparkHome],
         ...['--python', python.python, '--jars', jars, ...(classData ? ['--class-data', classData] : [])],
         ...['--s3-endpoint', s3Address(config, ports)],
       ],
-      env: awsEnvironment(secrets),
+      env: { ...awsEnvironment(secrets), ...kinesisEnvironment(config, ports) },
     };
   },
   ready: 'announces',
   version: async () => `Spark ${await pin('pyspark')}, Delta ${await pin('delta-spark')}`,
-};
+});
 
 const databricks: Engine = {
   name: 'databricks',
@@ -325,12 +328,41 @@ const databricks: Engine = {
         ...['--state-dir', join(config.directory, 'databricks'), '--spark-home', python.sparkHome],
         ...['--python', python.python, '--jars', jars, ...(classData ? ['--class-data', classData] : [])],
         ...['--s3-endpoint', s3Address(config, ports), '--token-env', 'WAYBILL_LOCAL_DATABRICKS_TOKEN'],
+        ...['--dbt', await dbtPath()],
       ],
-      env: { ...awsEnvironment(secrets), WAYBILL_LOCAL_DATABRICKS_TOKEN: secrets.databricksToken },
+      env: {
+        ...awsEnvironment(secrets),
+        ...kinesisEnvironment(config, ports),
+        WAYBILL_LOCAL_DATABRICKS_TOKEN: secrets.databricksToken,
+      },
     };
   },
   ready: 'announces',
   version: async () => `Spark ${await pin('pyspark')}, Delta ${await pin('delta-spark')}`,
+};
+
+const kafka: Engine = {
+  name: 'kafka',
+  needs: [],
+  ports: ['kafka'],
+  launch: async ({ config, ports }) => {
+    const state = join(config.directory, 'kafka');
+    await makePrivate(state);
+    const jars = await ensureKafka(() => {}, Promise.resolve(config.setup.python));
+    return {
+      command: process.execPath,
+      args: [
+        ...[projectPath('build', 'dev', 'kafka', 'main.js'), '--port', String(ports['kafka'])],
+        ...['--state-dir', state, '--jars', jars],
+      ],
+    };
+  },
+  ready: 'announces',
+  version: async ({ config }) => {
+    const jars = await ensureKafka(() => {}, Promise.resolve(config.setup.python));
+    const [broker] = (await readdir(jars)).filter((name) => /^kafka_/.test(name));
+    return `Kafka ${/-([\d.]+)\.jar$/.exec(broker ?? '')?.[1] ?? ''}`;
+  },
 };
 
 /** All engines, each after those it needs. */
@@ -342,8 +374,10 @@ export const engines: readonly Engine[] = [
   azureBlob,
   snowflake,
   sqlserver,
-  emr,
+  emr('emr'),
+  emr('emr-serverless'),
   databricks,
+  kafka,
 ];
 
 /** The named engines and all that they need, in starting order. */
@@ -367,6 +401,14 @@ export const landingContainer = 'landing';
 /** Where S3 answers: the local one, or the one that is used in its place. */
 export function s3Address({ s3Endpoint }: WorldConfig, ports: EngineContext['ports']): string {
   return s3Endpoint ?? `http://127.0.0.1:${ports['s3'] ?? 0}`;
+}
+
+/** Where Kinesis answers: ministack has it beside S3; another S3 in its place has none. */
+export function kinesisEnvironment(
+  { s3Endpoint }: WorldConfig,
+  ports: EngineContext['ports'],
+): Record<string, string> {
+  return s3Endpoint === undefined ? { AWS_ENDPOINT_URL_KINESIS: `http://127.0.0.1:${ports['s3'] ?? 0}` } : {};
 }
 
 /** Region and credentials of the world as the AWS clients read them. */

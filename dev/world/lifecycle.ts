@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { projectPath } from '../cache.ts';
 import { ensureAll, type Setup } from '../setup/ensure-all.ts';
+import { ensureKafka } from '../setup/jars.ts';
 import { withLock } from '../setup/lock.ts';
 import { ensureMariadb } from '../setup/mariadb.ts';
 import { formatSeconds, type Report, SetupError } from '../setup/report.ts';
@@ -43,6 +44,8 @@ export interface WorldUpOptions {
   readonly name?: string;
   /** Only these engines, and what they need; all unless said. */
   readonly engines?: readonly EngineName[];
+  /** Kafka too, beside them. */
+  readonly kafka?: boolean;
   readonly report?: Report;
   /** Called when an engine runs, with the milliseconds it took; not for engines that ran already. */
   readonly onEngine?: (name: EngineName, milliseconds: number) => void;
@@ -60,7 +63,9 @@ export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
   const { name = defaultWorld, report = () => {}, onEngine } = options;
   const directory = worldDirectory(name);
   const setup = await ensureAll(report);
-  const engines = options.engines ?? (await availableEngines(setup, report));
+  const usual = options.engines ?? (await availableEngines(setup, report));
+  const engines: readonly EngineName[] = options.kafka === true ? [...usual, 'kafka'] : usual;
+  if (engines.includes('kafka')) await ensureKafka(report, Promise.resolve(setup.python));
   if (engines.includes('mysql')) await ensureMariadb(report, setup.postgres);
   const startedAt = Date.now();
   return withLock(
@@ -90,6 +95,8 @@ export async function worldUp(options: WorldUpOptions = {}): Promise<World> {
       const took = fresh.length > 0 ? formatSeconds(Date.now() - startedAt) : 'already up';
       report(`${fresh.length > 0 ? 'starting' : 'running '}   ${ticks}   ${took}`);
       const world = await describeWorld(state);
+      // Loaded when needed: it brings the AWS SDK along.
+      if (fresh.includes('s3')) await (await import('./data-flow-bucket.ts')).makeDataFlowBucket(world);
       if (names.includes('temporal')) report(`           Temporal UI  ${world.temporal.uiUrl}`);
       return world;
     },

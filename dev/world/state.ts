@@ -8,7 +8,7 @@ import type { Setup } from '../setup/ensure-all.ts';
 import { SetupError } from '../setup/report.ts';
 import type { ProcessId } from './processes.ts';
 
-/** The engines a world may run. */
+/** The engines that a world runs unless told otherwise. */
 export const engineNames = [
   'temporal',
   'postgres',
@@ -18,9 +18,11 @@ export const engineNames = [
   's3',
   'azure-blob',
   'emr',
+  'emr-serverless',
   'databricks',
 ] as const;
-export type EngineName = (typeof engineNames)[number];
+/** Kafka is started where it is asked for: it is a JVM of 300 MB that few need. */
+export type EngineName = (typeof engineNames)[number] | 'kafka';
 
 /** starting → running → stopped (asked to) or failed (died, and dying again after one restart). */
 export interface EngineStatus {

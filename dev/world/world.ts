@@ -2,14 +2,18 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { projectPath } from '../cache.ts';
+import { dbtPath } from '../setup/dbt.ts';
+import { dataFlowSettings } from './data-flow-settings.ts';
 import {
   awsEnvironment,
+  kinesisEnvironment,
   landingContainer,
   mysqlUser,
   region,
   s3Address,
   servingDatabase,
 } from './engines.ts';
+import { sparkVariables } from './spark-home.ts';
 import {
   type EngineName,
   ensureSecrets,
@@ -63,7 +67,10 @@ export interface World {
     readonly container: string;
     readonly accountKeyEnv: string;
   };
+  /** Where Kafka answers, in a world that runs one. */
+  readonly kafka: { readonly servers: string };
   readonly emr: { readonly endpoint: string; readonly requestLog: string };
+  readonly emrServerless: { readonly endpoint: string; readonly requestLog: string };
   readonly databricks: { readonly url: string; readonly tokenEnv: string; readonly requestLog: string };
   /** The settings file that points linked services at this world; also WAYBILL_CONFIG in `env`. */
   readonly configFile: string;
@@ -88,7 +95,16 @@ export async function describeWorld(state: WorldState): Promise<World> {
   const world = assemble(state, config, ports, secrets);
   await mkdir(join(directory, 'files'), { recursive: true });
   await writeWhole(world.configFile, settingsFile(world));
-  return world;
+  const { python, jars, classData } = config.setup;
+  const spark = await sparkVariables(directory, {
+    sparkHome: python.sparkHome,
+    python: python.python,
+    jars,
+    ...(classData && { classData }),
+    s3Endpoint: world.s3.endpoint,
+    region: world.s3.region,
+  });
+  return { ...world, env: { ...world.env, ...spark, WAYBILL_DBT: await dbtPath() } };
 }
 
 /** Where the world's HTTP door listens while somebody runs one; of a world of an older version, the usual place. */
@@ -146,7 +162,12 @@ function assemble(
       container: landingContainer,
       accountKeyEnv: 'WAYBILL_LOCAL_AZURE_ACCOUNT_KEY',
     },
+    kafka: { servers: at('kafka') },
     emr: { endpoint: `http://${at('emr')}`, requestLog: join(directory, 'emr', 'requests.jsonl') },
+    emrServerless: {
+      endpoint: `http://${at('emr-serverless')}`,
+      requestLog: join(directory, 'emr-serverless', 'requests.jsonl'),
+    },
     databricks: {
       url: `http://${at('databricks')}`,
       tokenEnv: 'WAYBILL_LOCAL_DATABRICKS_TOKEN',
@@ -159,6 +180,9 @@ function assemble(
       TEMPORAL_NAMESPACE: 'default',
       AWS_ENDPOINT_URL_S3: s3Address(config, ports),
       AWS_ENDPOINT_URL_EMR: `http://${at('emr')}`,
+      AWS_ENDPOINT_URL_EMR_SERVERLESS: `http://${at('emr-serverless')}`,
+      ...kinesisEnvironment(config, ports),
+      ...('kafka' in state.engines ? { WAYBILL_LOCAL_KAFKA: at('kafka') } : {}),
       ...awsEnvironment(secrets),
       WAYBILL_CONFIG: configFile,
       WAYBILL_LOCAL_SQLSERVER_PASSWORD: secrets.sqlServerPassword,
@@ -230,6 +254,7 @@ function settingsFile({
   lines.push('', `factoryDirectory = ${toml(projectPath('factory'))}`, 'sparkPollSeconds = 1');
   // What Web activities call in a local world is on this machine.
   lines.push('', '[web]', 'allow = ["localhost", "127.0.0.0/8", "::1/128"]');
+  lines.push('', ...dataFlowSettings());
   for (const [service, settings] of Object.entries(linkedServices)) {
     lines.push('', `[linkedService.${service}]`);
     for (const [key, value] of Object.entries(settings)) lines.push(`${key} = ${toml(value)}`);

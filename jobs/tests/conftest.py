@@ -40,6 +40,8 @@ def _java_options(jars: Path) -> str:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    # Spark's own processes have the environment of the session's start; ministack takes any keys.
+    os.environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local-only")
     os.environ["TZ"] = "UTC"  # collect() gives timestamps in the zone of the Python process
     time.tzset()
     warehouse = tmp_path_factory.mktemp("warehouse")
@@ -89,7 +91,7 @@ def job(spark: SparkSession, world: World) -> Callable[..., dict[str, Any]]:
         result = world.root / f"results/{name}.json"
         result.unlink(missing_ok=True)
         arguments = [name, "--lake", world.uri("lake"), "--run", run, "--result", world.uri(f"results/{name}.json")]
-        if name in ("bronze", "silver"):
+        if name in ("bronze", "silver", "ingest_jdbc", "transform"):
             arguments += ["--as-of", as_of]
         if name == "bronze":
             arguments += ["--landing", world.uri("landing")]

@@ -60,6 +60,20 @@ def list_files(spark: SparkSession, uri: str) -> list[tuple[str, int]]:
     return sorted((s.getPath().getName(), int(s.getLen())) for s in fs.listStatus(path) if s.isFile())
 
 
+def all_files(spark: SparkSession, uri: str) -> list[str]:
+    """Addresses of the files at any depth, but those whose names begin with _ or a dot; in order."""
+    fs, path = _path(spark, uri)
+    if not fs.exists(path):
+        return []
+    found = fs.listFiles(path, True)
+    files = []
+    while found.hasNext():
+        one = found.next().getPath()
+        if not one.getName().startswith(("_", ".")):
+            files.append(str(one.toString()))
+    return sorted(files)
+
+
 def file_names(spark: SparkSession, uri: str) -> set[str]:
     """Names of the files directly under a directory; empty when it is absent."""
     return {name for name, _ in list_files(spark, uri)}

@@ -11,6 +11,8 @@ PINNED = {
     "spark.sql.ansi.enabled": "true",
     # Numbers in JSON keep the digits they were written with; the default re-formats doubles.
     "spark.sql.json.enableExactStringParsing": "true",
+    # A JSON object with one key twice must not stop the job that reads it.
+    "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
 
 RUN_KEY = "waybill.run"

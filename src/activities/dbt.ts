@@ -68,7 +68,9 @@ async function perform(
   const { linkedService } = input;
   const variables = {
     ...machineEnvironment(env, directory),
-    ...(linkedService === undefined ? {} : storeEnvironment(await resolveLinkedService(linkedService))),
+    ...(linkedService === undefined
+      ? {}
+      : storeEnvironment(await resolveLinkedService(linkedService, input.linkedServiceParameters), env)),
     ...(input.schema === undefined ? {} : { DBT_SCHEMA: input.schema }),
   };
   const run = async (one: DbtStepInput): Promise<number> =>

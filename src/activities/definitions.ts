@@ -49,6 +49,7 @@ export function createDefinitionActivities(dependencies: {
             return dataset === undefined ? [] : [[resource.name.toLowerCase(), dataset]];
           }),
         ),
+        ...dataFlowsOf(pipeline, compiled),
         globalParameters: values,
         parameters: resolveParameters(`pipeline "${snapshot.name}"`, pipeline.parameters, input.parameters, {
           ignoreUnknown: input.ignoreUnknownParameters,
@@ -56,6 +57,18 @@ export function createDefinitionActivities(dependencies: {
       });
     },
   };
+}
+
+/** The data flows that the pipeline runs; nothing where there are none. */
+function dataFlowsOf(
+  { dataflows }: CompiledPipeline,
+  compiled: CompiledFactory,
+): Pick<LoadedPipeline, 'dataFlows'> {
+  const snapshots = dataflows.flatMap((resource) => {
+    const snapshot = compiled.dataflows.get(resource)?.snapshot;
+    return snapshot === undefined ? [] : [[resource.name.toLowerCase(), snapshot] as const];
+  });
+  return snapshots.length === 0 ? {} : { dataFlows: Object.fromEntries(snapshots) };
 }
 
 /** Before anything runs: later, a value would have to be shown or the run would hang. */

@@ -12,6 +12,10 @@ export interface LakehouseDependencies {
   readonly factoryDirectory: string;
   /** Directory with `main.py` and `waybill_jobs/`. */
   readonly jobsDirectory: string;
+  /** Currency of the price table, which budgets must be in; any where absent. */
+  readonly currency?: string;
+  /** Names of the settings' alerts, which definitions may use; any where absent. */
+  readonly alertChannels?: readonly string[];
 }
 
 /** A prefix this short could be a whole bucket's content; nothing is ever deleted under one. */
@@ -22,7 +26,24 @@ export function createLakehouseActivities(dependencies: LakehouseDependencies): 
 
   return {
     async loadLakehouse(input) {
-      return resolveLakehouse(factoryDirectory, input);
+      const plan = resolveLakehouse(factoryDirectory, input);
+      const { budget } = plan;
+      if (budget !== undefined && budget.currency !== (dependencies.currency ?? budget.currency))
+        throw new WaybillError(
+          'DEFINITION_INVALID',
+          `The budget is in ${budget.currency} and the price table in ${dependencies.currency}.`,
+          { budget: budget.currency },
+        );
+      const unknown = plan.monitoring?.alerts.find(
+        (name) => dependencies.alertChannels?.includes(name) === false,
+      );
+      if (unknown !== undefined)
+        throw new WaybillError(
+          'REFERENCE_MISSING',
+          `The settings have no [alerts.${unknown}], which monitoring of ${plan.name} names.`,
+          { alert: unknown },
+        );
+      return plan;
     },
 
     async uploadJobs({ prefix, engine }) {
@@ -40,15 +61,17 @@ export function createLakehouseActivities(dependencies: LakehouseDependencies): 
     },
 
     async countLanded({ inputs }) {
-      const counted: { name: string; files: number; bytes: number }[] = [];
+      const counted: { name: string; files: number; bytes: number; newest?: number }[] = [];
       for (const input of inputs) {
         let files = 0;
         let bytes = 0;
+        let newest = 0;
         for await (const page of storage.list(folder(input.prefix), Context.current().cancellationSignal)) {
           // A zero-byte object whose key ends in "/" is a folder that a console made.
           const real = page.filter((object) => !object.uri.endsWith('/'));
           files += real.length;
           bytes += real.reduce((sum, object) => sum + object.bytes, 0);
+          newest = Math.max(newest, ...real.map((object) => object.modifiedAt ?? 0));
           Context.current().heartbeat();
         }
         if (files < input.minimumFiles) {
@@ -58,7 +81,7 @@ export function createLakehouseActivities(dependencies: LakehouseDependencies): 
             { input: input.name, prefix: input.prefix, files },
           );
         }
-        counted.push({ name: input.name, files, bytes });
+        counted.push({ name: input.name, files, bytes, ...(newest > 0 ? { newest } : {}) });
       }
       return counted;
     },

@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { rememberSecret } from '../config/redaction.ts';
 import type { Settings } from '../config/settings.ts';
 import { connectionStringPairs } from '../connectors/common/connection-string.ts';
+import { STAGING_SERVICE } from '../core/dataflow/run.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { EvaluationContext } from '../core/expression/context.ts';
 import { evaluateDeep } from '../core/expression/evaluate.ts';
@@ -23,6 +24,7 @@ import { readKeyVault } from './secrets/key-vault.ts';
 import { describeReference, type SecretReference } from './secrets/references.ts';
 import { isSecret, resolveDefined, resolveSetting, type SecretSources } from './secrets/resolve.ts';
 import { SecretCache } from './secrets/secret-cache.ts';
+import { createOutboundHttp } from './web/outbound-http.ts';
 
 /** Properties of an address. Once settings give one of them, the definition's credentials no longer hold. */
 const ADDRESS_KEYS = [
@@ -36,6 +38,9 @@ const ADDRESS_KEYS = [
 ];
 /** Properties that carry a credential without saying so by their type. */
 const CREDENTIAL_KEYS = ['credential', 'connectionstring', 'accesskeyid', 'sasuri', 'sastoken'];
+
+/** Linked services that are HTTP endpoints. */
+const HTTP_TYPES = ['RestService', 'HttpServer'];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -54,7 +59,8 @@ export interface LinkedServices {
  * a vault answers: AUTHENTICATION_FAILED or CONNECTION_FAILED.
  */
 export function createLinkedServices(dependencies: {
-  settings: Pick<Settings, 'factoryDirectory' | 'linkedService' | 'linkedServiceType'>;
+  settings: Pick<Settings, 'factoryDirectory' | 'linkedService' | 'linkedServiceType'> &
+    Partial<Pick<Settings, 'web'>>;
   env: Environment;
 }): LinkedServices {
   const { settings, env } = dependencies;
@@ -63,6 +69,7 @@ export function createLinkedServices(dependencies: {
       ? readAwsSecret(reference)
       : readKeyVault(await vaultOf(reference.vault), reference.secret, reference.version);
   const cache = new SecretCache(read);
+  const http = createOutboundHttp(settings.web?.allow ?? []);
   const resolve: LinkedServiceResolver = async (name, parameters = {}) => {
     const { definition, globals } = readDefinition(name, settings);
     const values = resolveParameters(
@@ -80,7 +87,8 @@ export function createLinkedServices(dependencies: {
           throw named(error, reference, place.linkedService, place.key);
         }),
     };
-    return connect(definition, values, globals, overridesFor(settings, definition), sources);
+    const service = await connect(definition, values, globals, overridesFor(settings, definition), sources);
+    return HTTP_TYPES.includes(service.type) ? { ...service, http } : service;
   };
   /** A vault's own settings may come from the environment, not from another vault: nobody could tell where that ends. */
   const vaultOf = async (vault: string): Promise<ConnectedLinkedService> => {
@@ -138,6 +146,8 @@ function readDefinition(
   name: string,
   settings: Pick<Settings, 'factoryDirectory' | 'linkedService' | 'linkedServiceType'>,
 ): { definition: LinkedServiceDefinition; globals: JsonObject } {
+  if (name === STAGING_SERVICE)
+    return { definition: { name, type: 'AmazonS3', typeProperties: {}, parameters: {} }, globals: {} };
   const factory = readFactory(settings.factoryDirectory, ['linkedService', 'factory', 'credential']);
   const resource = factory.find('linkedService', name);
   if (resource === undefined) {

@@ -5,10 +5,12 @@ import type { LakeStorage } from '../compute/lake-storage.ts';
 import type { CallOptions, SparkRunner } from '../compute/spark-runner.ts';
 import { WaybillError } from '../core/errors.ts';
 import {
+  type AttachedCluster,
   type ClusterSnapshot,
   type ClusterStatus,
   clusterEnded,
   type JobResult,
+  jobEnded,
   type SparkActivities,
   type SparkEngine,
 } from '../core/spark.ts';
@@ -29,15 +31,36 @@ const FOLLOW_MS = 20 * 60_000;
 export function createSparkActivities(dependencies: SparkDependencies): SparkActivities {
   const { runners, storage, pollInterval } = dependencies;
 
+  /** Cancels what the run has on a cluster that is not its own, and waits until it has ended. */
+  const clearJobs = async (
+    runner: SparkRunner,
+    { attach, jobMark, since }: AttachedCluster,
+  ): Promise<ClusterStatus> => {
+    for (;;) {
+      const { cluster, jobs } = ownJobs(
+        await heartbeating(() => runner.snapshot(attach, callOptions(since))),
+        jobMark,
+      );
+      const open = jobs.filter(({ state }) => !jobEnded(state));
+      if (open.length === 0 || clusterEnded(cluster.state)) return cluster;
+      for (const { id } of open) await heartbeating(() => runner.cancel(attach, id, callOptions()));
+      await pause(jittered(pollInterval));
+    }
+  };
+
   return {
     async openCluster(request) {
+      if ('attach' in request) return attached(runners[request.engine], request);
       return heartbeating(() => runners[request.engine].openCluster(request, callOptions()));
     },
 
-    async followCluster({ engine, clusterId, known }) {
+    async followCluster({ engine, clusterId, known, jobMark, since }) {
       const deadline = Date.now() + FOLLOW_MS;
       for (;;) {
-        const now = await heartbeating(() => runners[engine].snapshot(clusterId, callOptions()));
+        const now = ownJobs(
+          await heartbeating(() => runners[engine].snapshot(clusterId, callOptions(since))),
+          jobMark,
+        );
         if (differs(now, known) || Date.now() >= deadline) return now;
         await pause(jittered(pollInterval));
       }
@@ -45,6 +68,7 @@ export function createSparkActivities(dependencies: SparkDependencies): SparkAct
 
     async closeCluster({ request, clusterId }) {
       const runner = runners[request.engine];
+      if ('attach' in request) return clearJobs(runner, request);
       let last: ClusterStatus | undefined;
       for (let look = 1; ; look++) {
         const clusters = await heartbeating(() => runner.findClusters(request, callOptions()));
@@ -117,6 +141,21 @@ function parseResult(text: string, uri: string): JobResult {
   return result as JobResult;
 }
 
+async function attached(
+  runner: SparkRunner,
+  { attach: clusterId, since }: AttachedCluster,
+): Promise<ClusterStatus> {
+  const { cluster } = await heartbeating(() => runner.snapshot(clusterId, callOptions(since)));
+  if (!clusterEnded(cluster.state)) return cluster;
+  const message = `The cluster to attach to, ${clusterId}, is ${cluster.state}${cluster.reason ? `: ${cluster.reason}` : '.'}`;
+  throw new WaybillError('COMPUTE_REFUSED', message, { clusterId });
+}
+
+const ownJobs = ({ cluster, jobs }: ClusterSnapshot, mark: string | undefined): ClusterSnapshot => ({
+  cluster,
+  jobs: mark === undefined ? jobs : jobs.filter(({ name }) => name.includes(mark)),
+});
+
 /** True when anything a workflow acts on is different. */
 function differs(now: ClusterSnapshot, known: ClusterSnapshot): boolean {
   if (now.cluster.state !== known.cluster.state) return true;
@@ -126,9 +165,13 @@ function differs(now: ClusterSnapshot, known: ClusterSnapshot): boolean {
 
 const jittered = (interval: number): number => interval * (0.8 + Math.random() * 0.4);
 
-function callOptions(): CallOptions {
+function callOptions(since?: number): CallOptions {
   const { info, cancellationSignal } = Context.current();
-  return { signal: cancellationSignal, repeated: info.attempt > 1 };
+  return {
+    signal: cancellationSignal,
+    repeated: info.attempt > 1,
+    ...(since === undefined ? {} : { since }),
+  };
 }
 
 /** Heartbeats while the service answers; its calls have time limits of their own, so a hung one ends. */

@@ -1,6 +1,7 @@
 // The activity of triggers that wait for a table's changes: asks the store for its version by short queries.
 import { Context } from '@temporalio/activity';
 import { quoteIdentifier } from '../connectors/common/identifier.ts';
+import { quote as quoteSnowflake } from '../connectors/snowflake/dialect.ts';
 import type { SqlCommands } from '../connectors/sql-commands.ts';
 import { literal, quote, quoteTable } from '../connectors/sql-server/dialect.ts';
 import { WaybillError } from '../core/errors.ts';
@@ -25,11 +26,7 @@ export function createChangeActivities(dependencies: SqlDependencies): ChangeAct
         () => what,
         () =>
           withSession(dependencies, request, ({ commands, within }) =>
-            within(PATIENCE, what, () =>
-              trigger.mode === 'changeTracking'
-                ? lookByVersion(commands, { trigger, since })
-                : lookByWatermark(commands, { trigger, since }),
-            ),
+            within(PATIENCE, what, () => LOOKS[trigger.mode](commands, { trigger, since })),
           ),
       );
     },
@@ -90,6 +87,31 @@ async function lookByVersion(commands: SqlCommands, { trigger, since }: ChangeLo
   return { version, changed: Number(changed) > 0 };
 }
 
+/**
+ * Snowflake's stream: its version is its offset, which moves when a pipeline's DML reads it, so that a change set is what it
+ * holds. A set that was handed over and is still there would be handed over for ever.
+ */
+async function lookByStream(commands: SqlCommands, { trigger, since }: ChangeLook): Promise<FoundChanges> {
+  if (commands.product !== 'Snowflake') throw unsupported(commands, trigger);
+  const { schema, table } = trigger.table;
+  const plain = (name: string): string => (/^[A-Za-z_]\w*$/.test(name) ? name : quoteSnowflake(name));
+  const name = [...(schema === undefined ? [] : [schema]), table].map(plain).join('.').replaceAll("'", "''");
+  const found = await ask(
+    commands,
+    `SELECT SYSTEM$STREAM_HAS_DATA('${name}') AS "changed", SYSTEM$STREAM_GET_TABLE_TIMESTAMP('${name}') AS "version"`,
+  );
+  if (String(found['changed']) !== 'true') return { version: since, changed: false };
+  const version = textOf(found, 'version');
+  if (since !== null && version === since)
+    throw new WaybillError(
+      'DEFINITION_INVALID',
+      `The changes in stream ${tableText(trigger)} were handed over and are still in it: none of the pipelines has read it by a ` +
+        'statement that consumes it (INSERT INTO ... SELECT from it, MERGE, CREATE TABLE AS SELECT), such as a Script activity has.',
+      { trigger: trigger.name, offset: since },
+    );
+  return { version, changed: true };
+}
+
 /** The highest value of a column, as the store's own text of it, which loses no digit. */
 async function lookByWatermark(commands: SqlCommands, { trigger, since }: ChangeLook): Promise<FoundChanges> {
   const version = textOf(await ask(commands, watermarkQuery(commands, trigger)), 'version');
@@ -129,9 +151,15 @@ function watermarkQuery(commands: SqlCommands, trigger: ChangeTrigger): string {
   }
 }
 
+const LOOKS = {
+  changeTracking: lookByVersion,
+  stream: lookByStream,
+  watermark: lookByWatermark,
+} as const;
+
 const unsupported = ({ product }: SqlCommands, { name, mode }: ChangeTrigger): WaybillError =>
   new WaybillError(
     'DEFINITION_UNSUPPORTED',
-    `A ChangeTrigger with mode ${mode} does not work on ${product}: changeTracking is for SQL Server, watermark for SQL Server, PostgreSQL and MySQL.`,
+    `A ChangeTrigger with mode ${mode} does not work on ${product}: changeTracking is for SQL Server, stream for Snowflake, watermark for SQL Server, PostgreSQL and MySQL.`,
     { trigger: name, mode, product },
   );

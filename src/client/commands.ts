@@ -3,6 +3,7 @@ import { type Client, type WorkflowHandle, WorkflowNotFoundError } from '@tempor
 import { loadSettings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
+import { FIGURES_MEMO, type RunFigures } from '../core/run.ts';
 import { SEARCH_ATTRIBUTES } from '../core/search-attributes.ts';
 import { findDefinition } from '../definitions/find.ts';
 import { connectClient } from './connection.ts';
@@ -163,13 +164,13 @@ export async function listCommand(options: {
   limit: string;
   json?: boolean;
 }): Promise<void> {
-  const clauses = ["WorkflowType IN ('runPipeline', 'runLakehouse')"];
+  const clauses = ["WorkflowType IN ('runPipeline', 'runLakehouse', 'migrateToDatabricks')"];
   if (options.pipeline !== undefined) {
     clauses.push(`${SEARCH_ATTRIBUTES.pipeline} = ${quoted(options.pipeline)}`);
   }
   if (options.running === true) clauses.push("ExecutionStatus = 'Running'");
   await withClient(async (client) => {
-    const runs: { id: string; status: string; start: string; seconds?: number }[] = [];
+    const runs: { id: string; status: string; start: string; seconds?: number; figures?: RunFigures }[] = [];
     for await (const run of client.workflow.list({ query: clauses.join(' AND ') })) {
       runs.push({
         id: run.workflowId,
@@ -178,6 +179,7 @@ export async function listCommand(options: {
         ...(run.closeTime === undefined
           ? {}
           : { seconds: (run.closeTime.getTime() - run.startTime.getTime()) / 1000 }),
+        ...figuresOf(run),
       });
       if (runs.length >= Number(options.limit)) break;
     }
@@ -193,9 +195,22 @@ export async function listCommand(options: {
       run.start.replace('T', ' ').slice(0, 19),
       run.status.toLowerCase(),
       run.seconds === undefined ? '' : formatDuration(run.seconds * 1000),
+      costOf(run.figures),
       run.id,
     ]);
-    for (const line of formatTable([['started (UTC)', 'status', 'took', 'id'], ...rows], [2]))
+    for (const line of formatTable([['started (UTC)', 'status', 'took', 'cost', 'id'], ...rows], [2, 3]))
       console.log(line);
   });
 }
+
+/** What a lakehouse run wrote into its memo at its end. */
+const figuresOf = ({ memo }: { memo?: Record<string, unknown> }): { figures?: RunFigures } => {
+  const figures = memo?.[FIGURES_MEMO] as RunFigures | undefined;
+  return figures === undefined ? {} : { figures };
+};
+
+/** "~12.41 USD": with a tilde where it is an estimate. */
+const costOf = (figures: RunFigures | undefined): string =>
+  figures?.cost === undefined
+    ? ''
+    : `${figures.estimate === true ? '~' : ''}${figures.cost.toFixed(2)} ${figures.currency}`;

@@ -1,4 +1,5 @@
 // Numbers, bytes and durations as people read them.
+import type { RunCost } from '../core/monitoring/cost.ts';
 
 export const formatCount = (value: number): string => Math.round(value).toLocaleString('en-US');
 
@@ -54,4 +55,16 @@ export function formatTable(rows: readonly (readonly string[])[], right: readonl
       .join('   ')
       .trimEnd(),
   );
+}
+
+/** "12.41 USD (estimate): on-demand 4.10, spot 6.20, service 2.11; 18.2 instance hours". */
+export function formatCost(cost: RunCost): string {
+  const { amount, currency, onDemand, spot, service, instanceHours, dbus, estimate, unpriced } = cost;
+  const part = (value: number): string => value.toFixed(value < 1 ? 4 : 2);
+  return [
+    `${part(amount)} ${currency}${estimate ? ' (estimate)' : ''}: on-demand ${part(onDemand)}, spot ${part(spot)}, service ${part(service)}`,
+    `${part(instanceHours)} instance hours`,
+    ...(dbus > 0 ? [`${part(dbus)} DBU`] : []),
+    ...(unpriced.length > 0 ? [`without a price: ${unpriced.join(', ')}`] : []),
+  ].join('; ');
 }

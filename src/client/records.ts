@@ -64,6 +64,16 @@ const EXECUTION_STATUS: Readonly<Record<PipelineRunStatus, string>> = {
 
 /** Runs of pipelines, newest first. */
 export async function listPipelineRuns(client: Client, filter: RunFilter = {}): Promise<PipelineRun[]> {
+  return (await listRunsWithInput(client, filter)).map(({ run }) => run);
+}
+
+export interface RunWithInput {
+  readonly run: PipelineRun;
+  readonly input: RunPipelineInput;
+}
+
+/** Runs of pipelines and what they were started with, newest first. */
+export async function listRunsWithInput(client: Client, filter: RunFilter = {}): Promise<RunWithInput[]> {
   const clauses = ["WorkflowType = 'runPipeline'"];
   if (filter.pipeline !== undefined)
     clauses.push(`${SEARCH_ATTRIBUTES.pipeline} = ${quoted(filter.pipeline)}`);
@@ -79,12 +89,12 @@ export async function listPipelineRuns(client: Client, filter: RunFilter = {}): 
     found.push(info);
     if (found.length >= limit) break;
   }
-  const records: PipelineRun[] = [];
+  const records: RunWithInput[] = [];
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < found.length) {
       const index = next++;
-      records[index] = (await readRun(client, found[index] as WorkflowExecutionInfo)).run;
+      records[index] = await readRun(client, found[index] as WorkflowExecutionInfo);
     }
   };
   await Promise.all(Array.from({ length: Math.min(LANES, found.length) }, lane));
@@ -137,8 +147,7 @@ async function describe(
   }
 }
 
-interface ReadRun {
-  readonly run: PipelineRun;
+interface ReadRun extends RunWithInput {
   /** What history holds of the activities. */
   readonly runs?: readonly RunEntry[];
   /** What the workflow itself answered. */
@@ -171,6 +180,7 @@ async function readRun(client: Client, info: WorkflowExecutionInfo, ask = false)
   });
   return {
     run,
+    input,
     ...(told.activityRuns === undefined ? {} : { runs: told.activityRuns }),
     ...(progress === undefined ? {} : { progress }),
   };

@@ -1,6 +1,7 @@
 // A run's snapshot as lines of text: the same for the live block on a terminal and for `waybill status`.
 import type { ActivityRun, LakehouseProgress, PipelineProgress, StageReport } from '../core/run.ts';
-import { formatBar, formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+import { formatBar, formatBytes, formatCost, formatCount, formatDuration, formatRate } from './format.ts';
+import { renderDbt } from './render-dbt.ts';
 import type { CopySnapshot, RunSnapshot } from './snapshot.ts';
 
 /** Colour only where a terminal has it. */
@@ -107,7 +108,8 @@ function renderPipeline(
       `  ${activityMark(run, palette)} ${run.activityName} (${run.activityType}) ${run.status} ${seconds}${error}`.trimEnd(),
     );
   }
-  return [...renderCopies(snapshot, now, palette), ...lines];
+  const dbts = snapshot.dbts.flatMap((dbt) => renderDbt(dbt, palette));
+  return [...renderCopies(snapshot, now, palette), ...lines, ...dbts];
 }
 
 function renderCopies(snapshot: RunSnapshot, now: number, palette: Palette): string[] {
@@ -124,6 +126,9 @@ function renderLakehouse(
   const lines: string[] = [];
   for (const stage of progress.stages) {
     lines.push(renderStage(stage, now, palette));
+    // What dbt built and found is the stage's result: it stays.
+    const dbts = snapshot.dbts.filter((dbt) => stage.children.includes(dbt.workflowId));
+    lines.push(...dbts.flatMap((dbt) => renderDbt(dbt, palette)).map((line) => `  ${line}`));
     if (stage.state !== 'running') continue;
     const copies = snapshot.copies.filter((copy) => stage.children.includes(copy.workflowId));
     lines.push(...renderCopies({ ...snapshot, copies }, now, palette).map((line) => `  ${line}`));
@@ -131,6 +136,18 @@ function renderLakehouse(
   if (progress.cluster !== undefined) {
     lines.push(`  cluster      ${progress.cluster.id} ${progress.cluster.state.toLowerCase()}`);
   }
+  if (progress.cost !== undefined) lines.push(`  cost         ${formatCost(progress.cost)}`);
+  if (progress.budget === 'paused')
+    lines.push(
+      palette.red(
+        `  paused by its budget: waybill budget resume ${snapshot.workflowId} --amount <new amount>`,
+      ),
+    );
+  for (const { title, told, failed } of progress.alerts ?? []) {
+    const where = [...told, ...failed.map((why) => `not ${why}`)].join(', ');
+    lines.push(`  ${palette.red('⚠')} ${title}${where === '' ? '' : palette.dim(`   (${where})`)}`);
+  }
+  for (const note of progress.notes ?? []) lines.push(palette.dim(`  ${note}`));
   return lines;
 }
 
@@ -149,5 +166,7 @@ export function renderSnapshot(snapshot: RunSnapshot, now: number, palette: Pale
       return renderLakehouse(progress, snapshot, now, palette);
     case 'copy':
       return renderCopies(snapshot, now, palette);
+    case 'dbt':
+      return snapshot.dbts.flatMap((dbt) => renderDbt(dbt, palette));
   }
 }

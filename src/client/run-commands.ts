@@ -4,12 +4,12 @@ import { WaybillError } from '../core/errors.ts';
 import type { ActivityRun, PipelineRun, PipelineRunStatus } from '../core/pipeline/records.ts';
 import type { Rerun } from '../core/run.ts';
 import { findDefinition } from '../definitions/find.ts';
+import { parseSince } from './age.ts';
 import { cancelRun } from './cancel.ts';
-import { existingRun, follow, withClient } from './commands.ts';
+import { existingRun, follow, statusCommand, withClient } from './commands.ts';
 import { formatDuration, formatTable } from './format.ts';
 import { listPipelineRuns, type RunFilter, showPipelineRun } from './records.ts';
 import { rerunPipeline } from './rerun.ts';
-import { parseAge } from './sweep.ts';
 
 const STATUSES: readonly PipelineRunStatus[] = [
   'Queued',
@@ -56,13 +56,6 @@ function parseStatus(text: string): PipelineRunStatus {
   throw new WaybillError('PARAMETER_INVALID', `--status is one of ${STATUSES.join(', ')}, not "${text}".`);
 }
 
-/** "24h" ago, or a moment as ISO 8601. */
-function parseSince(text: string): Date {
-  const moment = new Date(text);
-  if (/^\d{4}-/.test(text) && !Number.isNaN(moment.getTime())) return moment;
-  return new Date(Date.now() - parseAge(text, '--since') * 1000);
-}
-
 const moment = (text: string): string => text.replace('T', ' ').slice(0, 19);
 
 function listed(runs: readonly PipelineRun[]): string[] {
@@ -79,6 +72,7 @@ function listed(runs: readonly PipelineRun[]): string[] {
 
 /** Shows one run and its activities as Data Factory's records. */
 export async function showRunCommand(id: string, options: { json?: boolean }): Promise<void> {
+  if (id.startsWith('lakehouse/') && !id.includes('/copy/')) return statusCommand(id, options);
   await withClient(async (client) => {
     const { run, activityRuns, complete } = await showPipelineRun(client, id);
     if (options.json === true) {

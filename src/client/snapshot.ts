@@ -2,6 +2,7 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { ChunkHeartbeat, CopyProgress } from '../core/copy.ts';
+import type { DbtBeat, DbtProgress } from '../core/dbt.ts';
 import type { LakehouseProgress, PipelineProgress } from '../core/run.ts';
 
 /** One copy as it stands: committed figures plus those in flight. */
@@ -20,14 +21,25 @@ export interface ChunkInFlight extends ChunkHeartbeat {
   readonly attempt: number;
 }
 
+/** One run of dbt as it stands. */
+export interface DbtSnapshot {
+  readonly workflowId: string;
+  readonly progress: DbtProgress;
+  /** What the call of dbt that goes on has said last. */
+  readonly beat?: DbtBeat;
+}
+
 export interface RunSnapshot {
   readonly workflowId: string;
   /** Temporal's status: RUNNING, COMPLETED, FAILED, CANCELLED, TERMINATED, TIMED_OUT. */
   readonly status: string;
   /** Absent while no worker answers queries. */
-  readonly progress?: PipelineProgress | LakehouseProgress | CopyProgress;
+  readonly progress?: AnyProgress;
   readonly copies: readonly CopySnapshot[];
+  readonly dbts: readonly DbtSnapshot[];
 }
+
+type AnyProgress = PipelineProgress | LakehouseProgress | CopyProgress | DbtProgress;
 
 /** Queries are answered by a worker; after this long without one, progress is shown as unknown. */
 const QUERY_TIMEOUT_MS = 3000;
@@ -55,20 +67,24 @@ async function describe(
   }
 }
 
-/** Workflow ids of the copies a run has started, running ones and finished ones. */
-export function copiesOf(progress: RunSnapshot['progress']): string[] {
-  if (progress === undefined || progress.kind === 'copy') return [];
-  const ids =
-    progress.kind === 'pipeline'
-      ? progress.activities.flatMap((activity) => activity.workflowId ?? [])
-      : progress.stages.flatMap((stage) => stage.children);
-  return ids.filter((id) => id.includes('/copy/'));
+function childrenOf(progress: RunSnapshot['progress']): string[] {
+  if (progress?.kind === 'pipeline') return progress.activities.flatMap(({ workflowId }) => workflowId ?? []);
+  return progress?.kind === 'lakehouse' ? progress.stages.flatMap(({ children }) => children) : [];
 }
+
+/** Workflow ids of the copies a run has started, running ones and finished ones. */
+export const copiesOf = (progress: RunSnapshot['progress']): string[] =>
+  childrenOf(progress).filter((id) => id.includes('/copy/'));
+
+/** Workflow ids of the runs of dbt that a run has started. */
+export const dbtRunsOf = (progress: RunSnapshot['progress']): string[] =>
+  childrenOf(progress).filter((id) => id.includes('/dbt/'));
 
 /** Copies that are done do not change: they are read once and kept here. */
 export class SnapshotReader {
   readonly #client: Client;
   readonly #finished = new Map<string, CopySnapshot>();
+  readonly #finishedDbts = new Map<string, DbtSnapshot>();
 
   constructor(client: Client) {
     this.#client = client;
@@ -77,14 +93,42 @@ export class SnapshotReader {
   async read(workflowId: string): Promise<RunSnapshot> {
     const [description, progress] = await Promise.all([
       describe(this.#client, workflowId),
-      query<PipelineProgress | LakehouseProgress | CopyProgress>(this.#client, workflowId),
+      query<AnyProgress>(this.#client, workflowId),
     ]);
     const status = description?.status.name ?? 'UNKNOWN';
-    if (progress === undefined) return { workflowId, status, copies: [...this.#finished.values()] };
+    if (progress === undefined) {
+      const [copies, dbts] = [[...this.#finished.values()], [...this.#finishedDbts.values()]];
+      return { workflowId, status, copies, dbts };
+    }
     const whole = progress.kind === 'pipeline' ? await this.#withSlice(progress) : progress;
     const ids = whole.kind === 'copy' ? [workflowId] : copiesOf(whole);
-    const copies = await Promise.all(ids.map((id) => this.#readCopy(id)));
-    return { workflowId, status, progress: whole, copies: copies.filter((copy) => copy !== undefined) };
+    const runs = whole.kind === 'dbt' ? [workflowId] : dbtRunsOf(whole);
+    const [copies, dbts] = await Promise.all([
+      Promise.all(ids.map((id) => this.#readCopy(id))),
+      Promise.all(runs.map((id) => this.#readDbt(id))),
+    ]);
+    return {
+      workflowId,
+      status,
+      progress: whole,
+      copies: copies.filter((copy) => copy !== undefined),
+      dbts: dbts.filter((dbt) => dbt !== undefined),
+    };
+  }
+
+  async #readDbt(workflowId: string): Promise<DbtSnapshot | undefined> {
+    const known = this.#finishedDbts.get(workflowId);
+    if (known !== undefined) return known;
+    const [progress, description] = await Promise.all([
+      query<DbtProgress>(this.#client, workflowId),
+      describe(this.#client, workflowId),
+    ]);
+    if (progress === undefined) return undefined;
+    const payload = description?.raw.pendingActivities?.[0]?.heartbeatDetails?.payloads?.[0];
+    const beat = payload && defaultPayloadConverter.fromPayload<DbtBeat>(payload);
+    const snapshot = { workflowId, progress, ...(beat ? { beat } : {}) };
+    if (progress.status !== 'InProgress') this.#finishedDbts.set(workflowId, snapshot);
+    return snapshot;
   }
 
   /** With what goes on in the children that run the iterations of long loops. */

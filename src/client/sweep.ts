@@ -1,26 +1,13 @@
 // `waybill sweep`: removes now what copies left behind that ended without cleaning up.
 import { WorkflowIdConflictPolicy } from '@temporalio/client';
 import { loadSettings } from '../config/settings.ts';
-import { WaybillError } from '../core/errors.ts';
 import type { SweepInput, SweepResult } from '../core/sweep.ts';
+import { parseAge } from './age.ts';
 import { connectClient } from './connection.ts';
 import { SWEEPER } from './sweeper-schedule.ts';
 
 /** A copy that ended less long ago may have attempts that have not yet noticed. */
 const LEAST_AGE_SECONDS = 60;
-
-/** "90s", "30m", "24h", "7d" in seconds. */
-export function parseAge(text: string, option = '--older-than'): number {
-  const [, count, unit] = /^(\d+)\s*([smhd])$/.exec(text.trim()) ?? [];
-  const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit ?? ''];
-  if (count === undefined || seconds === undefined) {
-    throw new WaybillError(
-      'PARAMETER_INVALID',
-      `${option} takes an age such as 90s, 30m, 24h or 7d, not "${text}".`,
-    );
-  }
-  return Number(count) * seconds;
-}
 
 export async function sweepCommand(options: { olderThan: string; json?: boolean }): Promise<void> {
   const settings = loadSettings({ env: process.env, cwd: process.cwd() });

@@ -1,4 +1,4 @@
-// What `waybill triggers apply`, `start`, `stop`, `list`, `fire`, `windows`, `rerun` and `cancel` do.
+// What `waybill triggers apply`, `start`, `stop`, `list`, `runs`, `fire`, `windows`, `rerun` and `cancel` do.
 import type { Client } from '@temporalio/client';
 import { loadSettings, type Settings } from '../config/settings.ts';
 import { WaybillError } from '../core/errors.ts';
@@ -8,9 +8,11 @@ import { CANCEL_WINDOWS, RERUN_WINDOWS, type TumblingWindowView, WINDOWS } from 
 import { dueTimes } from '../core/trigger/recurrence.ts';
 import { instantText } from '../core/trigger/start-values.ts';
 import { triggerId } from '../core/trigger/trigger.ts';
+import { parseSince } from './age.ts';
 import { connectClient } from './connection.ts';
 import { formatTable } from './format.ts';
 import { applyTriggers, type TriggerChange } from './trigger-apply.ts';
+import { listTriggerRuns } from './trigger-firings.ts';
 import { type KeptTrigger, TriggerKeeper } from './trigger-keeper.ts';
 import { watcherOf } from './trigger-watchers.ts';
 
@@ -173,6 +175,36 @@ function parseBody(text: string): JsonValue {
   } catch {
     throw new WaybillError('PARAMETER_INVALID', '--body is JSON: what @triggerBody() is to show.');
   }
+}
+
+/** Lists firings as Data Factory's TriggerRun records. */
+export async function triggerRunsCommand(
+  name: string | undefined,
+  options: Printed & { since?: string; limit: string },
+): Promise<void> {
+  await withKeeper(async (keeper, client) => {
+    const trigger = name === undefined ? undefined : (await existing(keeper, name)).trigger.name;
+    const runs = await listTriggerRuns(client, {
+      limit: Number(options.limit),
+      ...(trigger === undefined ? {} : { trigger }),
+      ...(options.since === undefined ? {} : { since: parseSince(options.since) }),
+    });
+    if (options.json === true) {
+      printJson(runs);
+      return;
+    }
+    if (runs.length === 0) console.log('no such firings');
+    const rows = runs.map((run) => [
+      run.triggerRunTimestamp.replace('T', ' ').slice(0, 19),
+      run.triggerName,
+      run.status,
+      run.properties['windowStartTime'] ?? run.properties['ScheduleTime'] ?? '',
+      Object.keys(run.triggeredPipelines).join(', '),
+      run.message.slice(0, 200),
+    ]);
+    const head = ['fired (UTC)', 'trigger', 'status', 'for', 'pipelines', ''];
+    if (rows.length > 0) for (const line of formatTable([head, ...rows])) console.log(line);
+  });
 }
 
 export async function windowsCommand(name: string, options: Printed): Promise<void> {

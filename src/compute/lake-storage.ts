@@ -5,6 +5,14 @@ import type { LifecycleRule } from '../core/lakehouse.ts';
 export interface StoredObject {
   readonly uri: string;
   readonly bytes: number;
+  /** ms since epoch; absent where the store does not say. */
+  readonly modifiedAt?: number;
+}
+
+export interface VersionedObject {
+  readonly body: Buffer;
+  /** Opaque: an ETag. */
+  readonly version: string;
 }
 
 /** Every method throws CONNECTION_FAILED (try again), AUTHENTICATION_FAILED or OBJECT_MISSING (no such bucket). */
@@ -13,8 +21,21 @@ export interface LakeStorage {
   list(prefix: string, signal?: AbortSignal): AsyncIterable<StoredObject[]>;
   /** The object's bytes; undefined when there is none. */
   read(uri: string, signal?: AbortSignal): Promise<Buffer | undefined>;
+  /** The object's bytes, and the version of it that `replace` asks for; undefined when there is none. */
+  readVersion(uri: string, signal?: AbortSignal): Promise<VersionedObject | undefined>;
   exists(uri: string, signal?: AbortSignal): Promise<boolean>;
   write(uri: string, body: Uint8Array, contentType: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Writes an object in the place of that version of it, or, with undefined, where there is none. Returns false, with
+   * nothing written, when something else is there by now: read again. An answer that was lost may come as false, too.
+   */
+  replace(
+    uri: string,
+    body: Uint8Array,
+    contentType: string,
+    version: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<boolean>;
   /** Deletes the objects named, and aborts nothing else. */
   remove(uris: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Aborts unfinished multipart uploads under a prefix; returns how many. */

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
+import type { S3Encryption } from '../core/s3-encryption.ts';
 import { DEFAULT_TASK_QUEUE } from '../core/search-attributes.ts';
 
 /** typeProperties that replace those of the definition. `{ env: "NAME" }` stands for a secret in that variable. */
@@ -43,7 +44,41 @@ export interface Settings {
   readonly trigger: Readonly<Record<string, TriggerSettings>>;
   readonly web: WebSettings;
   readonly server: ServerSettings;
+  /** By name: where alerts are told. */
+  readonly alerts: Readonly<Record<string, AlertChannel>>;
+  /** Absolute path of the price table; waybill's own estimates unless set. */
+  readonly pricesFile?: string;
+  /** Encryption of what workers write to the lake themselves: job code and the cost ledger. */
+  readonly lakeEncryption?: S3Encryption;
+  /** `host:port` at which the worker offers Temporal's own metrics to Prometheus; not offered unless set. */
+  readonly metricsAddress?: string;
+  /** Where data flows run; absent where none are run. */
+  readonly dataFlows?: DataFlowSettings;
 }
+
+/** The Spark that runs mapping data flows, and the folder through which rows go there and back. */
+export interface DataFlowSettings {
+  /** `s3://bucket/prefix`. */
+  readonly staging: string;
+  /** A lakehouse definition of the factory, whose engine and storage are used. */
+  readonly lakehouse?: string;
+  /** Absolute path of a file in the form of a lakehouse definition, in place of `lakehouse`. */
+  readonly definition?: string;
+  readonly parameters: Readonly<Record<string, JsonValue>>;
+  /** The AmazonS3 linked service that reaches the staging folder; without one, the environment's AWS credentials do. */
+  readonly linkedService?: string;
+}
+
+/** Where an alert is told. Keys are in the environment; the file names the variable. */
+export type AlertChannel =
+  | {
+      readonly type: 'webhook';
+      /** The whole address, or the variable that holds it where it is a secret itself. */
+      readonly url: string | { readonly env: string };
+      /** Signs each request as the HTTP door wants to have it. */
+      readonly signingKey?: { readonly env: string };
+    }
+  | { readonly type: 'sns'; readonly topicArn: string };
 
 /** An event trigger that looks for new files by itself. */
 export interface TriggerSettings {
@@ -93,6 +128,40 @@ const serverSchema = z.strictObject({
   snsHosts: z.array(z.string().min(1)).optional(),
 });
 
+const alertSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('webhook'),
+    url: z.union([z.url({ protocol: /^https?$/ }), z.strictObject({ env: z.string().min(1) })]),
+    signingKey: z.strictObject({ env: z.string().min(1) }).optional(),
+  }),
+  z.strictObject({
+    type: z.literal('sns'),
+    topicArn: z.string().regex(/^arn:[^:]+:sns:[^:]+:\d*:[\w.-]+$/, 'must be the ARN of an SNS topic'),
+  }),
+]);
+
+const lakeSchema = z
+  .strictObject({
+    serverSideEncryption: z.enum(['SSE-S3', 'SSE-KMS']).optional(),
+    kmsKeyId: z.string().min(1).optional(),
+  })
+  .refine((lake) => lake.kmsKeyId === undefined || lake.serverSideEncryption === 'SSE-KMS', {
+    error: 'has a kmsKeyId, and its serverSideEncryption is not SSE-KMS',
+  });
+
+const costSchema = z.strictObject({ prices: z.string().min(1).optional() });
+const dataFlowsSchema = z
+  .strictObject({
+    staging: z.string().regex(/^s3:\/\/[^/]+\/.*[^/]$/, 'must be an address such as s3://bucket/prefix'),
+    lakehouse: z.string().min(1).optional(),
+    definition: z.string().min(1).optional(),
+    parameters: z.record(z.string(), z.json()).default({}),
+    linkedService: z.string().min(1).optional(),
+  })
+  .refine(({ lakehouse, definition }) => (lakehouse === undefined) !== (definition === undefined), {
+    message: 'needs either "lakehouse" or "definition"',
+  });
+
 const schema = z.strictObject({
   factoryDirectory: z.string().min(1).optional(),
   workDirectory: z.string().min(1).optional(),
@@ -107,6 +176,14 @@ const schema = z.strictObject({
   trigger: z.record(z.string(), triggerSchema).optional(),
   web: webSchema.optional(),
   server: serverSchema.optional(),
+  alerts: z.record(z.string().regex(/^[\w-]+$/), alertSchema).optional(),
+  cost: costSchema.optional(),
+  lake: lakeSchema.optional(),
+  metricsAddress: z
+    .string()
+    .regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port')
+    .optional(),
+  dataFlows: dataFlowsSchema.optional(),
 });
 
 /** jobs/ of this installation, seen from build/src/config/. */
@@ -139,6 +216,7 @@ export function loadSettings(from: {
   /** A path from the environment, else from the file, else a default; each relative to where it was written. */
   const path = (variable: string, written: string | undefined, otherwise: string): string =>
     env[variable] ? resolve(cwd, env[variable]) : resolve(base, written ?? otherwise);
+  const metricsAddress = env['WAYBILL_METRICS_ADDRESS'] || parsed.metricsAddress;
   return deepFreeze({
     ...(exists ? { file } : {}),
     factoryDirectory: path('WAYBILL_FACTORY_DIRECTORY', parsed.factoryDirectory, 'factory'),
@@ -154,7 +232,30 @@ export function loadSettings(from: {
     trigger: parsed.trigger ?? {},
     web: { allow: parsed.web?.allow ?? [] },
     server: serverSettings(parsed.server ?? {}, env),
+    alerts: (parsed.alerts ?? {}) as Settings['alerts'],
+    ...(env['WAYBILL_PRICES'] || parsed.cost?.prices
+      ? { pricesFile: path('WAYBILL_PRICES', parsed.cost?.prices, '') }
+      : {}),
+    ...(metricsAddress === undefined ? {} : { metricsAddress }),
+    ...lakeEncryption(parsed.lake),
+    ...(parsed.dataFlows === undefined ? {} : { dataFlows: dataFlowSettings(parsed.dataFlows, base) }),
   });
+}
+
+function dataFlowSettings(written: z.infer<typeof dataFlowsSchema>, base: string): DataFlowSettings {
+  const { lakehouse, definition, linkedService, ...rest } = written;
+  return {
+    ...rest,
+    ...(lakehouse === undefined ? {} : { lakehouse }),
+    ...(definition === undefined ? {} : { definition: resolve(base, definition) }),
+    ...(linkedService === undefined ? {} : { linkedService }),
+  };
+}
+
+function lakeEncryption(lake: z.infer<typeof lakeSchema> | undefined): { lakeEncryption?: S3Encryption } {
+  const { serverSideEncryption: kind, kmsKeyId } = lake ?? {};
+  if (kind === undefined) return {};
+  return { lakeEncryption: { kind, ...(kmsKeyId === undefined ? {} : { kmsKeyId }) } };
 }
 
 /** The variables that hold keys: those that are named, else the usual one where it is set. */

@@ -4,7 +4,8 @@ import type { PublishResult } from '../core/copy/activities.ts';
 import type { IncrementalPlan, RowCounts, Watermark, WatermarkPart } from '../core/copy/incremental.ts';
 import type { KeyRange } from '../core/copy/ranges.ts';
 import type { CopyEndpoint } from '../core/copy.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { WaybillError } from '../core/errors.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { ConnectedLinkedService } from '../core/linked-service.ts';
 import type { Column, MappedColumn, Row } from '../core/types/column.ts';
 import type { OpenFolder } from './common/files/file-opener.ts';
@@ -23,6 +24,14 @@ export interface EndpointContext {
   readonly staging?: StagingPlace;
   /** Sources: reads and counts only these rows; absent for all. */
   readonly filter?: RowFilter;
+  /** The copy's translator, for ends whose documents it takes apart or puts together. */
+  readonly translator?: JsonValue;
+  /** Sources of files: files that may be left out; absent where none may. */
+  readonly skipFiles?: SkippedFiles;
+  /** Sources of files: rows of another width are left out instead of failing the copy. */
+  readonly skipRows?: boolean;
+  /** Sources of documents: each is one value, because the sink keeps documents as they are. */
+  readonly asDocuments?: boolean;
 }
 
 /** A folder that both ends of a copy can reach. */
@@ -94,6 +103,20 @@ export interface PlannedRanges {
   readonly files?: number;
 }
 
+/** Failures of one file that leave it out instead of failing the copy: ADF's skipErrorFile. */
+export interface SkippedFiles {
+  readonly missing: boolean;
+  /** It changed, or is not what its format says. */
+  readonly inconsistent: boolean;
+  readonly forbidden: boolean;
+}
+
+/** What reading left out, and why. */
+export interface RejectedInput {
+  readonly rows: readonly { readonly row: Row; readonly error: WaybillError }[];
+  readonly files: readonly { readonly key: string; readonly error: WaybillError }[];
+}
+
 /** A table, query or folder of files to read. */
 export interface CopySource {
   /** "SQL Server dbo.flights". */
@@ -119,6 +142,8 @@ export interface CopySource {
   ): AsyncIterable<FrameBatch>;
   /** The file that the batch last read comes from, as `$$FILEPATH` shows it. Sources of files have it. */
   filePath?(): string | undefined;
+  /** Rows and files that reading left out since it was asked last, because the copy may. */
+  rejected?(): RejectedInput;
   /** Removes what reading left behind, such as unloaded files of an attempt that was killed. */
   cleanUp(): Promise<void>;
   close(): Promise<void>;
@@ -129,6 +154,8 @@ export interface ChunkFigures {
   readonly rows: number;
   /** Rows of the source that were left out because they do not fit the sink; absent where none were. */
   readonly skipped?: number;
+  /** Files of the source that were left out; absent where none were. */
+  readonly filesSkipped?: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
   readonly sourceChecksum: string;
@@ -144,6 +171,7 @@ export interface MeasuredRows {
     readonly bytes: number;
     readonly checksum: string;
     readonly skipped?: number;
+    readonly filesSkipped?: number;
   };
   /** Hashes of the rows that passed, for a chunk at a bound of an incremental copy; complete like `figures`. */
   remembered?(): RowCounts;

@@ -7,6 +7,8 @@ const s3 = async (): Promise<FileOpener> => (await import('./s3/opener.ts')).s3O
 const azureBlob = async (): Promise<FileOpener> => (await import('./azure-blob/opener.ts')).azureBlobOpener;
 const fileSystem = async (): Promise<FileOpener> =>
   (await import('./file-system/opener.ts')).fileSystemOpener;
+const httpServer = async (): Promise<FileOpener> =>
+  (await import('./http-server/opener.ts')).httpServerOpener;
 
 const OPENERS: Readonly<Record<string, () => Promise<FileOpener>>> = {
   AmazonS3: s3,
@@ -14,6 +16,7 @@ const OPENERS: Readonly<Record<string, () => Promise<FileOpener>>> = {
   AzureBlobStorage: azureBlob,
   AzureBlobFS: azureBlob,
   FileServer: fileSystem,
+  HttpServer: httpServer,
 };
 
 /** Whether a linked service of this type keeps files. */

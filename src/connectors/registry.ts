@@ -9,6 +9,8 @@ const mysql = async (): Promise<Connector> => (await import('./mysql/index.ts'))
 const s3 = async (): Promise<Connector> => (await import('./s3/index.ts')).s3;
 const azureBlob = async (): Promise<Connector> => (await import('./azure-blob/index.ts')).azureBlob;
 const fileSystem = async (): Promise<Connector> => (await import('./file-system/index.ts')).fileSystem;
+const httpServer = async (): Promise<Connector> => (await import('./http-server/index.ts')).httpServer;
+const rest = async (): Promise<Connector> => (await import('./rest/index.ts')).rest;
 
 /** Linked-service type (as ADF spells it) to connector. The contract suite has a harness for each. */
 export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
@@ -27,6 +29,8 @@ export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
   AzureBlobStorage: azureBlob,
   AzureBlobFS: azureBlob,
   FileServer: fileSystem,
+  HttpServer: httpServer,
+  RestService: rest,
 };
 
 /** The connector of a linked service's type. Throws DEFINITION_UNSUPPORTED for a type there is none for. */

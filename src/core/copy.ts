@@ -55,6 +55,11 @@ export interface CopyOutput {
   /** KB/s, as ADF. */
   readonly throughput: number;
   readonly usedParallelCopies: number;
+  /** Of the runtime, as Data Factory says it of a self-hosted one. Absent before version 0.2. */
+  readonly effectiveIntegrationRuntime?: JsonValue;
+  readonly usedDataIntegrationUnits?: JsonValue;
+  readonly billingReference?: JsonValue;
+  readonly durationInQueue?: JsonValue;
   /** Every chunk at work has one connection to each end. */
   readonly sourcePeakConnections?: number;
   readonly sinkPeakConnections?: number;

@@ -19,6 +19,7 @@ export interface RunDbtInput {
   readonly name: string;
   /** Its address and credentials become dbt's environment; none for a target that needs none (a Spark session). */
   readonly linkedService?: string;
+  readonly linkedServiceParameters?: JsonObject;
   /** Output in profiles.yml. */
   readonly target: string;
   /** Schema that the marts go to: DBT_SCHEMA. The profile's own unless set. */
@@ -45,12 +46,23 @@ export interface DbtResume {
 /** Input of the activity `performDbtStep`. */
 export interface DbtStepInput {
   readonly linkedService?: string;
+  readonly linkedServiceParameters?: JsonObject;
   readonly target: string;
   readonly schema?: string;
   readonly vars: JsonObject;
   readonly step: DbtStep;
   /** Only these nodes, by unique id, in place of what the step selects. */
   readonly nodes?: readonly string[];
+}
+
+/** What the heartbeat of `performDbtStep` says. */
+export interface DbtBeat {
+  /** Nodes that have ended. */
+  readonly done: number;
+  /** Nodes at work, by unique id. */
+  readonly running: readonly string[];
+  /** The node that ended last, and how. */
+  readonly last?: { readonly node: string; readonly status: string };
 }
 
 /** One node of run_results.json. */
@@ -118,7 +130,7 @@ export const unfinishedNodes = (nodes: readonly DbtNode[]): DbtNode[] =>
   nodes.filter(({ status }) => FAILED.has(status) || status === 'skipped');
 
 const TRANSIENT =
-  /connection (?:reset|refused|aborted|closed|timed out)|(?:could not|failed to|unable to) connect|server closed the connection|broken pipe|timed? ?out|too many (?:requests|connections)|throttl|rate limit|service unavailable|temporarily unavailable|bad gateway|gateway time|\b(?:429|502|503|504)\b (?:client|server|error|too|bad|service|gateway)|250001|deadlock|serialization failure|concurrent (?:append|modification|transaction)|ConcurrentAppendException/i;
+  /connection (?:reset|refused|aborted|closed|timed out)|(?:could not|failed to|unable to) connect|server closed the connection|broken pipe|timed? ?out|too many (?:requests|connections)|throttl|rate limit|service unavailable|temporarily unavailable|bad gateway|gateway time|\b(?:429|502|503|504)\b (?:client|server|error|too|bad|service|gateway)|250001|deadlock|serialization failure|concurrent (?:append|modification|transaction)|Concurrent(?:Append|DeleteRead|DeleteDelete|Transaction|Write)Exception|may have already booted the database/i;
 
 /** Whether a message tells of a reason that passes by itself: a broken connection, throttling, a lost race. */
 export const isTransient = (message: string): boolean => TRANSIENT.test(message);

@@ -136,6 +136,10 @@ export const ERRORS = {
   ),
   STEP_FAILED: fatal('A Spark step failed.', 'Read the log tail; the full log is at the address given.'),
   STEP_CANCELLED: fatal('A Spark step was cancelled.', 'Run again if that was not wanted.'),
+  STREAM_FAILED: fatal(
+    'A stream failed too often and is no longer supervised. Its checkpoint is whole.',
+    'Read the last failure; `waybill stream start` goes on from the checkpoint.',
+  ),
   COMPUTE_BUSY: transient(
     'The compute service throttles or is briefly unavailable.',
     'Nothing to do: waybill waits.',
@@ -144,6 +148,10 @@ export const ERRORS = {
     'The compute service refused a request.',
     'Correct what its message names: a role, an instance type, a release or a permission.',
   ),
+  BUDGET_EXCEEDED: fatal(
+    'A run has cost more than its budget, which says to stop it then.',
+    'Raise "budget" in the definition, or find out from the cost ledger what was dear (docs/cost.md).',
+  ),
   STAGE_TIMEOUT: fatal(
     'A stage took longer than its timeout allows.',
     'Give the stage more time in its definition, or find out what was slow from its children.',
@@ -151,6 +159,10 @@ export const ERRORS = {
   CHECK_FAILED: fatal(
     'A check of the result did not hold.',
     'Do not use the result; the check says what differs.',
+  ),
+  POINTER_MOVED: fatal(
+    'The pointer to a migrated dataset was moved by someone else.',
+    'Find out who: two migrations must not share pointers; then resume.',
   ),
   DBT_FAILED: fatal(
     'dbt failed: nodes of its project, or dbt itself before it had results.',

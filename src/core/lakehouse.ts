@@ -3,7 +3,16 @@
 import type { CopyEndpoint } from './copy.ts';
 import type { RunDbtInput } from './dbt.ts';
 import type { JsonObject } from './json.ts';
-import type { DatabricksClusterProfile, EmrClusterProfile, SparkEngine } from './spark.ts';
+import type { Budget } from './monitoring/cost.ts';
+import type { Monitoring } from './monitoring/thresholds.ts';
+import type { StageName } from './run.ts';
+import type {
+  DatabricksClusterProfile,
+  EmrClusterProfile,
+  EmrServerlessApplication,
+  EmrServerlessJobRuns,
+  SparkEngine,
+} from './spark.ts';
 
 /** A definition resolved for one window: the snapshot in the run's history, so that an edit changes no run in flight. */
 export interface LakehousePlan {
@@ -24,6 +33,13 @@ export interface LakehousePlan {
   } & (
     | { readonly type: 'emr'; readonly cluster: EmrClusterProfile }
     | { readonly type: 'databricks'; readonly cluster: DatabricksClusterProfile }
+    /** A cluster that somebody else runs, by the service's id of it. */
+    | { readonly type: 'emr' | 'databricks'; readonly attach: string }
+    | ({ readonly type: 'emr-serverless'; readonly jobRuns: EmrServerlessJobRuns } & (
+        | { readonly application: EmrServerlessApplication }
+        /** An application that somebody else keeps. */
+        | { readonly attach: string }
+      ))
   );
   readonly stages: {
     readonly ingest?: IngestStage;
@@ -32,6 +48,17 @@ export interface LakehousePlan {
     readonly serve?: ServeStage;
     readonly optimize?: OptimizeStage;
   };
+  readonly budget?: Budget;
+  readonly monitoring?: Monitoring;
+}
+
+/** A definition made to run elsewhere: on another engine, on tables in other places, fewer of its stages. */
+export interface LakehouseVariant {
+  /** In place of the definition's own `engine`. */
+  readonly engine: JsonObject;
+  /** `s3://…` prefixes, and what takes their place wherever they stand in the stages. */
+  readonly locations: readonly { readonly from: string; readonly to: string }[];
+  readonly stages: readonly StageName[];
 }
 
 export interface StagePolicy {
@@ -159,16 +186,17 @@ export interface LakehouseActivities {
     /** ISO 8601; the run's moment, `pipeline().TriggerTime`. */
     triggerTime: string;
     parameters: JsonObject;
+    variant?: LakehouseVariant;
   }): Promise<LakehousePlan>;
   /**
    * Puts the job package under a key made of its content; nothing is sent when it is there already. EMR takes a zip, and
    * Databricks a wheel.
    */
   uploadJobs(input: { prefix: string; engine?: SparkEngine }): Promise<JobCode>;
-  /** Counts what lies under each prefix. Throws OBJECT_MISSING when there is too little. */
+  /** Counts what lies under each prefix; `newest`: ms since epoch at which the last of it landed. Throws OBJECT_MISSING when there is too little. */
   countLanded(input: {
     inputs: readonly LandedInput[];
-  }): Promise<{ name: string; files: number; bytes: number }[]>;
+  }): Promise<{ name: string; files: number; bytes: number; newest?: number }[]>;
   /** Deletes what lies under the prefixes and aborts unfinished uploads there. */
   deleteLanded(input: { prefixes: readonly string[] }): Promise<{ files: number; uploads: number }>;
   /** Reads each table's version from its Delta log. */

@@ -1,5 +1,6 @@
 // A linked service as an activity sees it at the moment of use.
 import type { JsonObject, JsonValue } from './json.ts';
+import type { OutboundHttp } from './outbound-http.ts';
 
 /**
  * A linked service with its expressions evaluated, the environment's overrides applied and its secrets in clear.
@@ -11,6 +12,8 @@ export interface ConnectedLinkedService {
   readonly type: string;
   /** typeProperties; keys as ADF spells them, plus waybill's own (caFile, ...) from waybill.toml. */
   readonly properties: JsonObject;
+  /** How services that are HTTP endpoints are called. */
+  readonly http?: OutboundHttp;
 }
 
 /** Looks a linked service up by name. Throws REFERENCE_MISSING, SETTINGS_INVALID or SECRET_MISSING. */

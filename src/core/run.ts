@@ -1,5 +1,8 @@
 // Runs of pipelines and lakehouse pipelines as the client sees them: inputs, results, progress.
 import type { JsonObject, JsonValue } from './json.ts';
+import type { LakehouseVariant } from './lakehouse.ts';
+import type { AlertKind, AlertSeverity } from './monitoring/alert.ts';
+import type { BudgetState, RunCost } from './monitoring/cost.ts';
 
 /** Input of the workflow `runPipeline`. */
 export interface RunPipelineInput {
@@ -128,6 +131,10 @@ export interface RunLakehouseInput {
   readonly window: string;
   readonly parameters: JsonObject;
   readonly trigger: string;
+  /** ISO 8601: the run's moment, where it is not the one at which it begins. */
+  readonly triggerTime?: string;
+  /** Set by a migration: what makes the definition one for Databricks. */
+  readonly variant?: LakehouseVariant;
 }
 
 export type StageName = 'ingest' | 'process' | 'load' | 'serve' | 'optimize';
@@ -169,6 +176,37 @@ export interface LakehouseProgress {
   readonly status: 'InProgress' | 'Succeeded' | 'Failed' | 'Cancelled';
   readonly stages: StageReport[];
   readonly cluster?: { readonly id: string; readonly state: string };
+  /** What its clusters have cost so far; final once the run has ended. */
+  readonly cost?: RunCost;
+  /** `paused`: it waits for the update `resumeBudget`. */
+  readonly budget?: BudgetState | 'paused';
+  readonly alerts?: readonly ToldAlert[];
+  /** What supervision could not do, in words. */
+  readonly notes?: readonly string[];
+}
+
+/** An alert that a run has raised. */
+export interface ToldAlert {
+  readonly key: string;
+  readonly kind: AlertKind;
+  readonly severity: AlertSeverity;
+  readonly title: string;
+  /** Channels that have it. */
+  readonly told: readonly string[];
+  /** Channels that could not be told, with the reason. */
+  readonly failed: readonly string[];
+}
+
+/** Memo of a lakehouse run that has ended: its figures, for lists. */
+export const FIGURES_MEMO = 'waybillFigures';
+
+/** What copies of a run moved, and what its clusters cost. */
+export interface RunFigures {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly cost?: number;
+  readonly currency?: string;
+  readonly estimate?: boolean;
 }
 
 /** Result of `runLakehouse`. */
@@ -176,4 +214,5 @@ export interface RunLakehouseOutput {
   readonly status: 'Succeeded';
   readonly stages: StageReport[];
   readonly cluster?: { readonly id: string; readonly state: string; readonly seconds: number };
+  readonly cost?: RunCost;
 }

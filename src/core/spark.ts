@@ -2,7 +2,7 @@
 import type { JsonObject } from './json.ts';
 
 /** Services that run Spark. */
-export type SparkEngine = 'emr' | 'databricks';
+export type SparkEngine = 'emr' | 'emr-serverless' | 'databricks';
 
 /** How an EMR cluster is made. Names follow RunJobFlow, in camel case; every expression has been evaluated. */
 export interface EmrClusterProfile {
@@ -13,6 +13,12 @@ export interface EmrClusterProfile {
   readonly logUri: string;
   readonly subnetIds?: readonly string[];
   readonly securityConfiguration?: string;
+  /** KMS key that the logs in S3 are encrypted with. */
+  readonly logEncryptionKmsKeyId?: string;
+  /** Role by which EMR scales instance groups with `autoScaling`. */
+  readonly autoScalingRole?: string;
+  readonly customAmiId?: string;
+  readonly ec2KeyName?: string;
   readonly instanceFleets?: readonly EmrInstanceFleet[];
   readonly instanceGroups?: readonly EmrInstanceGroup[];
   readonly managedScaling?: EmrManagedScaling;
@@ -57,7 +63,27 @@ export interface EmrInstanceGroup {
   readonly type: string;
   readonly count: number;
   readonly market: 'ON_DEMAND' | 'SPOT';
+  /** Highest spot price as a percentage of the on-demand price. */
+  readonly bidPercentage?: number;
   readonly volumeGb?: number;
+  readonly autoScaling?: EmrAutoScaling;
+}
+
+/** Automatic scaling of one instance group by a CloudWatch metric. */
+export interface EmrAutoScaling {
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly rules: readonly {
+    readonly name: string;
+    readonly metric: string;
+    readonly comparison: 'GREATER_THAN_OR_EQUAL' | 'GREATER_THAN' | 'LESS_THAN' | 'LESS_THAN_OR_EQUAL';
+    readonly threshold: number;
+    /** Periods of five minutes in a row for which it must hold. */
+    readonly periods: number;
+    /** Nodes to add; negative: to take away. */
+    readonly adjustment: number;
+    readonly cooldownSeconds: number;
+  }[];
 }
 
 export interface EmrManagedScaling {
@@ -78,6 +104,45 @@ export interface EmrBootstrapAction {
   readonly name: string;
   readonly path: string;
   readonly arguments: readonly string[];
+}
+
+/** How an EMR Serverless application is made. Names follow CreateApplication; every expression has been evaluated. */
+export interface EmrServerlessApplication {
+  readonly releaseLabel: string;
+  readonly architecture: 'X86_64' | 'ARM64';
+  /** Workers that are kept ready while the application is started: they cost without a job. */
+  readonly initialCapacity?: {
+    readonly driver?: EmrServerlessWorkers;
+    readonly executor?: EmrServerlessWorkers;
+  };
+  /** What all its workers may have together. */
+  readonly maximumCapacity?: { readonly vcpus: number; readonly memoryGb: number; readonly diskGb?: number };
+  /** Minutes without a job after which EMR Serverless itself stops the application, 1 to 10080. */
+  readonly autoStopMinutes: number;
+  readonly subnetIds?: readonly string[];
+  readonly securityGroupIds?: readonly string[];
+  readonly imageUri?: string;
+  readonly configurations: readonly EmrConfiguration[];
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface EmrServerlessWorkers {
+  readonly count: number;
+  readonly vcpus: number;
+  readonly memoryGb: number;
+  readonly diskGb?: number;
+}
+
+/** What EMR Serverless is told with every job run. */
+export interface EmrServerlessJobRuns {
+  readonly executionRoleArn: string;
+  /** `s3://…` prefix that logs go to. */
+  readonly logUri: string;
+  /** KMS key that the logs in S3 are encrypted with. */
+  readonly logEncryptionKmsKeyArn?: string;
+  /** Minutes after which EMR Serverless itself ends a job run: the net below the stage's timeout. */
+  readonly executionTimeoutMinutes: number;
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 /** How a Databricks cluster is made. Names follow clusters/create, in camel case; every expression has been evaluated. */
@@ -117,10 +182,25 @@ export interface DatabricksClusterProfile {
 /** A service with the profile of its own kind. */
 export type ClusterProfile =
   | { readonly engine: 'emr'; readonly profile: EmrClusterProfile }
+  | { readonly engine: 'emr-serverless'; readonly profile: EmrServerlessApplication }
   | { readonly engine: 'databricks'; readonly profile: DatabricksClusterProfile };
 
+/** A cluster that somebody else runs: jobs are put on it, and it is left running. */
+export interface AttachedCluster {
+  readonly engine: SparkEngine;
+  /** The service's own id of it. */
+  readonly attach: string;
+  /** What the names of this run's jobs have in them and no other's: others' jobs on the cluster are no concern here. */
+  readonly jobMark: string;
+  /** ms since epoch before which none of the run's jobs can have begun; a list goes back no further where that helps. */
+  readonly since?: number;
+}
+
 /** Which cluster is wanted. `name`, `owner` and `generation` identify it: asked for twice, it is the same cluster. */
-export type ClusterRequest = ClusterIdentity & ClusterProfile;
+export type ClusterRequest = OwnClusterRequest | (ClusterIdentity & AttachedCluster);
+
+/** A cluster that exists for its owner alone. */
+export type OwnClusterRequest = ClusterIdentity & ClusterProfile;
 
 interface ClusterIdentity {
   readonly name: string;
@@ -128,6 +208,8 @@ interface ClusterIdentity {
   readonly owner: string;
   /** Grows when a cluster is needed in place of one that ended. */
   readonly generation: number;
+  /** Tells it from what an earlier run of this owner asked for: idempotency tokens outlive what they made. */
+  readonly run?: string;
 }
 
 export type ClusterState = 'starting' | 'running' | 'waiting' | 'terminating' | 'terminated' | 'failed';
@@ -152,6 +234,8 @@ export interface SparkJobRequest {
   readonly pyFiles: readonly string[];
   readonly arguments: readonly string[];
   readonly configuration: Readonly<Record<string, string>>;
+  /** On EMR Serverless: the rest of what a job run is told, whose it is, and since when it may be there (ms since epoch). */
+  readonly serverless?: EmrServerlessJobRuns & { readonly owner: string; readonly since: number };
 }
 
 export type JobState = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled';
@@ -201,9 +285,14 @@ export interface SparkActivities {
     engine: SparkEngine;
     clusterId: string;
     known: ClusterSnapshot;
+    /** Only jobs whose names have this in them; absent: all. */
+    jobMark?: string;
+    /** As in `AttachedCluster`. */
+    since?: number;
   }): Promise<ClusterSnapshot>;
   /**
-   * Ends every cluster of this name and owner, and returns when the service says they are gone: the last state of
+   * A cluster that is attached is left running, once the run's own jobs on it have ended; they are cancelled.
+   * Ends every other cluster of this name and owner, and returns when the service says they are gone: the last state of
    * `clusterId`, or of the one found; undefined when there was none.
    */
   closeCluster(input: { request: ClusterRequest; clusterId?: string }): Promise<ClusterStatus | undefined>;

@@ -24,7 +24,16 @@ export interface ExpressionScope {
   readonly linkedService?: readonly string[];
   readonly item?: boolean;
   readonly trigger?: boolean;
+  /** A dataset's: what the activity that uses it may say can be said here too; checked where it is used. */
+  readonly caller?: boolean;
 }
+
+/** Data Factory evaluates a dataset where the activity stands: Microsoft's incremental copy tutorial has pipeline().RunId in one. */
+const CALLERS_OWN = new Set(['pipeline', 'variables', 'activity', 'item', 'trigger', 'triggerbody']);
+
+/** Whether anything inside of `value` speaks of what only the activity that uses it has. */
+export const usesCaller = (value: JsonValue): boolean =>
+  /\b(pipeline|variables|activity|item|trigger|triggerbody)\s*\(/i.test(JSON.stringify(value));
 
 const scopeNames = new Map<string, string>(SCOPES.map((name) => [name.toLowerCase(), name]));
 
@@ -116,6 +125,8 @@ function usedNames(
 ): { what: string; name: string | undefined; names: readonly string[] } | 'any' | undefined {
   const of = (names: readonly string[] | undefined, what: string, name: string | undefined) =>
     names === undefined ? undefined : { what, name, names };
+  if (scope.caller === true && CALLERS_OWN.has(key) && path[0]?.toLowerCase() !== 'globalparameters')
+    return 'any';
   switch (key) {
     case 'pipeline': {
       if (scope.parameters === undefined && scope.globalParameters === undefined) return undefined;

@@ -15,6 +15,7 @@ import { checkExpressions, type ExpressionScope } from './check-expressions.ts';
 import { checkIncremental } from './check-incremental.ts';
 import { unknownStore, unsupportedStore } from './compile-store.ts';
 import { fabricPart } from './fabric.ts';
+import { modernFileSide } from './legacy-files.ts';
 import { parseWith } from './parse-resource.ts';
 import { didYouMean, type Problems } from './problem.ts';
 import { isObject } from './resource.ts';
@@ -39,10 +40,11 @@ export interface PipelineContext {
   readonly scope: ExpressionScope;
   readonly variables: readonly string[];
   /** Names of the datasets and pipelines used, with the place of each reference. */
-  readonly datasets: { use: DatasetUse; path: readonly PropertyKey[] }[];
+  readonly datasets: { use: DatasetUse; path: readonly PropertyKey[]; scope: ExpressionScope }[];
   readonly pipelines: PipelineUse[];
   readonly linkedServices: { name: string; path: readonly PropertyKey[] }[];
   readonly dataflows: { name: string; path: readonly PropertyKey[] }[];
+  readonly lakehouses: { name: string; path: readonly PropertyKey[] }[];
   /** Every activity type met, for the coverage table. */
   readonly types: string[];
 }
@@ -226,9 +228,10 @@ function useOthers(value: JsonValue, path: readonly PropertyKey[], context: Pipe
       if (!context.linkedServices.some((other) => JSON.stringify(other.path) === at))
         context.linkedServices.push(use);
     } else if (/^DataFlowReference$/i.test(type)) context.dataflows.push(use);
+    else if (/^LakehouseReference$/i.test(type)) context.lakehouses.push(use);
     else if (/^DatasetReference$/i.test(type) && path.at(-1) !== 'dataset') {
       const parameters = isObject(value['parameters']) ? value['parameters'] : {};
-      context.datasets.push({ use: { dataset: name, parameters }, path });
+      context.datasets.push({ use: { dataset: name, parameters }, path, scope: context.scope });
     }
   }
   for (const [key, entry] of Object.entries(value)) useOthers(entry, [...path, key], context);
@@ -312,7 +315,7 @@ function checkUse(
     if (!isObject(dataset) || typeof dataset['referenceName'] !== 'string') continue;
     const parameters = isObject(dataset['parameters']) ? dataset['parameters'] : {};
     const use = { dataset: dataset['referenceName'], parameters };
-    context.datasets.push({ use, path: [...path, 'typeProperties', ...place] });
+    context.datasets.push({ use, path: [...path, 'typeProperties', ...place], scope: context.scope });
   }
   if (type === 'Lookup') checkLookup(typeProperties, path, context.problems);
   if (type === 'Script') checkScript(typeProperties, path, context);
@@ -396,7 +399,7 @@ function datasetUses(
   return (references ?? []).map((reference, index) => {
     const use = { dataset: reference.referenceName, parameters: reference.parameters as JsonObject };
     if (active) {
-      context.datasets.push({ use, path: [...path, index] });
+      context.datasets.push({ use, path: [...path, index], scope: context.scope });
       checkExpressions(use.parameters, [...path, index, 'parameters'], context.scope, context.problems);
     }
     return use;
@@ -438,7 +441,8 @@ function checkSide(
   const store = storeType(role, type);
   if (store.verdict === 'unknown') unknownStore(role, type, store.near, place, problems);
   if (store.verdict === 'unsupported') unsupportedStore(role, type, place, problems);
-  if (store.verdict === 'supported' && isObject(side)) typeProperties[role] = { ...side, type: store.type };
+  if (store.verdict === 'supported' && isObject(side))
+    typeProperties[role] = modernFileSide({ ...side, type: store.type });
 }
 
 function dependencies(

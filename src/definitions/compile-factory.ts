@@ -1,8 +1,11 @@
 // Compiles a whole factory: every resource checked on its own, then everything that one resource says about another.
+import type { ErrorCode } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import { nearestName } from '../core/nearest-name.ts';
 import type { DatasetSnapshot, ParameterSpecification, PipelineSnapshot } from '../core/pipeline/snapshot.ts';
+import { checkExpressions, type ExpressionScope, usesCaller } from './check-expressions.ts';
 import { compileActivities, type PipelineContext, type PipelineUse } from './compile-activity.ts';
+import { type CompiledDataFlow, compileDataFlow } from './compile-dataflow.ts';
 import {
   compileDataset,
   compileLinkedService,
@@ -15,10 +18,12 @@ import { checkTrigger } from './compile-trigger.ts';
 import type { Factory } from './factory.ts';
 import { globalParameters } from './global-parameters.ts';
 import { compileLakehouse } from './lakehouse/check.ts';
+import { compileMigration } from './migration/check.ts';
 import { parseWith } from './parse-resource.ts';
-import { didYouMean } from './problem.ts';
+import { didYouMean, Problems } from './problem.ts';
 import { isObject, type Resource, type ResourceKind } from './resource.ts';
 import { pipelineSchema } from './schemas.ts';
+import { compileStream } from './streams/resolve.ts';
 import { storeType } from './types.ts';
 
 export interface CompiledPipeline {
@@ -31,12 +36,16 @@ export interface CompiledPipeline {
   readonly datasets: readonly Resource[];
   /** Everything it needs, directly or through others: its datasets, their linked services, pipelines it calls. */
   readonly needs: readonly Resource[];
+  /** The data flows it runs itself. */
+  readonly dataflows: readonly Resource[];
 }
 
 export interface CompiledFactory {
   readonly factory: Factory;
   readonly linkedServices: ReadonlyMap<Resource, LinkedServiceDefinition>;
   readonly datasets: ReadonlyMap<Resource, DatasetSnapshot>;
+  /** The data flows that pipelines run. */
+  readonly dataflows: ReadonlyMap<Resource, CompiledDataFlow>;
   readonly pipelines: readonly CompiledPipeline[];
 }
 
@@ -66,10 +75,15 @@ export function compileFactory(factory: Factory, overridden: OverriddenKeys): Co
       checkTrigger(resource, factory, globals);
     } else if (resource.kind === 'lakehouse') {
       compileLakehouse(resource, factory.names('linkedService'));
+    } else if (resource.kind === 'streams') {
+      compileStream(resource);
+    } else if (resource.kind === 'migration') {
+      compileMigration(resource, factory);
     }
   }
   const linker = new Linker(factory, linkedServices, datasets, drafts);
-  return { factory, linkedServices, datasets, pipelines: linker.link() };
+  const pipelines = linker.link();
+  return { factory, linkedServices, datasets, dataflows: linker.dataflows, pipelines };
 }
 
 function compileDraft(resource: Resource, globals: readonly string[]): Draft {
@@ -94,6 +108,7 @@ function compileDraft(resource: Resource, globals: readonly string[]): Draft {
     pipelines: [],
     linkedServices: [],
     dataflows: [],
+    lakehouses: [],
     types: [],
   };
   const seen = new Set<string>();
@@ -164,6 +179,9 @@ class Linker {
   private readonly drafts: ReadonlyMap<Resource, Draft>;
   /** Resources whose store type has been found unsupported: said once each. */
   private readonly reported = new Set<Resource>();
+  readonly dataflows = new Map<Resource, CompiledDataFlow>();
+  /** What each data flow reads and writes. */
+  private readonly dataflowStores = new Map<Resource, Set<Resource>>();
 
   constructor(
     factory: Factory,
@@ -180,24 +198,41 @@ class Linker {
   link(): CompiledPipeline[] {
     const direct = new Map<
       Resource,
-      { stores: Set<Resource>; datasets: Set<Resource>; calls: Set<Resource> }
+      { stores: Set<Resource>; datasets: Set<Resource>; calls: Set<Resource>; dataflows: Set<Resource> }
     >();
     for (const draft of this.drafts.values()) {
       const datasets = new Set<Resource>();
       const stores = new Set<Resource>();
       const calls = new Set<Resource>();
-      for (const { use, path } of draft.context.datasets)
-        this.linkDataset(draft, use.dataset, Object.keys(use.parameters), path, datasets, stores);
+      const dataflows = new Set<Resource>();
+      for (const { use, path, scope } of draft.context.datasets) {
+        const used = this.linkDataset(
+          draft,
+          use.dataset,
+          Object.keys(use.parameters),
+          path,
+          datasets,
+          stores,
+        );
+        if (used !== undefined) checkWithin(draft.resource, use.dataset, used, path, scope);
+      }
       for (const { name, path } of draft.context.linkedServices) {
         const found = this.find('linkedService', name, path, draft.resource);
         if (found !== undefined) this.useLinkedService(found, stores);
       }
       for (const { name, path } of draft.context.dataflows) {
         const found = this.find('dataflow', name, path, draft.resource);
-        if (found !== undefined) {
-          stores.add(found);
-          this.checkDataflow(found);
+        if (found === undefined) continue;
+        stores.add(found);
+        dataflows.add(found);
+        for (const used of this.checkDataflow(found)) {
+          stores.add(used);
+          if (used.kind === 'dataset') datasets.add(used);
         }
+      }
+      for (const { name, path } of draft.context.lakehouses) {
+        const found = this.find('lakehouse', name, path, draft.resource);
+        if (found !== undefined) stores.add(found);
       }
       for (const use of draft.context.pipelines) {
         const found = this.find('pipeline', use.name, use.path, draft.resource);
@@ -206,7 +241,7 @@ class Linker {
           this.checkCall(draft, found, use);
         }
       }
-      direct.set(draft.resource, { stores, datasets, calls });
+      direct.set(draft.resource, { stores, datasets, calls, dataflows });
     }
     return [...this.drafts.values()].map((draft) => {
       const needs = new Set<Resource>();
@@ -234,6 +269,7 @@ class Linker {
         activityTypes: draft.context.types,
         datasets: [...(direct.get(draft.resource)?.datasets ?? [])],
         needs: [...needs],
+        dataflows: [...(direct.get(draft.resource)?.dataflows ?? [])],
       };
     });
   }
@@ -267,26 +303,26 @@ class Linker {
     path: readonly PropertyKey[],
     datasets: Set<Resource>,
     stores: Set<Resource>,
-  ): void {
+  ): DatasetSnapshot | undefined {
     const resource = this.find('dataset', name, [...path, 'referenceName'], draft.resource);
-    if (resource === undefined) return;
+    if (resource === undefined) return undefined;
     datasets.add(resource);
     stores.add(resource);
     const dataset = this.datasets.get(resource);
-    if (dataset === undefined) return;
+    if (dataset === undefined) return undefined;
     this.checkGiven(draft, `dataset "${resource.name}"`, dataset.parameters, given, [...path, 'parameters']);
-    if (storeType('dataset', dataset.type).verdict === 'unsupported' && !this.reported.has(resource)) {
-      this.reported.add(resource);
-      unsupportedStore('dataset', dataset.type, [...resource.path, 'type'], resource.problems);
-    }
+    this.reportDataset(resource, dataset.type);
     const linkedService = this.factory.find('linkedService', dataset.linkedService, resource);
     if (linkedService !== undefined) this.useLinkedService(linkedService, stores);
+    return dataset;
   }
 
-  /** A data flow needs its datasets and linked services to be there; it does not run here. */
-  private checkDataflow(resource: Resource): void {
-    if (this.reported.has(resource)) return;
-    this.reported.add(resource);
+  /** Checks a data flow with all that it refers to, once; returns its datasets and their linked services. */
+  private checkDataflow(resource: Resource): ReadonlySet<Resource> {
+    const checked = this.dataflowStores.get(resource);
+    if (checked !== undefined) return checked;
+    const stores = new Set<Resource>();
+    this.dataflowStores.set(resource, stores);
     const visit = (value: JsonValue, path: readonly PropertyKey[]): void => {
       if (Array.isArray(value)) {
         value.forEach((entry, index) => {
@@ -294,20 +330,55 @@ class Linker {
         });
       } else if (isObject(value)) {
         const { referenceName: name, type } = value;
-        const kind = /^(dataset|linkedService|dataflow)Reference$/i.exec(
-          typeof type === 'string' ? type : '',
-        )?.[1];
-        if (kind !== undefined && typeof name === 'string')
-          this.find(
-            kind.toLowerCase() === 'linkedservice' ? 'linkedService' : (kind.toLowerCase() as ResourceKind),
+        const kind = /^(dataset|linkedService|dataflow)Reference$/i
+          .exec(typeof type === 'string' ? type : '')?.[1]
+          ?.toLowerCase();
+        const place = [...path, 'referenceName'];
+        if (typeof name === 'string' && kind === 'dataset')
+          this.dataflowDataset(resource, name, place, stores);
+        else if (typeof name === 'string' && kind !== undefined) {
+          const found = this.find(
+            kind === 'linkedservice' ? 'linkedService' : 'dataflow',
             name,
-            [...path, 'referenceName'],
+            place,
             resource,
           );
+          if (found?.kind === 'linkedService') this.useLinkedService(found, stores);
+        }
         for (const [key, entry] of Object.entries(value)) visit(entry, [...path, key]);
       }
     };
     visit(resource.properties['typeProperties'] ?? null, [...resource.path, 'typeProperties']);
+    const lookUp = (kind: ResourceKind, name: string, from: Resource): Resource | undefined =>
+      this.factory.find(kind, name, from);
+    const compiled = compileDataFlow(resource, {
+      dataset: (name, from) => this.datasets.get(lookUp('dataset', name, from) ?? from),
+      linkedService: (name, from) => this.linkedServices.get(lookUp('linkedService', name, from) ?? from),
+    });
+    if (compiled !== undefined) this.dataflows.set(resource, compiled);
+    return stores;
+  }
+
+  private dataflowDataset(
+    from: Resource,
+    name: string,
+    path: readonly PropertyKey[],
+    stores: Set<Resource>,
+  ): void {
+    const found = this.find('dataset', name, path, from);
+    if (found === undefined) return;
+    stores.add(found);
+    const dataset = this.datasets.get(found);
+    if (dataset === undefined) return;
+    this.reportDataset(found, dataset.type);
+    const linkedService = this.factory.find('linkedService', dataset.linkedService, found);
+    if (linkedService !== undefined) this.useLinkedService(linkedService, stores);
+  }
+
+  private reportDataset(resource: Resource, type: string): void {
+    if (storeType('dataset', type).verdict !== 'unsupported' || this.reported.has(resource)) return;
+    this.reported.add(resource);
+    unsupportedStore('dataset', type, [...resource.path, 'type'], resource.problems);
   }
 
   private useLinkedService(resource: Resource, stores: Set<Resource>): void {
@@ -357,4 +428,25 @@ class Linker {
       );
     }
   }
+}
+
+/** A dataset that speaks of its user's item(), activity() ...: reports at the user what is not there. */
+function checkWithin(
+  user: Resource,
+  name: string,
+  { typeProperties, linkedServiceParameters, parameters }: DatasetSnapshot,
+  path: readonly PropertyKey[],
+  scope: ExpressionScope,
+): void {
+  const parts = [typeProperties, linkedServiceParameters];
+  if (!usesCaller(parts)) return;
+  const found = new Problems(user.file);
+  checkExpressions(parts, [], { ...scope, dataset: Object.keys(parameters) }, found);
+  for (const { code, reason, advice } of found.list)
+    user.problems.error(
+      [...path, 'referenceName'],
+      code as ErrorCode,
+      `Dataset "${name}": ${reason}`,
+      advice,
+    );
 }

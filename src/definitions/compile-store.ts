@@ -4,6 +4,7 @@ import { nearestName } from '../core/nearest-name.ts';
 import type { DatasetSnapshot, ParameterSpecification } from '../core/pipeline/snapshot.ts';
 import { checkExpressions } from './check-expressions.ts';
 import type { Factory } from './factory.ts';
+import { modernFileDataset } from './legacy-files.ts';
 import { parseWith } from './parse-resource.ts';
 import { didYouMean, type Problems } from './problem.ts';
 import { isObject, type Resource } from './resource.ts';
@@ -101,6 +102,15 @@ export function compileDataset(
   const store = storeType('dataset', parsed.type);
   if (store.verdict === 'unknown')
     unknownStore('dataset', parsed.type, store.near, [...path, 'type'], problems);
+  const legacy =
+    store.verdict === 'supported'
+      ? modernFileDataset(
+          store.type,
+          parsed.typeProperties as JsonObject,
+          [...path, 'typeProperties'],
+          problems,
+        )
+      : undefined;
   const { referenceName, parameters } = parsed.linkedServiceName;
   if (factory.find('linkedService', referenceName, resource) === undefined) {
     problems.error(
@@ -110,21 +120,26 @@ export function compileDataset(
       didYouMean(nearestName(referenceName, factory.names('linkedService'))),
     );
   }
-  const scope = { dataset: Object.keys(parsed.parameters), globalParameters: globals };
+  const scope = { dataset: Object.keys(parsed.parameters), globalParameters: globals, caller: true };
   checkExpressions(parsed.typeProperties as JsonObject, [...path, 'typeProperties'], scope, problems);
   checkExpressions(parameters as JsonObject, [...path, 'linkedServiceName', 'parameters'], scope, problems);
+  const type = legacy?.type ?? (store.verdict === 'supported' ? store.type : parsed.type);
   return {
-    type: store.verdict === 'supported' ? store.type : parsed.type,
+    type,
     linkedService: referenceName,
     linkedServiceParameters: parameters as JsonObject,
     parameters: specificationsOf(parsed.parameters),
-    typeProperties: withSchema(parsed.type, parsed.typeProperties as JsonObject, parsed['schema']),
+    typeProperties: withSchema(
+      legacy?.typeProperties['formatless'] === true ? 'DelimitedText' : type,
+      legacy?.typeProperties ?? (parsed.typeProperties as JsonObject),
+      parsed['schema'] ?? (legacy === undefined ? undefined : parsed['structure']),
+    ),
   };
 }
 
 /** Files of text do not say their columns' types: ADF keeps them in the dataset's schema, beside its typeProperties. */
 const withSchema = (type: string, properties: JsonObject, schema: unknown): JsonObject => {
-  if (!['delimitedtext', 'json'].includes(type.toLowerCase())) return properties;
+  if (!['delimitedtext', 'excel', 'json'].includes(type.toLowerCase())) return properties;
   return Array.isArray(schema) && schema.length > 0
     ? { ...properties, schema: schema as JsonValue[] }
     : properties;

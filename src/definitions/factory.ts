@@ -45,7 +45,7 @@ export function readFactory(directory: string, kinds: readonly ResourceKind[] = 
     const problems = new Problems(found.file);
     const value = readObject(found, problems);
     if (value === undefined) unreadable.push(problems);
-    else resources.push(resourceOf(value, kind, found, problems));
+    else if (!isForeign(kind, value)) resources.push(resourceOf(value, kind, found, problems));
   }
   return index(directory, withoutCopies(resources), unreadable);
 }
@@ -174,6 +174,16 @@ function withoutCopies(resources: Resource[]): Resource[] {
   );
 }
 
+/** Kinds that Data Factory has not: their content stands at the top of their files. */
+const OWN_KINDS: readonly ResourceKind[] = ['lakehouse', 'streams', 'migration'];
+
+/** Other tools keep files in folders of such names: one that has nothing of a definition is theirs. */
+const isForeign = (kind: ResourceKind, value: JsonObject): boolean =>
+  OWN_KINDS.includes(kind) &&
+  !['$schema', 'stages', 'engine', 'storage', 'job', 'lakehouse', 'datasets', 'properties'].some(
+    (key) => key in value,
+  );
+
 /** Finds name and properties, in ADF's shape or without the `properties` wrapper. */
 function shape(
   value: JsonObject,
@@ -184,7 +194,7 @@ function shape(
   const fileName = (file.split('/').at(-1) ?? file).replace(/\.json$/i, '');
   let name = value['name'];
   if (typeof name !== 'string' || name === '') {
-    if (kind !== 'lakehouse')
+    if (!OWN_KINDS.includes(kind))
       problems.warn(
         [],
         'SHAPE_TOLERATED',
@@ -195,7 +205,7 @@ function shape(
   }
   const properties = value['properties'];
   if (isObject(properties)) return { name, properties, path: ['properties'] };
-  if (kind !== 'lakehouse' && kind !== 'factory') {
+  if (!OWN_KINDS.includes(kind) && kind !== 'factory') {
     problems.warn(
       [],
       'SHAPE_TOLERATED',

@@ -14,6 +14,8 @@ export interface FoundFile {
 }
 
 const kindOfFolder = new Map<string, ResourceKind>(KINDS.map((kind) => [kind.toLowerCase(), kind]));
+/** Where one of these is, the files in folders of kinds are all there is. */
+const LAYOUT: readonly FoundFile['kind'][] = ['pipeline', 'fabric', 'lakehouse', 'streams', 'migration'];
 /** Folders are searched this deep for a nested root such as adf/src/pipeline/. */
 const MAX_FOLDER_DEPTH = 8;
 const SKIPPED = new Set(['node_modules', '.git', '.venv', 'build', 'dist']);
@@ -56,7 +58,7 @@ export function findFiles(directory: string): FoundFile[] {
   };
   // The root's own name says nothing: it may well be called "factory".
   visit(directory, undefined, '', 0);
-  const layout = found.some(({ kind }) => kind === 'pipeline' || kind === 'fabric' || kind === 'lakehouse');
+  const layout = found.some(({ kind }) => LAYOUT.includes(kind));
   return layout ? found : [...found, ...loose];
 }
 

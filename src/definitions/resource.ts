@@ -2,7 +2,7 @@
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import type { Problems } from './problem.ts';
 
-/** The folder names of Data Factory's Git layout, and waybill's own `lakehouse`. */
+/** The folder names of Data Factory's Git layout, and waybill's own `lakehouse`, `streams` and `migration`. */
 export const KINDS = [
   'linkedService',
   'dataset',
@@ -15,6 +15,8 @@ export const KINDS = [
   'managedVirtualNetwork',
   'managedPrivateEndpoint',
   'lakehouse',
+  'streams',
+  'migration',
 ] as const;
 export type ResourceKind = (typeof KINDS)[number];
 

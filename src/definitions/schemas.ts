@@ -86,6 +86,7 @@ export const REQUIRED_PROPERTIES: Readonly<Record<string, readonly string[]>> = 
   DatabricksSparkJar: ['mainClassName'],
   DatabricksSparkPython: ['pythonFile'],
   Delete: ['dataset'],
+  ExecuteDataFlow: ['dataflow'],
   ExecutePipeline: ['pipeline'],
   Fail: ['message', 'errorCode'],
   Filter: ['items', 'condition'],
@@ -100,6 +101,8 @@ export const REQUIRED_PROPERTIES: Readonly<Record<string, readonly string[]>> = 
   Until: ['expression', 'activities'],
   Validation: ['dataset'],
   Wait: ['waitTimeInSeconds'],
+  WaybillDbt: ['target'],
+  WaybillLakehouse: ['lakehouse', 'window'],
   WebActivity: ['url', 'method'],
   WebHook: ['url'],
 };

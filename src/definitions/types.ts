@@ -12,6 +12,7 @@ export const RUNNABLE_ACTIVITIES = [
   'DatabricksSparkJar',
   'DatabricksSparkPython',
   'Delete',
+  'ExecuteDataFlow',
   'ExecutePipeline',
   'Fail',
   'Filter',
@@ -26,6 +27,8 @@ export const RUNNABLE_ACTIVITIES = [
   'Until',
   'Validation',
   'Wait',
+  'WaybillDbt',
+  'WaybillLakehouse',
   'WebActivity',
   'WebHook',
 ] as const;
@@ -48,6 +51,8 @@ export const SUPPORTED = {
     'AzureBlobStorage',
     'AzureBlobFS',
     'FileServer',
+    'HttpServer',
+    'RestService',
     'DeltaLake',
     'AzureFunction',
     'AzureDatabricks',
@@ -67,7 +72,13 @@ export const SUPPORTED = {
     'Json',
     'Parquet',
     'Binary',
+    'Excel',
+    'RestResource',
     'DeltaTable',
+    // From before formats were datasets of their own: legacy-files.ts.
+    'AzureBlob',
+    'AzureBlobFSFile',
+    'FileShare',
   ],
   source: [
     'SqlServerSource',
@@ -85,7 +96,12 @@ export const SUPPORTED = {
     'JsonSource',
     'ParquetSource',
     'BinarySource',
+    'ExcelSource',
+    'RestSource',
     'DeltaSource',
+    'BlobSource',
+    'AzureBlobFSSource',
+    'FileSystemSource',
   ],
   sink: [
     'SqlServerSink',
@@ -103,6 +119,9 @@ export const SUPPORTED = {
     'ParquetSink',
     'BinarySink',
     'DeltaSink',
+    'BlobSink',
+    'AzureBlobFSSink',
+    'FileSystemSink',
   ],
 } as const;
 
@@ -118,10 +137,18 @@ export const activityType = (type: string): string | undefined => canonicalActiv
 
 export const isRunnableActivity = (type: string): boolean => runnable.has(type);
 
+/** Older names of what has another name today. */
+const RENAMED: Readonly<Partial<Record<StoreRole, Readonly<Record<string, string>>>>> = {
+  linkedService: { azurestorage: 'AzureBlobStorage' },
+};
+
 const stores = new Map<StoreRole, { supported: Map<string, string>; known: Set<string> }>();
 for (const role of Object.keys(SUPPORTED) as StoreRole[]) {
   stores.set(role, {
-    supported: new Map(SUPPORTED[role].map((type) => [type.toLowerCase(), type])),
+    supported: new Map([
+      ...SUPPORTED[role].map((type): [string, string] => [type.toLowerCase(), type]),
+      ...Object.entries(RENAMED[role] ?? {}),
+    ]),
     known: new Set(ADF_TYPES[role].map((type) => type.toLowerCase())),
   });
 }

@@ -1,17 +1,11 @@
 // Who may ask: signatures for what starts runs, shared keys for senders of events and readers of runs.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { SIGNATURE_HEADER, signatureOf, TIMESTAMP_HEADER } from '../config/request-signature.ts';
 import { Refusal } from './refusal.ts';
 import type { DoorRequest } from './request.ts';
 
 /** Seconds that a signature counts for, before and after its timestamp. */
 export const SIGNATURE_WINDOW = 300;
-
-export const TIMESTAMP_HEADER = 'x-waybill-timestamp';
-export const SIGNATURE_HEADER = 'x-waybill-signature';
-
-/** The signature of a body: hex of HMAC-SHA256 over `<timestamp>.<body>`. */
-export const signatureOf = (key: string, timestamp: string, body: Buffer): string =>
-  createHmac('sha256', key).update(`${timestamp}.`).update(body).digest('hex');
 
 const unauthorized = (message: string): Refusal =>
   new Refusal(401, 'REQUEST_UNAUTHORIZED', message, { 'www-authenticate': 'waybill-hmac-sha256' });

@@ -3,6 +3,7 @@ import type { Client } from '@temporalio/client';
 import type { Settings } from '../config/settings.ts';
 import type { FactoryCatalog } from './factory-catalog.ts';
 import type { Metrics } from './metrics.ts';
+import type { RunMetrics } from './run-metrics.ts';
 
 export interface DoorKeys {
   readonly signing: readonly string[];
@@ -22,6 +23,7 @@ export interface Door {
   readonly catalog: FactoryCatalog;
   readonly states: TriggerStates;
   readonly metrics: Metrics;
+  readonly runMetrics: RunMetrics;
   readonly warn: (message: string, facts: Readonly<Record<string, string | number>>) => void;
 }
 

@@ -1,10 +1,15 @@
 // Data Factory's monitoring calls, in its REST API's shapes: runs of pipelines, their activities and triggers, and cancel.
 import { cancelRun } from '../client/cancel.ts';
-import { findPipelineRun, listPipelineRuns, type ShownRun, showPipelineRun } from '../client/records.ts';
+import {
+  findPipelineRun,
+  listRunsWithInput,
+  type RunWithInput,
+  type ShownRun,
+  showPipelineRun,
+} from '../client/records.ts';
+import { failedFirings, groupFirings, mergeFirings } from '../client/trigger-firings.ts';
 import { WaybillError } from '../core/errors.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import type { PipelineRun, TriggerRun } from '../core/pipeline/records.ts';
-import { stableGuid } from '../core/pipeline/stable-id.ts';
 import { requireReader } from './authorize.ts';
 import type { Door } from './door.ts';
 import { Refusal } from './refusal.ts';
@@ -57,9 +62,10 @@ export async function pipelineRunHandler(door: Door, request: DoorRequest): Prom
 /** POST /queryPipelineRuns: newest first. A page may be empty and still have a continuation. */
 export async function queryPipelineRunsHandler(door: Door, request: DoorRequest): Promise<Answer> {
   const filter = readRunFilter(await authorized(door, request));
-  const { runs, continuationToken } = await page(door, filter);
-  const value = runs.filter((run) => matchesFilters(asJson(run), filter.filters, PIPELINE_RUN_OPERANDS));
-  return { status: 200, json: { value: value.map(asJson), ...continuationToken } };
+  const { entries, continuationToken } = await page(door, filter);
+  const value = entries.map(({ run }) => asJson(run));
+  const matching = value.filter((run) => matchesFilters(run, filter.filters, PIPELINE_RUN_OPERANDS));
+  return { status: 200, json: { value: matching, ...continuationToken } };
 }
 
 /** What Data Factory calls the fields of a run in filters, where it is not the field's own name. */
@@ -73,7 +79,7 @@ const PIPELINE_RUN_OPERANDS: Readonly<Record<string, (run: JsonObject) => JsonVa
 async function page(
   door: Door,
   { after, before, filters, continuation }: RunFilterParameters,
-): Promise<{ runs: PipelineRun[]; continuationToken: { continuationToken?: string } }> {
+): Promise<{ entries: RunWithInput[]; continuationToken: { continuationToken?: string } }> {
   // What Temporal can look for itself need not be read run by run.
   const only = (...operands: string[]): string | undefined => {
     const filter = filters.find(
@@ -83,7 +89,7 @@ async function page(
   };
   const [pipeline, trigger] = [only('pipelinename'), only('triggername', 'invokedbyname')];
   const listed = await read(door, () =>
-    listPipelineRuns(door.client, {
+    listRunsWithInput(door.client, {
       ...(pipeline === undefined ? {} : { pipeline }),
       ...(trigger === undefined || trigger === 'Manual' ? {} : { trigger }),
       // What began later than that cannot have been updated before it.
@@ -92,14 +98,16 @@ async function page(
     }),
   );
   const last = listed.at(-1);
-  const runs = listed.filter(({ lastUpdated }) => {
-    const time = Date.parse(lastUpdated);
+  const entries = listed.filter(({ run }) => {
+    const time = Date.parse(run.lastUpdated);
     return time >= after.getTime() && time <= before.getTime();
   });
   return {
-    runs,
+    entries,
     continuationToken:
-      listed.length < PAGE || last === undefined ? {} : { continuationToken: encodeMoment(last.runStart) },
+      listed.length < PAGE || last === undefined
+        ? {}
+        : { continuationToken: encodeMoment(last.run.runStart) },
   };
 }
 
@@ -113,37 +121,20 @@ export async function queryActivityRunsHandler(door: Door, request: DoorRequest)
   return { status: 200, json: { value } };
 }
 
-/** POST /queryTriggerRuns: the firings that started runs, one for each event, window or time. */
+/** POST /queryTriggerRuns: firings, one for each event, window or time; on the first page also those that failed. */
 export async function queryTriggerRunsHandler(door: Door, request: DoorRequest): Promise<Answer> {
   const filter = readRunFilter(await authorized(door, request));
-  const { runs, continuationToken } = await page(door, filter);
-  const firings = new Map<string, TriggerRun>();
-  for (const run of runs) {
-    if (run.invokedBy.invokedByType === 'Manual' || run.invokedBy.invokedByType === 'PipelineActivity')
-      continue;
-    const firing = triggerRun(run);
-    const known = firings.get(firing.triggerRunId);
-    const triggeredPipelines = { ...known?.triggeredPipelines, ...firing.triggeredPipelines };
-    firings.set(firing.triggerRunId, { ...firing, triggeredPipelines });
-  }
-  const value = [...firings.values()].map(asJson).filter((run) => matchesFilters(run, filter.filters, {}));
-  return { status: 200, json: { value, ...continuationToken } };
-}
-
-/** Pipelines that one firing started have the same key: it is the last part of their workflow ids. */
-function triggerRun({ id, runId, pipelineName, invokedBy, runStart }: PipelineRun): TriggerRun {
-  const key = id.slice(`pipeline/${pipelineName}/`.length);
+  const { entries, continuationToken } = await page(door, filter);
+  const faults =
+    filter.continuation === undefined
+      ? await read(door, () =>
+          failedFirings(door.client, { since: filter.after, until: filter.before, limit: PAGE }),
+        )
+      : [];
+  const value = mergeFirings(groupFirings(entries), faults).map(asJson);
   return {
-    triggerRunId: stableGuid('trigger-run', invokedBy.name, key),
-    triggerName: invokedBy.name,
-    triggerType: invokedBy.invokedByType,
-    triggerRunTimestamp: runStart,
-    status: 'Succeeded',
-    message: '',
-    properties: { TriggerTime: runStart },
-    triggeredPipelines: { [pipelineName]: runId },
-    runDimension: {},
-    dependencyStatus: {},
+    status: 200,
+    json: { value: value.filter((run) => matchesFilters(run, filter.filters, {})), ...continuationToken },
   };
 }
 

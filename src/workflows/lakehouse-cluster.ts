@@ -12,7 +12,14 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { JobCode, LakehouseJob, LakehousePlan } from '../core/lakehouse.ts';
-import type { ClusterProfile, ClusterStatus, SparkClusterOutput, SparkJobOutput } from '../core/spark.ts';
+import type {
+  AttachedCluster,
+  ClusterProfile,
+  ClusterStatus,
+  SparkClusterOutput,
+  SparkJobOutput,
+  SparkJobRequest,
+} from '../core/spark.ts';
 import { clusterWorkflowId, sparkWorkflowId } from '../core/workflow-ids.ts';
 import { sparkCluster } from './spark-cluster.ts';
 import { sparkJob } from './spark-job.ts';
@@ -34,12 +41,36 @@ export class LakehouseCluster {
   #isOpen = false;
   /** Why the last cluster's workflow failed. */
   #problem: unknown;
+  #jobs = 0;
+  /** Settles when the cluster that is being ended is gone: until then no job may go to it. */
+  #closing: Promise<void> | undefined;
   /** Clusters that have ended, and how. */
   readonly outcomes: SparkClusterOutput[] = [];
 
   constructor(plan: ClusterPlan) {
     this.#plan = plan;
     this.#runKey = workflowInfo().firstExecutionRunId.slice(0, 8);
+  }
+
+  /** In the name of every job of this run, and of no other's. */
+  get #jobMark(): string {
+    return `#${this.#runKey}.`;
+  }
+
+  /** What EMR Serverless, and no other engine, is told with each job. */
+  get #serverless(): Pick<SparkJobRequest, 'serverless'> {
+    const { engine } = this.#plan;
+    if (engine.type !== 'emr-serverless') return {};
+    const { workflowId: owner, startTime } = workflowInfo();
+    return { serverless: { ...engine.jobRuns, owner, since: startTime.getTime() } };
+  }
+
+  /** Which of the jobs are this run's, where the cluster has others' too. */
+  get ownJobs(): { jobMark?: string; since?: number } {
+    const { engine } = this.#plan;
+    return engine.type === 'emr-serverless' && 'attach' in engine
+      ? { jobMark: this.#jobMark, since: workflowInfo().startTime.getTime() }
+      : {};
   }
 
   /** Runs a job to its end. Fails as `sparkJob` does, or with CLUSTER_FAILED when the cluster ends first. */
@@ -49,10 +80,35 @@ export class LakehouseCluster {
     attempt: number,
     onStart: (workflowId: string) => void,
   ): Promise<SparkJobOutput> {
+    this.#jobs += 1;
+    try {
+      return await this.#run(job, code, attempt, onStart);
+    } finally {
+      this.#jobs -= 1;
+    }
+  }
+
+  /** Prefix under which this run's jobs leave results. */
+  get results(): string {
+    return `${this.#plan.storage.results}/${this.#plan.window}/${this.#runKey}`;
+  }
+
+  /** Ends the cluster unless a job of it is under way; the next job opens another. */
+  async closeIfIdle(): Promise<boolean> {
+    if (this.#jobs > 0) return false;
+    await this.close();
+    return true;
+  }
+
+  async #run(
+    job: LakehouseJob,
+    code: JobCode,
+    attempt: number,
+    onStart: (workflowId: string) => void,
+  ): Promise<SparkJobOutput> {
     const handle = await this.#open();
-    const name = `${job.name}#${this.#runKey}.${attempt}`;
-    const { results } = this.#plan.storage;
-    const resultUri = `${results}/${this.#plan.window}/${this.#runKey}/${job.name}.${attempt}.json`;
+    const name = `${job.name}${this.#jobMark}${attempt}`;
+    const resultUri = `${this.results}/${job.name}.${attempt}.json`;
     const workflowId = sparkWorkflowId(workflowInfo().workflowId, job.name);
     onStart(workflowId);
     const scope = new CancellationScope();
@@ -71,6 +127,7 @@ export class LakehouseCluster {
               main: code.main,
               pyFiles: code.pyFiles,
               configuration: { ...this.#plan.engine.configuration, ...job.configuration },
+              ...this.#serverless,
               arguments: [
                 job.job,
                 ...Object.entries(job.arguments).flatMap(([key, value]) => [`--${key}`, value]),
@@ -102,9 +159,17 @@ export class LakehouseCluster {
   /** Ends the cluster, if there is one, and returns when its workflow has ended. */
   async close(): Promise<void> {
     if (this.#handle === undefined || !this.#isOpen) return;
-    // A cluster workflow that has just ended by itself no longer takes signals.
-    await this.#handle.signal(closeClusterSignal).catch(() => undefined);
-    await this.#ended;
+    const [handle, ended] = [this.#handle, this.#ended];
+    this.#closing = (async () => {
+      // A cluster workflow that has just ended by itself no longer takes signals.
+      await handle.signal(closeClusterSignal).catch(() => undefined);
+      await ended;
+    })();
+    try {
+      await this.#closing;
+    } finally {
+      this.#closing = undefined;
+    }
   }
 
   get last(): { status: ClusterStatus; seconds: number } | undefined {
@@ -113,6 +178,7 @@ export class LakehouseCluster {
   }
 
   async #open(): Promise<ChildWorkflowHandle<typeof sparkCluster>> {
+    if (this.#closing !== undefined) await this.#closing;
     if (this.#handle !== undefined && this.#isOpen) return this.#handle;
     this.#generation += 1;
     // Cancelling the run must not end the cluster at once: undoing may need it. close() ends it.
@@ -145,10 +211,12 @@ export class LakehouseCluster {
             {
               notify: workflowId,
               request: {
-                ...profileOf(engine),
+                ...profileOf(engine, this.#jobMark),
+                ...this.ownJobs,
                 name: engine.name,
                 owner: workflowId,
                 generation: this.#generation,
+                ...(engine.type === 'emr-serverless' ? { run: this.#runKey } : {}),
               },
             },
           ],
@@ -163,10 +231,14 @@ export class LakehouseCluster {
   }
 }
 
-const profileOf = (engine: ClusterPlan['engine']): ClusterProfile =>
-  engine.type === 'emr'
-    ? { engine: 'emr', profile: engine.cluster }
-    : { engine: 'databricks', profile: engine.cluster };
+const profileOf = (engine: ClusterPlan['engine'], jobMark: string): ClusterProfile | AttachedCluster =>
+  'attach' in engine
+    ? { engine: engine.type, attach: engine.attach, jobMark }
+    : engine.type === 'emr'
+      ? { engine: 'emr', profile: engine.cluster }
+      : engine.type === 'emr-serverless'
+        ? { engine: 'emr-serverless', profile: engine.application }
+        : { engine: 'databricks', profile: engine.cluster };
 
 /** The innermost message: what happened, without the layers it came through. */
 function messageOf(error: unknown): string {

@@ -30,10 +30,12 @@ import type {
   SparkStage,
   StagePolicy,
 } from '../core/lakehouse.ts';
+import { jobMetrics, judgeJob } from '../core/monitoring/thresholds.ts';
 import type { StageName } from '../core/run.ts';
 import type { JobResult } from '../core/spark.ts';
 import { copyWorkflowId, dbtWorkflowId } from '../core/workflow-ids.ts';
 import type { LakehouseCluster } from './lakehouse-cluster.ts';
+import type { Supervision } from './lakehouse-supervision.ts';
 
 const { uploadJobs, countLanded, deleteLanded, readTableVersions, applyLifecycle } =
   proxyActivities<LakehouseActivities>({
@@ -69,6 +71,7 @@ export interface StageContext {
   readonly cluster: LakehouseCluster;
   readonly progress: RunProgress;
   readonly measures: Measures;
+  readonly supervision: Supervision;
   readonly register: (compensation: Compensation) => void;
   /** Shows the progress where people look. */
   readonly show: () => void;
@@ -90,8 +93,10 @@ export async function ingest(
     });
   }
   await runCopies(context, stage, stage.copies, report);
+  await judgeDelay(context, 'window', context.windowStart && Date.parse(context.windowStart));
   if (stage.inputs.length === 0) return;
-  for (const { name, files, bytes } of await countLanded({ inputs: stage.inputs })) {
+  for (const { name, files, bytes, newest } of await countLanded({ inputs: stage.inputs })) {
+    await judgeDelay(context, name, newest);
     report.checks.push({
       name: `${name}: has landed`,
       passed: files > 0,
@@ -249,6 +254,7 @@ async function runJobs(
 ): Promise<void> {
   for (const [index, job] of jobs.entries()) {
     doing(context, report, `step ${index + 1} of ${jobs.length} ${job.name}`);
+    await context.supervision.gate();
     const result = await runJob(context, stage, job, code, report);
     context.measures.addJob(job.name, result);
     for (const { table, rows, files, bytes } of result.tables) {
@@ -263,7 +269,36 @@ async function runJobs(
       else report.tables[at] = entry;
     }
     report.checks.push(...jobChecks(job, result));
+    await judgeJobEnd(context, job, result);
   }
+}
+
+/** What the job itself says of its stages, memory and spill. */
+async function judgeJobEnd(context: StageContext, job: LakehouseJob, result: JobResult): Promise<void> {
+  const { monitoring } = context.plan;
+  if (monitoring === undefined) return;
+  const metrics = jobMetrics(job.name, result['metrics']);
+  if (metrics !== undefined) await context.supervision.judge(judgeJob(metrics, monitoring.thresholds));
+}
+
+/** Data that was to be in the lake at `since`, or is of that time, and is there now. */
+async function judgeDelay(
+  context: StageContext,
+  what: string,
+  since: number | '' | undefined,
+): Promise<void> {
+  const { monitoring } = context.plan;
+  if (monitoring === undefined || typeof since !== 'number') return;
+  const { above } = monitoring.thresholds.ingestDelay;
+  const value = (Date.now() - since) / 60_000;
+  if (value <= above) return;
+  const message =
+    what === 'window'
+      ? `Its data is in the lake ${Math.floor(value)} minutes after the window's time.`
+      : `The newest file of ${what} landed ${Math.floor(value)} minutes ago.`;
+  await context.supervision.judge([
+    { key: `ingestDelay/${what}`, kind: 'ingestDelay', value, above, message },
+  ]);
 }
 
 async function runJob(

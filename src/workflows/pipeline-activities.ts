@@ -8,15 +8,18 @@ import type { ActivitySnapshot } from '../core/pipeline/snapshot.ts';
 import { returnValue, variableValue } from '../core/pipeline/variables.ts';
 import type { ActivityRun } from '../core/run.ts';
 import { copyActivity, executePipelineActivity } from './pipeline-children.ts';
+import { dataFlowActivity } from './pipeline-data-flow.ts';
 import {
   databricksJob,
   databricksNotebook,
   databricksSparkJar,
   databricksSparkPython,
 } from './pipeline-databricks.ts';
+import { dbtActivity } from './pipeline-dbt.ts';
 import { ActivityEndedError } from './pipeline-failure.ts';
 import { throwInner, truth } from './pipeline-inner.ts';
 import type { PipelineInterpreter } from './pipeline-interpreter.ts';
+import { lakehouseActivity } from './pipeline-lakehouse.ts';
 import { forEach, until } from './pipeline-loops.ts';
 import { type BlockScope, innerScope } from './pipeline-scope.ts';
 import { taskActivity } from './pipeline-tasks.ts';
@@ -51,6 +54,7 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   DatabricksSparkJar: databricksSparkJar,
   DatabricksSparkPython: databricksSparkPython,
   Delete: taskActivity('Delete', { repeatable: true }),
+  ExecuteDataFlow: dataFlowActivity,
   ExecutePipeline: executePipelineActivity,
   Fail: immediate(fail),
   Filter: immediate(filter),
@@ -65,6 +69,8 @@ const PERFORM: Readonly<Record<string, Perform>> = {
   Until: until,
   Validation: validationActivity,
   Wait: wait,
+  WaybillDbt: dbtActivity,
+  WaybillLakehouse: lakehouseActivity,
   WebActivity: webActivity,
   WebHook: webHook,
 };

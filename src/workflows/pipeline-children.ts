@@ -105,7 +105,8 @@ function describe(dataset: JsonObject): string {
   return parts.filter((part) => typeof part === 'string' && part !== '').join('/');
 }
 
-async function withPolicy<T>(
+/** Makes attempts under the activity's timeout until one ends well or its retries are used up. */
+export async function withPolicy<T>(
   activity: ActivitySnapshot,
   retries: number,
   attempt: (tried: number) => Promise<T>,

@@ -79,6 +79,9 @@ async function runStep(
     shown.begin(nodes === undefined ? step.command : `${step.command}, ${nodes.length} nodes again`);
     const result = await performDbtStep({
       ...(input.linkedService === undefined ? {} : { linkedService: input.linkedService }),
+      ...(input.linkedServiceParameters === undefined
+        ? {}
+        : { linkedServiceParameters: input.linkedServiceParameters }),
       ...(input.schema === undefined ? {} : { schema: input.schema }),
       target: input.target,
       vars: input.vars,

@@ -3,6 +3,7 @@
 import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
 import {
   CancellationScope,
+  condition,
   defineQuery,
   isCancellation,
   proxyActivities,
@@ -28,6 +29,7 @@ import {
   type StageContext,
   serve,
 } from './lakehouse-stages.ts';
+import { Supervision } from './lakehouse-supervision.ts';
 import { clusterChangedSignal } from './spark-messages.ts';
 
 const { loadLakehouse } = proxyActivities<LakehouseActivities>({
@@ -54,7 +56,7 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
   const show = (): void => setCurrentDetails(progress.markdown());
   setHandler(lakehouseProgressQuery, () => progress.answer());
   setHandler(clusterChangedSignal, (status) => {
-    progress.cluster = status;
+    progress.clusterChanged(status);
     show();
   });
   if (window.start !== undefined) {
@@ -67,8 +69,9 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
     window: window.window,
     runId: workflowId,
     trigger: input.trigger,
-    triggerTime: startTime.toISOString(),
+    triggerTime: input.triggerTime ?? startTime.toISOString(),
     parameters: input.parameters,
+    ...(input.variant === undefined ? {} : { variant: input.variant }),
   }).catch((error: unknown) => {
     progress.status = isCancellation(error) ? 'Cancelled' : 'Failed';
     throw told(error, progress);
@@ -77,6 +80,8 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
   progress.begin(names);
 
   const cluster = new LakehouseCluster(plan);
+  const supervision = new Supervision(plan, progress, cluster, show);
+  supervision.begin();
   const compensations: Compensation[] = [];
   const context: StageContext = {
     plan,
@@ -85,6 +90,7 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
     cluster,
     progress,
     measures: new Measures(),
+    supervision,
     register: (compensation) => compensations.unshift(compensation),
     show,
   };
@@ -103,8 +109,11 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
     await cluster.close();
   });
 
-  const left = clusterCheck(progress, names);
+  // A cluster that is attached is left running.
+  const left = 'attach' in plan.engine ? undefined : clusterCheck(progress, names);
   if (failure === undefined && left !== undefined) failure = { error: left };
+  const ended = failure?.error;
+  await CancellationScope.nonCancellable(() => supervision.end(ended));
   if (failure !== undefined) {
     progress.status = isCancellation(failure.error) ? 'Cancelled' : 'Failed';
     show();
@@ -119,6 +128,7 @@ export async function runLakehouse(input: RunLakehouseInput): Promise<RunLakehou
     ...(last === undefined
       ? {}
       : { cluster: { id: last.status.id, state: last.status.state, seconds: last.seconds } }),
+    ...(progress.cost === undefined ? {} : { cost: progress.cost }),
   };
 }
 
@@ -130,7 +140,10 @@ async function runStage(name: StageName, plan: LakehousePlan, context: StageCont
   upsertSearchAttributes([{ key: stageKey, value: name }]);
   context.show();
   try {
-    await withTimeout(name, policy.timeout, () => work(name, plan, context, report));
+    const stage = (): Promise<void> => work(name, plan, context, report);
+    await (plan.budget === undefined
+      ? withTimeout(name, policy.timeout, stage)
+      : withBudget(name, policy.timeout, context.supervision, stage));
     report.checks.push(...policy.checks.map((check) => context.measures.check(check)));
     const failed = report.checks.filter((check) => !check.passed);
     if (failed.length > 0) {
@@ -173,13 +186,56 @@ async function withTimeout(name: StageName, timeout: number, stage: () => Promis
     await scope.run(stage);
   } catch (error) {
     if (!isCancellation(error) || CancellationScope.current().consideredCancelled) throw error;
-    throw ApplicationFailure.create({
-      type: 'STAGE_TIMEOUT',
-      message: `Stage ${name} took longer than its ${Math.round(timeout / 1000)} s.`,
-      nonRetryable: true,
-      details: [{ stage: name }],
-    });
+    throw tookTooLong(name, timeout);
   }
+}
+
+const tookTooLong = (name: StageName, timeout: number): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: 'STAGE_TIMEOUT',
+    message: `Stage ${name} took longer than its ${Math.round(timeout / 1000)} s.`,
+    nonRetryable: true,
+    details: [{ stage: name }],
+  });
+
+/** As `withTimeout`, for a run with a budget: which may stop the stage, and whose pauses do not count as its time. */
+async function withBudget(
+  name: StageName,
+  timeout: number,
+  supervision: Supervision,
+  stage: () => Promise<void>,
+): Promise<void> {
+  const scope = new CancellationScope();
+  let done = false;
+  const work = scope.run(stage).finally(() => {
+    done = true;
+  });
+  // Awaited below, after what may be thrown before.
+  work.catch(() => undefined);
+  let failure: ApplicationFailure | undefined;
+  let left = timeout;
+  try {
+    while (!done && failure === undefined) {
+      const since = Date.now();
+      if (supervision.waiting) {
+        await condition(() => done || !supervision.waiting);
+        continue;
+      }
+      const happened = await condition(() => done || supervision.stopping || supervision.waiting, left);
+      left -= Date.now() - since;
+      if (done) break;
+      if (supervision.stopping) failure = supervision.stopped();
+      else if (!happened || left <= 0) failure = tookTooLong(name, timeout);
+    }
+  } catch (error) {
+    // Cancelled from outside: so is the work, which is waited for.
+    await work;
+    throw error;
+  }
+  if (failure === undefined) return work;
+  scope.cancel();
+  await work.catch(() => undefined);
+  throw failure;
 }
 
 /** Undoes what has been done, last first. One that fails does not keep the others from being undone. */

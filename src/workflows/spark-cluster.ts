@@ -62,6 +62,10 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
   const assignments = new Map<string, Assignment>();
   let snapshot: ClusterSnapshot | undefined;
   let closing = false;
+  const own =
+    'attach' in request
+      ? { jobMark: request.jobMark, ...(request.since === undefined ? {} : { since: request.since }) }
+      : {};
 
   setHandler(runJobSignal, ({ job, replyTo }) => {
     if (assignments.has(job.name)) return;
@@ -106,7 +110,7 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
 
   const follow = async (clusterId: string): Promise<void> => {
     while (snapshot !== undefined && !clusterEnded(snapshot.cluster.state)) {
-      await apply(await followCluster({ engine: request.engine, clusterId, known: snapshot }));
+      await apply(await followCluster({ engine: request.engine, clusterId, known: snapshot, ...own }));
     }
   };
 
@@ -189,7 +193,7 @@ export async function sparkCluster({ request, notify }: SparkClusterInput): Prom
     failure = error;
   }
 
-  // Whatever ended the work, the cluster goes, and is seen to be gone.
+  // Whatever ended the work, the cluster goes, and is seen to be gone; one that is not ours stays, without our jobs.
   return CancellationScope.nonCancellable(async () => {
     work.cancel();
     const last = (await close(request, snapshot?.cluster.id)) ?? snapshot?.cluster;

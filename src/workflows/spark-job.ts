@@ -10,6 +10,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { jobsOwnError } from '../core/lakehouse/job-error.ts';
 import { type JobStatus, jobEnded, type SparkJobInput, type SparkJobOutput } from '../core/spark.ts';
 import { readJobLogs, readJobResult } from './spark-activities.ts';
 import {
@@ -92,8 +93,9 @@ export async function sparkJob(input: SparkJobInput): Promise<SparkJobOutput> {
       return { address: '', tail: '' };
     });
   const what = status.state === 'cancelled' ? 'was cancelled' : 'failed';
+  const reason = jobsOwnError(logs.tail) ?? status.reason;
   const parts = [
-    `Step ${job.name} (${status.id} on ${clusterId}) ${what}${status.reason ? `: ${status.reason}` : '.'}`,
+    `Step ${job.name} (${status.id} on ${clusterId}) ${what}${reason ? `: ${reason}` : '.'}`,
     logs.address && `Full log: ${logs.address}`,
     logs.tail,
   ];

@@ -9,7 +9,9 @@ import { DatabricksClient } from '../../src/compute/databricks/client.ts';
 import { DatabricksRunner } from '../../src/compute/databricks/databricks-runner.ts';
 import { personalToken } from '../../src/compute/databricks/tokens.ts';
 import { WaybillError } from '../../src/core/errors.ts';
-import type { ClusterRequest, JobStatus, SparkJobRequest } from '../../src/core/spark.ts';
+import { clusterCost } from '../../src/core/monitoring/cost.ts';
+import { DEFAULT_PRICES } from '../../src/core/monitoring/prices.ts';
+import type { JobStatus, OwnClusterRequest, SparkJobRequest } from '../../src/core/spark.ts';
 import { jobEnded } from '../../src/core/spark.ts';
 import { type DatabricksStandIn, databricksToken, startDatabricks } from '../support/databricks-stand-in.ts';
 import { eventually } from '../support/emr-stand-in.ts';
@@ -41,7 +43,7 @@ describe('Databricks runner', { timeout: 120_000 }, () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  const request = (generation = 1): ClusterRequest => ({
+  const request = (generation = 1): OwnClusterRequest => ({
     engine: 'databricks',
     name: 'demo',
     owner,
@@ -158,5 +160,28 @@ describe('Databricks runner', { timeout: 120_000 }, () => {
       assert.match(error.message, /autotermination_minutes must be 0 or between 10 and 10000/);
       return true;
     });
+  });
+
+  it('tells machines and DBUs of a cluster, and makes it larger', async () => {
+    const { id } = await runner.openCluster(request());
+    await eventually('it runs', async () =>
+      (await runner.snapshot(id)).cluster.state === 'running' ? true : undefined,
+    );
+    const { machines } = await runner.usage(id);
+    assert.deepEqual(
+      machines.map(({ role, type, market, count }) => `${count} ${role} ${type} ${market}`),
+      ['1 DRIVER i3.xlarge onDemand', '1 WORKER i3.xlarge onDemand'],
+    );
+    const cost = clusterCost(await runner.usage(id), DEFAULT_PRICES, Date.now() + 3_600_000);
+    assert.ok(cost.dbus >= 2 && cost.dbus < 2.2, String(cost.dbus));
+    assert.deepEqual(await runner.capacity(id), { kind: 'workers', size: 1 });
+    await runner.resize(id, { kind: 'workers', size: 3 });
+    await eventually('it is larger', async () =>
+      (await runner.capacity(id))?.size === 3 ? true : undefined,
+    );
+    await runner.terminateCluster(id);
+    await eventually('it has ended', async () =>
+      (await runner.usage(id)).machines.every(({ to }) => to !== undefined) ? true : undefined,
+    );
   });
 });

@@ -10,16 +10,20 @@ import {
   GetAutoTerminationPolicyCommand,
   GetManagedScalingPolicyCommand,
   ListInstanceFleetsCommand,
+  ListInstanceGroupsCommand,
   paginateListClusters,
   paginateListSteps,
+  SetTerminationProtectionCommand,
 } from '@aws-sdk/client-emr';
 import { type RunningS3, startS3 } from '../../dev/s3/ministack.ts';
 import { ensurePython } from '../../dev/setup/python.ts';
 import { type Compute, createCompute } from '../../src/compute/registry.ts';
 import type { SparkRunner } from '../../src/compute/spark-runner.ts';
 import { WaybillError } from '../../src/core/errors.ts';
-import type { SparkJobRequest } from '../../src/core/spark.ts';
-import { clusterRequest } from '../support/cluster-request.ts';
+import { clusterCost } from '../../src/core/monitoring/cost.ts';
+import { DEFAULT_PRICES } from '../../src/core/monitoring/prices.ts';
+import type { OwnClusterRequest, SparkJobRequest } from '../../src/core/spark.ts';
+import { clusterProfile, clusterRequest } from '../support/cluster-request.ts';
 import { credentials, type EmrStandIn, eventually, startEmr } from '../support/emr-stand-in.ts';
 import { type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 
@@ -136,6 +140,61 @@ describe('EMR runner', () => {
     assert.equal(idle.AutoTerminationPolicy?.IdleTimeout, 1_800);
   });
 
+  it('asks for instance groups that scale, three masters among them, and ends them though EMR protects them', async () => {
+    const { instanceFleets: _, managedScaling: __, ...rest } = clusterProfile;
+    const machine = { type: 'r6g.2xlarge', market: 'ON_DEMAND' } as const;
+    const rule = {
+      name: 'short',
+      metric: 'YARNMemoryAvailablePercentage',
+      comparison: 'LESS_THAN',
+      threshold: 15,
+      periods: 1,
+      adjustment: 5,
+      cooldownSeconds: 300,
+    } as const;
+    const request: OwnClusterRequest = {
+      engine: 'emr',
+      name: 'demo',
+      owner: 'lakehouse/groups/1',
+      generation: 1,
+      profile: {
+        ...rest,
+        logEncryptionKmsKeyId: 'arn:aws:kms:us-east-1:000000000000:key/logs',
+        instanceGroups: [
+          { ...machine, name: 'master', role: 'MASTER', count: 3 },
+          { ...machine, name: 'core', role: 'CORE', count: 1 },
+          {
+            ...{
+              name: 'task',
+              role: 'TASK',
+              type: 'r6g.2xlarge',
+              market: 'SPOT',
+              bidPercentage: 50,
+              count: 2,
+            },
+            autoScaling: { minimum: 1, maximum: 100, rules: [rule] },
+          },
+        ],
+      },
+    };
+    const { id: ClusterId } = await runner.openCluster(request);
+    const { Cluster: cluster } = await emr.client.send(new DescribeClusterCommand({ ClusterId }));
+    assert.equal(cluster?.AutoScalingRole, 'EMR_AutoScaling_DefaultRole');
+    const { InstanceGroups: groups = [] } = await emr.client.send(
+      new ListInstanceGroupsCommand({ ClusterId }),
+    );
+    const task = groups.find(({ InstanceGroupType: type }) => type === 'TASK');
+    assert.equal(groups.find(({ InstanceGroupType: type }) => type === 'MASTER')?.RequestedInstanceCount, 3);
+    assert.deepEqual(task?.AutoScalingPolicy?.Constraints, { MinCapacity: 1, MaxCapacity: 100 });
+    assert.equal(task?.AutoScalingPolicy?.Rules?.[0]?.Trigger?.CloudWatchAlarmDefinition?.Threshold, 15);
+    const JobFlowIds = [ClusterId];
+    await emr.client.send(new SetTerminationProtectionCommand({ JobFlowIds, TerminationProtected: true }));
+    await runner.terminateCluster(ClusterId);
+    await eventually('no cluster is left', async () =>
+      (await runner.findClusters(request)).length === 0 ? true : undefined,
+    );
+  });
+
   it('has one cluster when the answer to RunJobFlow is lost', async () => {
     const owner = 'lakehouse/lost/1';
     proxy.faults.push({ match: /RunJobFlow/, kind: 'lost', times: 3 });
@@ -225,6 +284,74 @@ describe('EMR runner', () => {
     assert.ok(cluster.endedAt && cluster.createdAt && cluster.endedAt >= cluster.createdAt);
     await assert.rejects(runner.submit(id, job('late#a.1')), coded('COMPUTE_REFUSED', false));
     assert.equal((await runner.snapshot('j-NEVERWAS')).cluster.state, 'failed');
+  });
+
+  it('tells which machines there were, by market and time, while they are there and afterwards', async () => {
+    const { id } = await runner.openCluster(clusterRequest('usage'));
+    const now = await eventually('machines are ready', async () => {
+      const usage = await runner.usage(id);
+      return usage.machines.length === 2 ? usage : undefined;
+    });
+    const shown = now.machines.map(({ role, type, market, count }) => `${count} ${role} ${type} ${market}`);
+    assert.deepEqual(shown, ['1 MASTER m6g.xlarge onDemand', '2 CORE r6g.2xlarge spot']);
+    assert.ok(
+      now.machines.every(({ from, to }) => to === undefined && Math.abs(Date.now() - from) < 600_000),
+    );
+    await runner.terminateCluster(id);
+    const past = await eventually('they have ended', async () => {
+      const usage = await runner.usage(id);
+      return usage.machines.every(({ to }) => to !== undefined) ? usage : undefined;
+    });
+    assert.deepEqual(
+      past.machines.map(({ count }) => count),
+      [1, 2],
+    );
+    const cost = clusterCost(past, DEFAULT_PRICES, Date.now());
+    assert.deepEqual(cost.unpriced, []);
+    assert.ok(cost.onDemand > 0 && cost.spot > 0 && cost.service > 0);
+    assert.ok(cost.prices.estimate);
+    const unknown = await runner.usage('j-NONEATALL0000');
+    assert.deepEqual([unknown.machines, unknown.approximate], [[], true]);
+  });
+
+  it('makes a cluster larger by its managed scaling, and to the same size when asked again', async () => {
+    const { id } = await runner.openCluster(clusterRequest('larger'));
+    const capacity = await runner.capacity(id);
+    assert.deepEqual(capacity, { kind: 'managedScaling', size: 8 });
+    for (let round = 0; round < 2; round++) await runner.resize(id, { kind: 'managedScaling', size: 12 });
+    const { ManagedScalingPolicy: policy } = await emr.client.send(
+      new GetManagedScalingPolicyCommand({ ClusterId: id }),
+    );
+    assert.equal(policy?.ComputeLimits?.MaximumCapacityUnits, 12);
+    assert.equal(policy?.ComputeLimits?.MinimumCapacityUnits, 2);
+    await runner.terminateCluster(id);
+  });
+
+  it('makes a cluster of instance groups larger by its task machines', async () => {
+    const request = clusterRequest('groups');
+    if (request.engine !== 'emr') return assert.fail();
+    const { instanceFleets: _fleets, managedScaling: _scaling, ...profile } = request.profile;
+    const { id } = await runner.openCluster({
+      ...request,
+      profile: {
+        ...profile,
+        instanceGroups: [
+          { name: 'master', role: 'MASTER', type: 'm6g.xlarge', count: 1, market: 'ON_DEMAND' },
+          { name: 'task', role: 'TASK', type: 'r6g.2xlarge', count: 3, market: 'SPOT' },
+        ],
+      },
+    });
+    const capacity = await runner.capacity(id);
+    assert.equal(capacity?.kind, 'group');
+    assert.equal(capacity.size, 3);
+    await runner.resize(id, { ...capacity, size: 5 });
+    assert.equal((await runner.capacity(id))?.size, 5);
+    const usage = await eventually('five machines are ready', async () => {
+      const { machines } = await runner.usage(id);
+      return machines.find(({ role }) => role === 'TASK')?.count === 5 ? machines : undefined;
+    });
+    assert.equal(usage.find(({ role }) => role === 'TASK')?.market, 'spot');
+    await runner.terminateCluster(id);
   });
 
   it('says COMPUTE_BUSY when EMR is out of reach, and AUTHENTICATION_FAILED when it refuses the key', async () => {

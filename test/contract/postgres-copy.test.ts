@@ -136,6 +136,19 @@ describe('PostgreSQL to PostgreSQL', { timeout: 300_000 }, () => {
     assert.equal(await value("SELECT count(*)::int FROM pg_class WHERE relname LIKE '%\\_\\_wb\\_%'"), 0);
   });
 
+  test('a table that the pre-copy script drops is made anew by autoCreate', async () => {
+    const sink = { preCopyScript: 'DROP TABLE IF EXISTS place', tableOption: 'autoCreate' };
+    for (const id of ['none', 'one']) {
+      await copy(input(`dropped ${id}`, { sink }));
+      await sameRows('many', 'place');
+    }
+    await db.query(
+      "DROP TABLE place; CREATE TABLE place (id int, name text DEFAULT 'x', half numeric(4,1), more int)",
+    );
+    await copy(input('dropped with more', { sink }));
+    await sameRows('many', 'place');
+  });
+
   test('an emptied table is replaced with all that belongs to it', async () => {
     await db.query(`CREATE TABLE place (id int CONSTRAINT "the key" PRIMARY KEY, name text DEFAULT 'none' CHECK (name <> ''), half numeric(4,1) NOT NULL,
       added int DEFAULT 7, twice int GENERATED ALWAYS AS (id * 2) STORED, UNIQUE (name, half)) WITH (fillfactor = 90)`);

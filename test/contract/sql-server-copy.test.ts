@@ -266,6 +266,25 @@ END`);
     assert.deepEqual(await sql('SELECT COUNT(*) AS n FROM dbo.log'), [{ n: 1 }]);
   });
 
+  test('a table that the pre-copy script drops is made anew by autoCreate, and missed without it', async () => {
+    const few = { sqlReaderQuery: 'SELECT id, name, price FROM dbo.many WHERE id < 4' };
+    const preCopyScript = 'DROP TABLE IF EXISTS dbo.dropped';
+    const sink = end('dropped', { preCopyScript, tableOption: 'autoCreate' });
+    for (const run of ['there is none', 'there is one'])
+      for (const again of [false, true]) {
+        if (again) await sql('INSERT INTO dbo.dropped (id) VALUES (99)').catch(() => undefined);
+        await runner.copy(`dropped/${run}/${again}`, end('x', few), sink);
+        assert.deepEqual(await sql('SELECT COUNT(*) AS n, MAX(id) AS last FROM dbo.dropped'), [
+          { n: 3, last: 3 },
+        ]);
+      }
+    await assert.rejects(
+      runner.copy('dropped/missed', end('x', few), end('dropped', { preCopyScript })),
+      coded('OBJECT_MISSING'),
+    );
+    assert.deepEqual(await sql('SELECT COUNT(*) AS n FROM dbo.dropped'), [{ n: 3 }]);
+  });
+
   test('change tracking: first everything, then what changed, and a version that is gone is refused', async () => {
     await sql(
       'CREATE TABLE dbo.tracked (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL, price decimal(18,2) NULL)',

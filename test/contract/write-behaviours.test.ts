@@ -233,6 +233,25 @@ describe('write behaviours of table sinks', { timeout: 1_200_000 }, () => {
       assert.ok(missing !== undefined, 'rows without an operation are no changes');
     });
 
+    test(`${store.id}: exact changes update rows that are there only; S updates or adds`, async () => {
+      await makeTable('exactly');
+      const values = [
+        `('U'::text, 2, 'zwei'::text, 2::numeric(10,2))`,
+        `('U', 8, 'acht', 8)`,
+        `('S', 3, 'drei', 3)`,
+        `('S', 9, 'neun', 9)`,
+        `('D', 1, NULL, NULL)`,
+      ];
+      const changes = source(
+        `SELECT * FROM (VALUES ${values.join(', ')}) AS v ("SYS_CHANGE_OPERATION", id, name, amount)`,
+      );
+      await copy('exactly/1', changes, 'exactly', {
+        writeBehavior: 'applyChanges',
+        changeSettings: { exact: true },
+      });
+      assert.deepEqual(await contents('exactly'), ['2 zwei 2', '3 drei 3', '9 neun 9']);
+    });
+
     test(`${store.id}: repeated and overtaken publishing upserts once`, async () => {
       await makeTable('up_again');
       const input = runner.input(

@@ -18,9 +18,11 @@ import { ensureJars } from '../../dev/setup/jars.ts';
 import { ensurePython } from '../../dev/setup/python.ts';
 import { temporalExecutable } from '../../dev/setup/temporal.ts';
 import { createLakehouseActivities } from '../../src/activities/lakehouse.ts';
+import { createMonitoringActivities } from '../../src/activities/monitoring.ts';
 import { createSparkActivities } from '../../src/activities/spark.ts';
 import { databricksWorkspace } from '../../src/compute/databricks/workspace.ts';
 import { type Compute, createCompute } from '../../src/compute/registry.ts';
+import { DEFAULT_PRICES } from '../../src/core/monitoring/prices.ts';
 import type { RunLakehouseInput, RunLakehouseOutput } from '../../src/core/run.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
 import {
@@ -114,6 +116,7 @@ describe('lakehouse on Databricks with real Spark', () => {
       activities: {
         ...createSparkActivities({ ...compute, pollInterval: 500 }),
         ...createLakehouseActivities({ ...compute, factoryDirectory, jobsDirectory: projectPath('jobs') }),
+        ...createMonitoringActivities({ ...compute, prices: DEFAULT_PRICES, interval: 1_000 }),
       },
       interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
       maxHeartbeatThrottleInterval: '1s',
@@ -160,6 +163,8 @@ describe('lakehouse on Databricks with real Spark', () => {
     );
     assert.equal(tables.get('bronze/flights')?.rows, landed.flights);
     assert.deepEqual(await jobsRun(), ['bronze', 'silver', 'gold', 'optimize']);
+    assert.ok(output.cost && output.cost.dbus > 0 && output.cost.spot > 0, JSON.stringify(output.cost));
+    assert.deepEqual(output.cost.unpriced, []);
     const [cluster, ...more] = await clusters();
     assert.deepEqual(more, []);
     assert.equal(cluster?.state, 'TERMINATED');

@@ -18,8 +18,11 @@ import { ensureJars } from '../../dev/setup/jars.ts';
 import { ensurePython } from '../../dev/setup/python.ts';
 import { temporalExecutable } from '../../dev/setup/temporal.ts';
 import { createLakehouseActivities } from '../../src/activities/lakehouse.ts';
+import { createMonitoringActivities } from '../../src/activities/monitoring.ts';
 import { createSparkActivities } from '../../src/activities/spark.ts';
 import { type Compute, createCompute } from '../../src/compute/registry.ts';
+import { DEFAULT_PRICES } from '../../src/core/monitoring/prices.ts';
+import { jobMetrics } from '../../src/core/monitoring/thresholds.ts';
 import type { LakehouseProgress, RunLakehouseInput, RunLakehouseOutput } from '../../src/core/run.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
 import { credentials, type EmrStandIn, startEmr } from '../support/emr-stand-in.ts';
@@ -100,6 +103,7 @@ describe('lakehouse on real Spark', () => {
       activities: {
         ...createSparkActivities({ ...compute, pollInterval: 500 }),
         ...createLakehouseActivities({ ...compute, factoryDirectory, jobsDirectory: projectPath('jobs') }),
+        ...createMonitoringActivities({ ...compute, prices: DEFAULT_PRICES, interval: 1_000 }),
       },
       interceptors: { activity: [() => ({ inbound: new CastErrorsInterceptor() })] },
       maxHeartbeatThrottleInterval: '1s',
@@ -146,6 +150,29 @@ describe('lakehouse on real Spark', () => {
     );
     assert.equal(output.cluster?.id, all[0]?.Id);
     assert.deepEqual(await stepsOf(all[0]?.Id ?? ''), ['bronze', 'silver', 'gold', 'optimize']);
+
+    // What it cost, by the machines that EMR told of; and what Spark said of each job.
+    const { cost } = output;
+    assert.ok(cost && cost.onDemand > 0 && cost.spot > 0 && cost.service > 0, JSON.stringify(cost));
+    assert.deepEqual([cost.unpriced, cost.estimate, cost.clusters], [[], true, [all[0]?.Id]]);
+    const read = async (prefix: string): Promise<Record<string, unknown>[]> => {
+      const found: Record<string, unknown>[] = [];
+      for await (const page of compute.storage.list(prefix))
+        for (const { uri } of page)
+          found.push(JSON.parse(String(await compute.storage.read(uri))) as Record<string, unknown>);
+      return found;
+    };
+    const [entry] = await read('s3://waybill-logs/results/nycflights/cost-ledger/2013/');
+    assert.deepEqual([entry?.['amount'], entry?.['final']], [cost.amount, true]);
+    const results = (await read('s3://waybill-logs/results/nycflights/2013/')).filter(
+      ({ waybill }) => waybill,
+    );
+    assert.equal(results.length, 4);
+    for (const { job, metrics } of results) {
+      const figures = jobMetrics(String(job), metrics);
+      assert.ok(figures && figures.executorRunSeconds > 0, JSON.stringify(metrics));
+      assert.equal(figures.failedStages, 0);
+    }
   });
 
   it('puts the tables back when a later step fails, tells why, and leaves no cluster', {

@@ -11,7 +11,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ListClustersCommand, ListStepsCommand } from '@aws-sdk/client-emr';
+import {
+  AddJobFlowStepsCommand,
+  DescribeClusterCommand,
+  ListClustersCommand,
+  ListStepsCommand,
+  RunJobFlowCommand,
+  TerminateJobFlowsCommand,
+} from '@aws-sdk/client-emr';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode } from '@temporalio/worker';
@@ -96,13 +103,18 @@ describe('a lakehouse run', () => {
   });
 
   /** The tiny pipeline with a step that takes a while, and no copies. */
-  async function writeDefinition(factory: string): Promise<void> {
+  async function writeDefinition(factory: string, attached?: { attach: string }): Promise<void> {
     const text = await readFile(join(FIXTURES, 'tiny.json'), 'utf8');
     const { stages, ...rest } = JSON.parse(text) as JsonObject & { stages: Record<string, JsonObject> };
+    const engine = attached ? { type: 'emr', name: 'shared', ...attached } : rest['engine'];
     const { process: processing, optimize } = stages;
     const [silver] = (processing?.['jobs'] ?? []) as JsonObject[];
     const job = { ...silver, arguments: { seconds: '4' } };
-    const definition = { ...rest, stages: { process: { ...processing, jobs: [job], checks: [] }, optimize } };
+    const definition = {
+      ...rest,
+      engine,
+      stages: { process: { ...processing, jobs: [job], checks: [] }, optimize },
+    };
     await mkdir(join(factory, 'lakehouse'), { recursive: true });
     await writeFile(join(factory, 'lakehouse', 'tiny.json'), JSON.stringify(definition));
   }
@@ -204,6 +216,67 @@ describe('a lakehouse run', () => {
       proxy.calls.every(({ fault, call }) => fault !== undefined || call.includes('ElasticMapReduce')),
     );
     assert.equal(proxy.faults[0]?.times, 0);
+  });
+
+  it('uses a cluster that runs already, leaves steps of others and the cluster alone, also when cancelled', {
+    timeout: 180_000,
+  }, async () => {
+    const Instances = {
+      InstanceGroups: [{ InstanceRole: 'MASTER' as const, InstanceType: 'm6g.xlarge', InstanceCount: 1 }],
+      KeepJobFlowAliveWhenNoSteps: true,
+    };
+    const shared = {
+      Name: 'shared',
+      ReleaseLabel: 'emr-7.10.0',
+      JobFlowRole: 'r',
+      ServiceRole: 's',
+      Instances,
+    };
+    const { JobFlowId: id = '' } = await emr.client.send(
+      new RunJobFlowCommand({ ...shared, Applications: [{ Name: 'Spark' }], StepConcurrencyLevel: 2 }),
+    );
+    await emr.client.send(
+      new AddJobFlowStepsCommand({
+        JobFlowId: id,
+        Steps: [
+          {
+            Name: 'of others',
+            ActionOnFailure: 'CONTINUE',
+            HadoopJarStep: { Jar: 'command-runner.jar', Args: ['sleep', '600'] },
+          },
+        ],
+      }),
+    );
+    await writeDefinition(settings.factoryDirectory, { attach: id });
+    await startWorker();
+    const output = (await (
+      await start()
+    )
+      .result()
+      .catch((error: Error) => assert.fail(String(error.cause)))) as RunLakehouseOutput;
+    assert.equal(output.status, 'Succeeded');
+    assert.equal(output.cluster?.id, id);
+    const steps = async (): Promise<string[]> => {
+      const { Steps: found = [] } = await emr.client.send(new ListStepsCommand({ ClusterId: id }));
+      return found.map((step) => `${step.Name?.split('#')[0]} ${step.Status?.State}`).reverse();
+    };
+    assert.deepEqual(await steps(), ['of others RUNNING', 'silver COMPLETED', 'compact COMPLETED']);
+
+    const second = await start();
+    await eventually('silver runs', async () =>
+      (await steps()).includes('silver RUNNING') ? true : undefined,
+    );
+    await second.cancel();
+    await assert.rejects(second.result());
+    assert.deepEqual((await steps()).slice(-1), ['silver CANCELLED']);
+    assert.equal((await steps())[0], 'of others RUNNING');
+    const { Cluster: cluster } = await emr.client.send(new DescribeClusterCommand({ ClusterId: id }));
+    assert.equal(cluster?.Status?.State, 'RUNNING');
+
+    await emr.client.send(new TerminateJobFlowsCommand({ JobFlowIds: [id] }));
+    const gone = await (await start()).result().catch((error: Error) => String(error.cause));
+    assert.match(String(gone), new RegExp(`${id}.*: USER_REQUEST`));
+    await writeDefinition(settings.factoryDirectory);
   });
 
   it('leaves no cluster when it is terminated, which runs none of its code', {

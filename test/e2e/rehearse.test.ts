@@ -31,6 +31,7 @@ test('every pipeline of the example is given what it needs and ends as it should
       PL_Incremental: 'ran',
       PL_Land_Files: 'ran',
       PL_Metadata_Copy: 'ran',
+      PL_Rest: 'ran',
       PL_Unsupported: 'unsupported',
     },
     told,
@@ -46,5 +47,16 @@ test('every pipeline of the example is given what it needs and ends as it should
   const [call] = by['PL_Framework_Stage']?.calls ?? [];
   assert.equal(call?.method, 'POST');
   assert.match(decodeURIComponent(call?.url ?? ''), /^https:\/\/worker\.example\.com\/api\/1$/);
-  assert.equal(summaryOf(report).right, 6);
+  // A Lookup and a page of a hundred rows, from an endpoint that recorded both calls.
+  const asked = by['PL_Rest'];
+  assert.equal(asked?.figures.rowsOut, 100);
+  assert.deepEqual(
+    asked?.calls.map(({ key, url }) => `${key} ${url}`),
+    ['pl_rest/first order /stub/v1/status', 'pl_rest/load orders /stub/v1/orders'],
+  );
+  assert.match(
+    asked?.notes.join(' ') ?? '',
+    /"Load orders" read one page of made-up rows from a recording endpoint/,
+  );
+  assert.equal(summaryOf(report).right, 7);
 });

@@ -237,7 +237,11 @@ describe('Databricks stand-in', () => {
     const task = { task_key: 'main', new_cluster: newCluster };
     const refused = async (more: Record<string, unknown>, message: RegExp): Promise<void> =>
       assert.rejects(submit({ tasks: [{ ...task, ...more }] }), message);
-    await refused({ sql_task: {} }, /501 NOT_IMPLEMENTED: sql_task exists in Databricks/);
+    await refused(
+      { pipeline_task: { pipeline_id: 'x' } },
+      /501 NOT_IMPLEMENTED: pipeline_task exists in Databricks/,
+    );
+    await refused({ sql_task: {} }, /400 .*sql_task.warehouse_id/);
     await refused({ notebook_task: { notebook_path: '/x.ipynb' } }, /501 NOT_IMPLEMENTED: .*ipynb/);
     await refused({ notebook_task: { notebook_path: '/ok' }, libraries: [{ maven: {} }] }, /501 .*maven/);
     await refused({}, /400 .*exactly one task type/);

@@ -29,6 +29,36 @@ const ALL_TYPES = `CREATE TABLE [dbo].[AllTypes] (
   [NvcMax] nvarchar(max) NULL, [Ch] char(5) NULL, [Nch] nchar(5) NULL, [Bin] binary(4) NULL, [Vb] varbinary(10) NULL,
   [VbMax] varbinary(max) NULL)`;
 
+test('@@IDENTITY is the last one that the session was given, as SCOPE_IDENTITY() is', async () => {
+  await query('CREATE TABLE dbo.Runs (Id int IDENTITY(41,1), Name varchar(10))');
+  const [row] = await rows(
+    "INSERT INTO dbo.Runs (Name) VALUES ('a'), ('b'); SELECT @@IDENTITY AS last, SCOPE_IDENTITY() AS scoped",
+  );
+  assert.deepEqual(row, { last: 42, scoped: 42 });
+  await query('DROP TABLE dbo.Runs');
+});
+
+test('CONCAT and CONCAT_WS take up to 254 values, and leave out what is NULL', async () => {
+  const numbers = Array.from({ length: 253 }, (_, at) => (at === 5 ? 'NULL' : String(at % 10)));
+  const shown = numbers.filter((each) => each !== 'NULL');
+  assert.equal(await value(`SELECT CONCAT(${numbers.join(', ')})`), shown.join(''));
+  assert.equal(await value(`SELECT CONCAT_WS('|', ${numbers.join(', ')})`), shown.join('|'));
+});
+
+test('a query that refers to itself keeps the dates that DATEADD steps through', async () => {
+  await query(
+    "CREATE TABLE dbo.Marks (Name varchar(10), Moment datetime); INSERT INTO dbo.Marks VALUES ('a', '2024-01-01T05:00:00')",
+  );
+  const days = await rows(`WITH Days AS (SELECT CAST(Moment AS DATE) AS day FROM dbo.Marks
+    UNION ALL SELECT DATEADD(DAY, 1, day) FROM Days WHERE day < CAST('2024-01-03T07:00:00' AS DATE))
+    SELECT day FROM Days OPTION (MAXRECURSION 1000);`);
+  assert.deepEqual(
+    days.map(({ day }) => (day as Date).toISOString().slice(0, 10)),
+    ['2024-01-01', '2024-01-02', '2024-01-03'],
+  );
+  await query('DROP TABLE dbo.Marks');
+});
+
 describe('the catalog', () => {
   before(() => query(ALL_TYPES));
 
@@ -503,6 +533,14 @@ describe('the language', () => {
     assert.equal((await value('SELECT @@ROWCOUNT AS n')) !== undefined, true);
   });
 
+  test('a query that refers to itself counts days as dates', async () => {
+    const days = await rows(`WITH Days AS (SELECT CAST('2026-02-27' AS DATE) AS day_
+      UNION ALL SELECT DATEADD(DAY, 1, day_) FROM Days WHERE day_ < CAST('2026-03-02' AS DATE))
+      SELECT day_ FROM Days OPTION (MAXRECURSION 10000)`);
+    assert.equal(days.length, 4);
+    assert.equal(new Date(String(days[3]?.['day_'])).toISOString().slice(0, 10), '2026-03-02');
+  });
+
   test('functions of text and time', async () => {
     const [row] =
       await rows(`SELECT TOP (1) N'a' + N'b' AS cat, ISNULL(NULL, 'x') AS n, IIF(1 = 1, 'y', 'n') AS i, COALESCE(NULL, 2) AS c, UPPER('ab') AS u,
@@ -577,4 +615,246 @@ describe('the language', () => {
     assert.ok(least > BigInt(start), 'a TRUNCATE makes older versions invalid');
     await query('DROP TABLE dbo.tracked');
   });
+
+  test('Change Data Capture: every change between two LSNs, and what is left of them', async () => {
+    await query(`CREATE TABLE dbo.Purchases (OrderId int NOT NULL PRIMARY KEY, Customer varchar(20) NULL, Paid money NULL);
+      INSERT INTO dbo.Purchases VALUES (1, 'early', 1)`);
+    await assert.rejects(
+      query(
+        "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Purchases', @role_name = NULL",
+      ),
+      { number: 22901 },
+    );
+    assert.equal(await value('SELECT sys.fn_cdc_get_max_lsn() AS v'), null);
+    await query('EXEC sys.sp_cdc_enable_db');
+    await query(
+      "EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'Purchases', @role_name = NULL, @supports_net_changes = 1",
+    );
+    const hex = async (expression: string): Promise<string> =>
+      String(await value(`SELECT CONVERT(varchar(100), ${expression}, 1) AS v`));
+    const first = await hex("sys.fn_cdc_get_min_lsn('dbo_Purchases')");
+    assert.match(first, /^0x[0-9A-F]{20}$/);
+    await query("INSERT INTO dbo.Purchases VALUES (2, 'b', 2), (3, 'c', 3)");
+    await query("UPDATE dbo.Purchases SET Customer = 'B' WHERE OrderId = 2");
+    await query('DELETE FROM dbo.Purchases WHERE OrderId = 3');
+    await query('UPDATE dbo.Purchases SET OrderId = 9 WHERE OrderId = 1');
+    const rolledBack = pool.transaction();
+    await rolledBack.begin();
+    await rolledBack.request().query("INSERT INTO dbo.Purchases VALUES (7, 'never', 0)");
+    const last = await hex('sys.fn_cdc_get_max_lsn()');
+    await rolledBack.rollback();
+
+    const changes = (kind: string, filter = 'all', to = last) =>
+      query(
+        `SELECT * FROM cdc.fn_cdc_get_${kind}_changes_dbo_Purchases(CONVERT(binary(10), '${first}', 1), CONVERT(binary(10), '${to}', 1), N'${filter}')`,
+      );
+    const all = await changes('all');
+    assert.deepEqual(
+      all.recordset.map((row) => [row['__$operation'], row['OrderId'], row['Customer'], row['Paid']]),
+      [
+        [2, 2, 'b', 2],
+        [2, 3, 'c', 3],
+        [4, 2, 'B', 2],
+        [1, 3, 'c', 3],
+        [1, 1, 'early', 1],
+        [2, 9, 'early', 1],
+      ],
+    );
+    assert.deepEqual(Object.keys(all.recordset.columns), [
+      ...['__$start_lsn', '__$seqval', '__$operation', '__$update_mask', 'OrderId', 'Customer', 'Paid'],
+    ]);
+    assert.equal(all.recordset.columns['Paid']?.type, sql.Money);
+    assert.deepEqual(all.recordset[2]?.['__$update_mask'], Buffer.from([0b010]));
+    const old = await changes('all', 'all update old');
+    assert.deepEqual(
+      old.recordset
+        .filter((row) => row['OrderId'] === 2)
+        .map((row) => [row['__$operation'], row['Customer']]),
+      [
+        [2, 'b'],
+        [3, 'b'],
+        [4, 'B'],
+      ],
+    );
+    const net = await changes('net');
+    assert.deepEqual(
+      net.recordset
+        .map((row) => [row['__$operation'], row['OrderId'], row['Customer']])
+        .sort((a, b) => a[1] - b[1]),
+      [
+        [1, 1, 'early'],
+        [2, 2, 'B'],
+        [2, 9, 'early'],
+      ],
+    );
+    assert.deepEqual(Object.keys(net.recordset.columns), [
+      ...['__$start_lsn', '__$operation', '__$update_mask', 'OrderId', 'Customer', 'Paid'],
+    ]);
+    const named =
+      await rows(`SELECT CASE c.__$operation WHEN 2 THEN 'INSERT' ELSE 'OTHER' END AS op, sys.fn_cdc_map_lsn_to_time(c.__$start_lsn) AS at
+      FROM cdc.fn_cdc_get_net_changes_dbo_Purchases(CONVERT(binary(10), '${first}', 1), sys.fn_cdc_get_max_lsn(), 'all') AS c WHERE c.OrderId = 9`);
+    assert.equal(named[0]?.['op'], 'INSERT');
+    assert.ok(named[0]?.['at'] instanceof Date);
+    assert.equal(
+      await hex("sys.fn_cdc_map_time_to_lsn('largest less than or equal', '2099-01-01')"),
+      await hex('(SELECT MAX(start_lsn) FROM cdc.lsn_time_mapping)'),
+    );
+    assert.equal(await hex(`sys.fn_cdc_decrement_lsn(sys.fn_cdc_increment_lsn(${last}))`), last);
+    assert.deepEqual(await rows('SELECT name FROM sys.tables WHERE is_tracked_by_cdc = 1'), [
+      { name: 'Purchases' },
+    ]);
+
+    await assert.rejects(changes('all', 'all', '0xFFFFFFFFFFFFFFFFFFFF'), { number: 313 });
+    await assert.rejects(changes('all', 'some'), { number: 313 });
+    await assert.rejects(query('TRUNCATE TABLE dbo.Purchases'), { number: 4711 });
+    await query('DROP TABLE dbo.Purchases');
+    await assert.rejects(changes('all'), { number: 208 });
+    await query('EXEC sys.sp_cdc_disable_db');
+  });
+});
+
+test('OUTPUT gives the rows that a statement touched, as they were and as they are', async () => {
+  await query(`CREATE TABLE dbo.Log (Id int IDENTITY(7,1) PRIMARY KEY, Name nvarchar(20), [Size] decimal(9,2));
+    CREATE TABLE dbo.Seen (Id int, Was decimal(9,2), Word nvarchar(10));`);
+  assert.deepEqual(
+    await rows(
+      "INSERT INTO dbo.Log (Name, Size) OUTPUT INSERTED.Id, inserted.Size AS s VALUES ('a', 1.5), ('b', 2)",
+    ),
+    [
+      { Id: 7, s: 1.5 },
+      { Id: 8, s: 2 },
+    ],
+  );
+  assert.deepEqual(await rows("INSERT dbo.Log (Name) OUTPUT inserted.* SELECT 'c'"), [
+    { Id: 9, Name: 'c', Size: null },
+  ]);
+  const updated = await query(
+    "UPDATE dbo.Log SET Size = ISNULL(Size, 0) + 1 OUTPUT deleted.Size AS was, inserted.Size, inserted.Name + '!' AS loud WHERE Id <> 8",
+  );
+  assert.deepEqual(updated.recordset, [
+    { was: 1.5, Size: 2.5, loud: 'a!' },
+    { was: null, Size: 1, loud: 'c!' },
+  ]);
+  assert.deepEqual(
+    await rows(
+      'UPDATE l SET l.Size = 0 OUTPUT deleted.Size FROM dbo.Log AS l JOIN dbo.Log o ON o.Id = l.Id WHERE l.Id = 8',
+    ).catch((error: Error) => error.message),
+    [{ Size: 2 }],
+  );
+  const into = await query(
+    'DELETE TOP (1) FROM dbo.Log OUTPUT deleted.Id, deleted.Size INTO dbo.Seen (Id, Was) WHERE Id = 9',
+  );
+  assert.deepEqual([into.recordset, into.rowsAffected], [undefined, [1]]);
+  assert.deepEqual(await rows('SELECT * FROM dbo.Seen'), [{ Id: 9, Was: 1, Word: null }]);
+  assert.deepEqual(
+    await rows(`DECLARE @changes TABLE (Word nvarchar(10) NOT NULL, Id int PRIMARY KEY);
+      MERGE dbo.Log AS target USING (SELECT 7 AS Id UNION ALL SELECT 70) AS source ON target.Id = source.Id
+      WHEN MATCHED THEN UPDATE SET Name = 'z' WHEN NOT MATCHED THEN INSERT (Name) VALUES ('new')
+      WHEN NOT MATCHED BY SOURCE THEN DELETE
+      OUTPUT $action, COALESCE(inserted.Id, deleted.Id) INTO @changes;
+      INSERT INTO @changes VALUES (N'mine', 0);
+      SELECT c.Word, c.Id FROM @changes c ORDER BY c.Id`),
+    [
+      { Word: 'mine', Id: 0 },
+      { Word: 'UPDATE', Id: 7 },
+      { Word: 'DELETE', Id: 8 },
+      { Word: 'INSERT', Id: 10 },
+    ],
+  );
+  // It is gone with its batch.
+  await assert.rejects(query('SELECT * FROM @changes'), /Must declare the table variable/);
+  await query('DROP TABLE dbo.Log, dbo.Seen');
+});
+
+test('a table that is a variable is declared once in a loop, and is one of each call', async () => {
+  await query(`CREATE PROCEDURE dbo.Numbers @upTo int AS BEGIN
+    SET NOCOUNT ON;
+    DECLARE @at int = 0, @numbers TABLE (n int);
+    WHILE @at < @upTo BEGIN DECLARE @each TABLE (n int); INSERT INTO @each VALUES (@at); SET @at += 1; END;
+    IF @upTo > 1 BEGIN DECLARE @less int = @upTo - 1; EXEC dbo.Numbers @upTo = @less; END;
+    INSERT @numbers (n) SELECT n FROM @each WHERE n > 0;
+    SELECT COUNT(*) AS found FROM @numbers;
+  END`);
+  const { recordsets } = await query('EXEC dbo.Numbers @upTo = 3');
+  assert.deepEqual(
+    (recordsets as unknown as { found: number }[][]).map(([row]) => row?.found),
+    [0, 1, 2],
+  );
+  await query('DROP PROCEDURE dbo.Numbers');
+});
+
+test('UPDATE ... FROM joins as many tables as it likes, and its target stands anywhere', async () => {
+  await query(`CREATE TABLE dbo.Sums (Id int, Total int, Note varchar(20) DEFAULT 'none');
+    CREATE TABLE dbo.Lines (TargetId int, Amount int, KindId int); CREATE TABLE dbo.Kinds (Id int, Kind varchar(10));
+    INSERT INTO dbo.Sums (Id, Total, Note) VALUES (1, 0, 'x'), (2, 5, 'y'), (3, 7, 'z');
+    INSERT INTO dbo.Lines VALUES (1, 10, 1), (2, 20, 2), (3, 30, NULL); INSERT INTO dbo.Kinds VALUES (1, 'one'), (2, 'two');`);
+  const target = () => rows('SELECT Id, Total, Note FROM dbo.Sums ORDER BY Id');
+  const changed = await query(`UPDATE t SET t.Total = Total + l.Amount, Note = k.Kind FROM dbo.Lines l
+    INNER JOIN dbo.Kinds k ON k.Id = l.KindId JOIN dbo.Sums t ON t.Id = l.TargetId WHERE l.Amount > 10`);
+  assert.deepEqual(changed.rowsAffected, [1]);
+  assert.deepEqual((await target())[1], { Id: 2, Total: 25, Note: 'two' });
+  await query(`UPDATE dbo.Sums SET Note = DEFAULT, Total = 1 FROM dbo.Sums LEFT JOIN dbo.Lines ON TargetId = Sums.Id
+    LEFT JOIN dbo.Kinds k ON k.Id = KindId WHERE k.Id IS NULL`);
+  assert.deepEqual(await target(), [
+    { Id: 1, Total: 0, Note: 'x' },
+    { Id: 2, Total: 25, Note: 'two' },
+    { Id: 3, Total: 1, Note: 'none' },
+  ]);
+  await query('DROP TABLE dbo.Sums, dbo.Lines, dbo.Kinds');
+});
+
+test('text beside a number or a moment is compared as one', async () => {
+  await query(`CREATE TABLE dbo.Texts (Id varchar(10), Moment nvarchar(30));
+    INSERT INTO dbo.Texts VALUES ('007', N'2024-01-02'), ('8', N'2024-01-03T10:00:00'), (NULL, NULL);`);
+  for (const [condition, count] of [
+    ['Id = 7', 1],
+    ['8 = Id', 1],
+    ['Id <> 7', 1],
+    ['Id IN (7, 8, 9)', 2],
+    ['Id NOT IN (7)', 1],
+    ['Id BETWEEN 7 AND 8', 2],
+    ["Id IN ('7', '8')", 1],
+    ["Moment > CAST('2024-01-02T12:00:00' AS datetime2)", 1],
+  ] as const)
+    assert.equal(await value(`SELECT COUNT(*) FROM dbo.Texts WHERE ${condition}`), count, condition);
+  await query("INSERT INTO dbo.Texts VALUES ('x', NULL)");
+  await assert.rejects(query('SELECT * FROM dbo.Texts WHERE Id = 1'), { number: 245 });
+  await query('DROP TABLE dbo.Texts');
+});
+
+test('LIKE knows sets, ranges and what is escaped', async () => {
+  const texts = ['a1', 'b2', 'c-', '[x]', '50%', 'a\\b', 'line\nend', ''];
+  await query('CREATE TABLE dbo.Likes (t nvarchar(20))');
+  for (const text of texts) await pool.request().input('t', text).query('INSERT INTO dbo.Likes VALUES (@t)');
+  for (const [condition, ...found] of [
+    ["LIKE '[a-b][0-9]'", 'a1', 'b2'],
+    ["LIKE '[^a-b]_'", 'c-'],
+    ["LIKE '_[-0-9]'", 'a1', 'b2', 'c-'],
+    ["LIKE '[[]x]'", '[x]'],
+    ["LIKE '%[%]'", '50%'],
+    ["LIKE N'50!%[^0-9]%' ESCAPE '!'"],
+    ["LIKE '[a]\\b'", 'a\\b'],
+    ["LIKE '[l]%d'", 'line\nend'],
+    ["NOT LIKE '%[a-z0-9]%'", ''],
+    ["LIKE 'a[1'"],
+  ] as const) {
+    const rows = (await query(`SELECT t FROM dbo.Likes WHERE t ${condition}`)).recordset as { t: string }[];
+    assert.deepEqual(rows.map(({ t }) => t).sort(), [...found].sort(), condition);
+  }
+  await query('DROP TABLE dbo.Likes');
+});
+
+test('TRY_CAST and TRY_CONVERT give NULL for what cannot be', async () => {
+  const [row] =
+    await rows(`SELECT TRY_CAST('12' AS int) AS a, TRY_CAST('x' AS int) AS b, TRY_CAST(300 AS tinyint) AS c,
+    TRY_CONVERT(decimal(9,2), '1.255') AS d, TRY_CONVERT(date, '20240131', 112) AS e, TRY_CONVERT(date, '2024-02-31') AS f,
+    TRY_CAST(NULL AS int) AS g, TRY_CAST(12.5 AS varchar(10)) AS h, TRY_CAST(N'it''s' AS nvarchar(4)) AS i`);
+  assert.deepEqual(
+    { ...row, e: (row?.['e'] as Date | undefined)?.toISOString().slice(0, 10) },
+    { a: 12, b: null, c: null, d: 1.26, e: '2024-01-31', f: null, g: null, h: '12.5', i: "it's" },
+  );
+  assert.equal(
+    await value("SELECT COUNT(*) FROM (VALUES ('1'), ('z'), ('3')) AS v (t) WHERE TRY_CAST(t AS int) > 0"),
+    2,
+  );
 });

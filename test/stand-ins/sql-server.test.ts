@@ -370,7 +370,7 @@ describe('errors carry the numbers that clients act on', () => {
     ['CREATE TABLE dbo.numbers (a int)', 2714],
     ['CREATE TABLE dbo.other (a geography)', 2715],
     ['SELECT * FROM other.dbo.numbers', 40515],
-    ['DELETE FROM dbo.numbers OUTPUT deleted.n WHERE n < 0', 40517],
+    ['INSERT INTO dbo.numbers EXEC dbo.nothing', 40517],
     ['SELECT n FROM dbo.numbers LIMIT 1', 102],
     ['COMMIT', 3902],
     ["RAISERROR('mine', 16, 1)", 50000],

@@ -10,6 +10,11 @@ import {
   RunJobFlowCommand,
   TerminateJobFlowsCommand,
 } from '@aws-sdk/client-emr';
+import {
+  CreateApplicationCommand,
+  EMRServerlessClient,
+  ListApplicationsCommand,
+} from '@aws-sdk/client-emr-serverless';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { type BlockBlobClient, ContainerClient, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { Client, Connection } from '@temporalio/client';
@@ -32,7 +37,7 @@ before(async () => {
   world = await sharedWorld();
 });
 
-const keeping: Record<Exclude<EngineName, 'postgres'>, Keeping> = {
+const keeping: Record<Exclude<EngineName, 'postgres' | 'kafka'>, Keeping> = {
   temporal: {
     give: () =>
       withTemporal(
@@ -101,6 +106,16 @@ const keeping: Record<Exclude<EngineName, 'postgres'>, Keeping> = {
     has: async () => {
       const { Clusters } = await emr().send(new ListClustersCommand({}));
       return (Clusters ?? []).filter(({ Name }) => Name === 'kept').length === 1;
+    },
+  },
+  'emr-serverless': {
+    give: async () => {
+      const kept = { name: 'kept', releaseLabel: 'emr-7.10.0', type: 'SPARK' };
+      await emrServerless().send(new CreateApplicationCommand(kept));
+    },
+    has: async () => {
+      const { applications = [] } = await emrServerless().send(new ListApplicationsCommand({}));
+      return applications.filter(({ name }) => name === 'kept').length === 1;
     },
   },
   databricks: {
@@ -214,6 +229,12 @@ const s3 = () =>
   });
 const emr = () =>
   new EMRClient({ endpoint: world.emr.endpoint, region: world.s3.region, credentials: credentials() });
+const emrServerless = () =>
+  new EMRServerlessClient({
+    endpoint: world.emrServerless.endpoint,
+    region: world.s3.region,
+    credentials: credentials(),
+  });
 
 async function databricks(method: string, operation: string, body?: object) {
   const { url, tokenEnv } = world.databricks;

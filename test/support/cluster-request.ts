@@ -1,5 +1,5 @@
 // A small cluster, as tests ask for one.
-import type { ClusterRequest, EmrClusterProfile } from '../../src/core/spark.ts';
+import type { EmrClusterProfile, OwnClusterRequest, SparkJobRequest } from '../../src/core/spark.ts';
 
 export const clusterProfile: EmrClusterProfile = {
   releaseLabel: 'emr-7.10.0',
@@ -36,10 +36,46 @@ export const clusterProfile: EmrClusterProfile = {
   bootstrapActions: [],
 };
 
-export const clusterRequest = (owner: string, generation = 1): ClusterRequest => ({
+export const clusterRequest = (owner: string, generation = 1): OwnClusterRequest => ({
   engine: 'emr',
   name: 'demo',
   owner,
   generation,
   profile: clusterProfile,
+});
+
+export const applicationRequest = (owner: string, generation = 1): OwnClusterRequest => ({
+  engine: 'emr-serverless',
+  name: 'demo',
+  owner,
+  generation,
+  run: '0a1b2c3d',
+  profile: {
+    releaseLabel: 'emr-7.10.0',
+    architecture: 'ARM64',
+    maximumCapacity: { vcpus: 400, memoryGb: 3000 },
+    autoStopMinutes: 15,
+    configurations: [{ classification: 'spark-defaults', properties: { 'spark.sql.ansi.enabled': 'true' } }],
+    tags: { team: 'lake' },
+  },
+});
+
+/** A job whose code is not there. */
+export const serverlessJob = (name: string): SparkJobRequest => ({
+  name,
+  main: 's3://lake/code/absent.py',
+  pyFiles: ['s3://lake/code/waybill_jobs.zip'],
+  arguments: ['silver', '--note', '$(touch /tmp/never); `x` "y"'],
+  configuration: {
+    'spark.sql.shuffle.partitions': '4',
+    'spark.driver.extraJavaOptions': '-Da=b -Dc=d',
+  },
+  serverless: {
+    executionRoleArn: 'arn:aws:iam::000000000000:role/lake-jobs',
+    logUri: 's3://lake/logs/',
+    executionTimeoutMinutes: 90,
+    tags: {},
+    owner: 'lakehouse/job/1',
+    since: Date.now(),
+  },
 });

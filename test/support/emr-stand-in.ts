@@ -15,17 +15,33 @@ import { projectPath } from '../../dev/cache.ts';
 
 export const credentials = { accessKeyId: 'local', secretAccessKey: 'local-only' };
 
-export interface EmrStandIn {
+export interface EmrStandIn extends RunningProgram {
   client: EMRClient;
+}
+
+export interface RunningProgram {
   endpoint: string;
   process: ChildProcess;
   /** SIGTERM, and the exit code. */
   stop(): Promise<number | null>;
 }
 
-/** Starts the program with the given flags and waits for its ready line. */
+/** Starts the EMR stand-in with the given flags and waits for its ready line. */
 export async function startEmr(flags: Record<string, string>): Promise<EmrStandIn> {
-  const program = projectPath('build', 'dev', 'emr', 'main.js');
+  const running = await startProgram('emr', flags);
+  const { endpoint } = running;
+  return {
+    ...running,
+    client: new EMRClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 1 }),
+  };
+}
+
+/** Starts a stand-in of EMR's family with the given flags and waits for its ready line. */
+export async function startProgram(
+  name: 'emr' | 'emr-serverless',
+  flags: Record<string, string>,
+): Promise<RunningProgram> {
+  const program = projectPath('build', 'dev', name, 'main.js');
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
   const child = spawn(process.execPath, [program, '--port', '0', ...args], {
     stdio: ['ignore', 'pipe', process.env['VERBOSE'] ? 'inherit' : 'ignore'],
@@ -39,13 +55,11 @@ export async function startEmr(flags: Record<string, string>): Promise<EmrStandI
   assert.ok(child.stdout);
   const [line] = (await Promise.race([
     once(createInterface({ input: child.stdout }), 'line'),
-    once(child, 'exit').then(() => Promise.reject(new Error('the EMR stand-in ended at its start'))),
+    once(child, 'exit').then(() => Promise.reject(new Error(`the stand-in ${name} ended at its start`))),
   ])) as [string];
   const { ready, port } = JSON.parse(line) as { ready: boolean; port: number };
   assert.equal(ready, true);
-  const endpoint = `http://127.0.0.1:${port}`;
-  const client = new EMRClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 1 });
-  return { client, endpoint, process: child, stop: () => stop(child) };
+  return { endpoint: `http://127.0.0.1:${port}`, process: child, stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<number | null> {

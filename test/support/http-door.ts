@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Client } from '@temporalio/client';
+import { signatureOf } from '../../src/config/request-signature.ts';
 import { loadSettings, type Settings } from '../../src/config/settings.ts';
-import { signatureOf } from '../../src/server/authorize.ts';
 import type { Door, TriggerStates } from '../../src/server/door.ts';
 import { createFactoryCatalog } from '../../src/server/factory-catalog.ts';
 import { createDoorServer } from '../../src/server/http-server.ts';
 import { Metrics } from '../../src/server/metrics.ts';
+import { RunMetrics } from '../../src/server/run-metrics.ts';
 
 export interface DoorUnderTest {
   readonly url: string;
@@ -59,6 +60,7 @@ export async function startDoor(options: {
     catalog: createFactoryCatalog(options.factoryDirectory),
     states: options.states ?? { isStarted: async ({ runtimeState }) => runtimeState === 'Started' },
     metrics: new Metrics(),
+    runMetrics: new RunMetrics(options.client),
     warn: (message, facts) => warnings.push(`${message} ${JSON.stringify(facts)}`),
   };
   const server: Server = createDoorServer(door);

@@ -4,9 +4,18 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 
-export async function keepHistory(type: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
+export async function keepHistory(
+  type: string,
+  handle: Pick<WorkflowHandle, 'fetchHistory' | 'workflowId'>,
+): Promise<void> {
   const version = process.env['WAYBILL_KEEP_HISTORIES'];
   if (!version) return;
   const file = join('test', 'replay', 'histories', `${type}.${version}.json`);
-  await writeFile(file, `${historyToJSON(await handle.fetchHistory())}\n`);
+  const history = JSON.parse(historyToJSON(await handle.fetchHistory())) as {
+    events: { workflowExecutionStartedEventAttributes?: { workflowId?: string } }[];
+  };
+  // The server that skips time does not say whose history it is; the replay has to know.
+  const started = history.events[0]?.workflowExecutionStartedEventAttributes;
+  if (started !== undefined) started.workflowId ??= handle.workflowId;
+  await writeFile(file, `${JSON.stringify(history, null, 2)}\n`);
 }

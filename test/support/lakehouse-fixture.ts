@@ -30,6 +30,7 @@ export async function landDays(
   python: string,
   window: string,
   days: number,
+  lake = 'waybill-lake',
 ): Promise<LandedRows> {
   const directory = dataSetDirectory(python);
   const rows: Record<string, number> = {};
@@ -42,7 +43,7 @@ export async function landDays(
       if (!dated || (row[month] === '1' && Number(row[day]) <= days)) taken.push(row);
     }
     rows[table] = taken.length;
-    const base = `s3://waybill-lake/landing/${table}`;
+    const base = `s3://${lake}/landing/${table}`;
     if (table === 'weather') {
       const lines = taken.map((row) =>
         JSON.stringify(Object.fromEntries(row.map((value, at) => [columns[at], value]))),
@@ -75,6 +76,7 @@ export async function writeSparkOnlyFactory(
   const { ingest, process } = definition.stages;
   if (ingest) ingest.copies = [];
   delete definition.stages.load;
+  delete definition.stages.serve;
   process.checks = process.checks.filter(
     ({ equals }) => !equals.some((term) => copies.has(term.split(':')[0] ?? '')),
   );
@@ -109,6 +111,7 @@ export interface ExampleDefinition {
     ingest?: { copies?: { name: string }[]; compensation?: { kind: string } };
     process: ExampleStage;
     load?: unknown;
+    serve?: unknown;
     optimize?: ExampleStage;
   };
 }

@@ -1,6 +1,9 @@
 // A lake in memory, for tests of workflows: objects, unfinished uploads and lifecycle rules.
-import type { LakeStorage, StoredObject } from '../../src/compute/lake-storage.ts';
+import { createHash } from 'node:crypto';
+import type { LakeStorage, StoredObject, VersionedObject } from '../../src/compute/lake-storage.ts';
 import type { LifecycleRule } from '../../src/core/lakehouse.ts';
+
+const versionOf = (body: Buffer): string => createHash('md5').update(body).digest('hex');
 
 export class MemoryLake implements LakeStorage {
   readonly objects = new Map<string, Buffer>();
@@ -20,6 +23,23 @@ export class MemoryLake implements LakeStorage {
 
   async read(uri: string): Promise<Buffer | undefined> {
     return this.objects.get(uri);
+  }
+
+  async readVersion(uri: string): Promise<VersionedObject | undefined> {
+    const body = this.objects.get(uri);
+    return body && { body, version: versionOf(body) };
+  }
+
+  async replace(
+    uri: string,
+    body: Uint8Array,
+    _contentType: string,
+    version: string | undefined,
+  ): Promise<boolean> {
+    const there = this.objects.get(uri);
+    if ((there && versionOf(there)) !== version) return false;
+    this.objects.set(uri, Buffer.from(body));
+    return true;
   }
 
   async exists(uri: string): Promise<boolean> {

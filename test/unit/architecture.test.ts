@@ -45,6 +45,7 @@ const RULES: Record<string, Rule> = {
       'mysql2',
       'hyparquet',
       'hyparquet-compressors',
+      'sax',
       '@toondepauw/node-zstd',
     ],
   },

@@ -67,6 +67,10 @@ test('durations are in seconds, bytes in KB a second, connections as many as wer
     [output.usedParallelCopies, output.sourcePeakConnections, output.sinkPeakConnections],
     [4, 4, 4],
   );
+  const billed = [{ meterType: 'SelfhostedIR', duration: 10 / 3600, unit: 'Hours' }];
+  assert.deepEqual(output.billingReference, {
+    ...{ activityType: 'DataMovement', billableDuration: billed, totalBillableDuration: billed },
+  });
   const [details] = output.executionDetails as JsonObject[];
   assert.deepEqual(details?.['detailedDurations'], {
     queuingDuration: 0,

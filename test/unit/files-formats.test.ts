@@ -312,7 +312,7 @@ test('Json: members that are objects stay JSON; missing ones are NULL; a new one
   ]);
   const late = `${'{"a":1}\n'.repeat(1_000)}{"a":1,"late":2}\n`;
   await assert.rejects(read(format, fileOf(late)), refused('SOURCE_CHANGED', /late/));
-  const named = jsonText({}, {}, columnsOf('String'));
+  const named = jsonText({}, {}, { schema: columnsOf('String') });
   assert.equal(
     (
       await read(

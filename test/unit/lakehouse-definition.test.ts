@@ -13,6 +13,11 @@ import { Problems } from '../../src/definitions/problem.ts';
 const tiny = (): JsonObject =>
   JSON.parse(readFileSync(projectPath('test', 'fixtures', 'lakehouse', 'tiny.json'), 'utf8')) as JsonObject;
 
+const serverlessEngine = (): JsonObject =>
+  JSON.parse(
+    readFileSync(projectPath('test', 'fixtures', 'lakehouse', 'serverless-engine.json'), 'utf8'),
+  ) as JsonObject;
+
 const run = {
   name: 'nycflights',
   window: '2013',
@@ -44,7 +49,7 @@ function problemsOf(content: JsonObject): string[] {
 test('the example resolves: no expression is left, numbers are numbers', () => {
   const plan = resolveLakehouse(projectPath('factory'), run);
   assert.ok(!JSON.stringify(plan).includes('@{'), 'an expression is left');
-  assert.deepEqual(Object.keys(plan.stages), ['ingest', 'process', 'load', 'optimize']);
+  assert.deepEqual(Object.keys(plan.stages), ['ingest', 'process', 'load', 'serve', 'optimize']);
   assert.equal(plan.stages.ingest?.timeout, 3_600_000);
   assert.deepEqual(
     plan.stages.ingest?.copies.map(({ name }) => name),
@@ -64,6 +69,7 @@ test('the example resolves: no expression is left, numbers are numbers', () => {
   });
   assert.equal(plan.stages.load?.pivot, true);
   assert.ok(plan.engine.type === 'emr');
+  assert.ok('cluster' in plan.engine);
   assert.equal(plan.engine.cluster.idleTerminationSeconds, 1_800);
   assert.deepEqual(plan.stages.optimize?.lifecycle?.rules[0]?.transition, {
     days: 30,
@@ -97,7 +103,7 @@ test('parameters are bound: given ones win, text is read by type, unknown and mi
     }
     return 'no error';
   };
-  assert.match(code({}), /^PARAMETER_MISSING: Lakehouse tiny needs a value for parameter place\./);
+  assert.match(code({}), /^PARAMETER_MISSING: tiny needs a value for parameter place\./);
   assert.match(
     code({ place: 'x', size: 'many' }),
     /^DEFINITION_INVALID: Parameter size must be of type int\./,
@@ -154,6 +160,10 @@ const cases: readonly (readonly [string, JsonValue | undefined, RegExp])[] = [
     /^\/engine\/cluster .*needs instanceFleets or instanceGroups/,
   ],
   ['/engine/cluster/instanceGroups/0/role', 'CORE', /^\/engine\/cluster .*exactly one MASTER/],
+  ['/engine/attach', 'j-1', /needs cluster \(one of its own\) or attach \(one that runs\), and not both/],
+  ['/engine/cluster', undefined, /needs cluster \(one of its own\) or attach/],
+  ['/engine/cluster/instanceGroups/0/count', 2, /must be 1, or 3 for high availability/],
+  ['/engine/cluster/instanceGroups/0/autoScaling', { minimum: 1, maximum: 2 }, /is for CORE and TASK/],
   ['/engine/cluster/tags', { 'waybill:owner': 'me' }, /reserved/],
   [
     '/engine/cluster/managedScaling',
@@ -228,8 +238,71 @@ test('a Databricks engine gives its Spark settings to the cluster', () => {
   const { engine } = resolveDefinition(definition, 'tiny.json', run);
   assert.ok(engine.type === 'databricks');
   assert.deepEqual(engine.configuration, {});
+  assert.ok('cluster' in engine);
   assert.equal(engine.cluster.sparkConf['spark.sql.shuffle.partitions'], '400');
   assert.equal(engine.cluster.autoterminationMinutes, 10);
+});
+
+const onServerless = (): JsonObject => set(tiny(), '/engine', serverlessEngine());
+
+const serverlessCases: readonly (readonly [string, JsonValue | undefined, RegExp])[] = [
+  ['/engine/application', undefined, /needs application \(one of its own\) or attach \(one that runs\)/],
+  ['/engine/attach', '00fabc', /needs application .* and not both/],
+  ['/engine/cluster', {}, /^\/engine\/cluster "cluster" is not a property that belongs here/],
+  ['/engine/jobRuns', undefined, /^\/engine\/jobRuns "jobRuns" is missing/],
+  ['/engine/jobRuns/executionRoleArn', 'lake-jobs', /must be the ARN of a role/],
+  ['/engine/jobRuns/logUri', '/var/log', /must be an address such as s3:/],
+  ['/engine/jobRuns/executionTimeoutMinutes', 0, /from 1 to 1000000/],
+  ['/engine/jobRuns/retryPolicy', {}, /"retryPolicy" is not a property that belongs here/],
+  ['/engine/application/releaseLable', 'emr-7.10.0', /Did you mean "releaseLabel"\?/],
+  ['/engine/application/architecture', 'arm', /^\/engine\/application\/architecture /],
+  ['/engine/application/initialCapacity/driver/vcpus', 3, /must be 1, 2, 4, 8 or 16/],
+  ['/engine/application/initialCapacity/driver/memoryGb', 31, /from 8 to 30 in steps of 1 with 4 vCPU/],
+  ['/engine/application/initialCapacity/executor/memoryGb', 50, /from 16 to 60 in steps of 4 with 8 vCPU/],
+  ['/engine/application/maximumCapacity/vcpus', 32, /is below the 36 of initialCapacity/],
+  ['/engine/application/subnetIds', undefined, /name its subnetIds, too/],
+  ['/engine/application/tags', { 'waybill:owner': 'me' }, /reserved/],
+  ['/engine/application/tags', { team: 'größe' }, /\/tags\/team .*at most 256 letters/],
+  ['/engine/application/tags', { 'te*am': 'a' }, /\/tags\/te\*am /],
+  ['/engine/application/initialCapacity', {}, /names no worker/],
+  ['/engine/attach', 'J-1K48', /must be the id of an application/],
+  ['/engine/jobRuns/executionRoleArn', 'me@home', /must be the ARN of a role/],
+  ['/engine/application/autoStopMinutes', 20_000, /from 1 to 10080/],
+  ['/engine/configuration', { 'spark.master': 'yarn' }, /EMR Serverless decides where a job runs/],
+  ['/stages/process/jobs/0/configuration', { 'spark.yarn.queue': 'a' }, /decides where a job runs/],
+  ['/monitoring', { resize: { step: 1, maximum: 9 } }, /is not resized/],
+  ['/monitoring', { cloudWatch: true }, /has no HDFS/],
+];
+
+for (const [pointer, value, expected] of serverlessCases) {
+  test(`names what is wrong on EMR Serverless: ${pointer} = ${JSON.stringify(value)}`, () => {
+    const found = problemsOf(set(onServerless(), pointer, value));
+    assert.ok(
+      found.some((problem) => expected.test(problem)),
+      found.join('\n') || 'no problem found',
+    );
+  });
+}
+
+test('an EMR Serverless engine has an application or attaches to one, and settings that need no nodes', () => {
+  assert.deepEqual(problemsOf(onServerless()), []);
+  const engineOf = (content: JsonObject) => {
+    const problems = new Problems('lakehouse/tiny.json');
+    const definition = checkLakehouse({ content, problems });
+    assert.ok(definition, JSON.stringify(problems.list));
+    return resolveDefinition(definition, 'tiny.json', run).engine;
+  };
+  const engine = engineOf(onServerless());
+  assert.ok(engine.type === 'emr-serverless' && 'application' in engine);
+  assert.equal(engine.configuration['spark.sql.shuffle.partitions'], '8');
+  assert.equal(engine.configuration['spark.executor.memory'], '8g');
+  assert.equal(engine.configuration['spark.shuffle.service.enabled'], undefined);
+  assert.deepEqual([engine.application.autoStopMinutes, engine.jobRuns.executionTimeoutMinutes], [15, 720]);
+  const attached = set(set(onServerless(), '/engine/application', undefined), '/engine/attach', '00fabc');
+  const other = engineOf(attached);
+  assert.ok(other.type === 'emr-serverless' && 'attach' in other);
+  assert.equal(other.jobRuns.logUri, 's3://logs/serverless/');
+  assert.match(problemsOf(set(attached, '/budget', { amount: 1 })).join(), /budget of this run alone/);
 });
 
 test('the definition that the cases are made from has no problem, and several faults are found at once', () => {

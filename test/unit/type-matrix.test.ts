@@ -185,6 +185,35 @@ test("ADF's conversion settings are read, and not where typeConversion is off", 
   assert.equal(assessPair(column('Boolean'), column('String'), settings).convert, undefined, '"1" stays "1"');
 });
 
+test('with roundDecimals digits too many are rounded half up, whole digits never lost', () => {
+  const settings: TypeSettings = { ...DEFAULT_TYPE_SETTINGS, allowDataTruncation: true, roundDecimals: true };
+  const convert = assessPair(
+    column('Double'),
+    column('Decimal', { precision: 4, scale: 2 }),
+    settings,
+  ).convert;
+  for (const [given, kept] of [
+    ['2.674', '2.67'],
+    ['2.675', '2.68'],
+    ['-2.675', '-2.68'],
+    ['-0.001', '0.00'],
+    ['0.995', '1.00'],
+    ['9.999', '10.00'],
+    ['2.6749999999999997e1', '26.75'],
+    ['5e-3', '0.01'],
+    ['99.99', '99.99'],
+  ] as const)
+    assert.equal(convert?.(given), kept, given);
+  assert.throws(() => convert?.('99.995'), /more than 2 whole digits/);
+  const whole = assessPair(
+    column('Decimal', { precision: 9, scale: 3 }),
+    column('Decimal', { precision: 9 }),
+    settings,
+  );
+  assert.equal(whole.convert?.('41.500'), '42');
+  assert.equal(typeSettings({ typeConversionSettings: { roundDecimals: true } }).roundDecimals, true);
+});
+
 test('moments are read and written in .NET formats', () => {
   const settings: TypeSettings = {
     ...DEFAULT_TYPE_SETTINGS,

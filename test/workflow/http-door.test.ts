@@ -817,6 +817,28 @@ describe('the HTTP door', { timeout: 600_000 }, () => {
     assert.equal(/pl_file|tr_landing|lake/.test(text), false);
   });
 
+  test('metrics tell readers with a key of runs, their rows, bytes and cost', async () => {
+    const figures = { rows: 5, bytes: 7, cost: 1.5, currency: 'USD', estimate: false };
+    const workflowId = 'lakehouse/metered/1';
+    const handle = await client.workflow.start('runLakehouse', {
+      workflowId,
+      taskQueue: 'nobody',
+      memo: { waybillFigures: figures },
+    });
+    await handle.terminate();
+    await eventually(1, () => count(`WorkflowId = '${workflowId}' AND ExecutionStatus = 'Terminated'`));
+    const scrape = (key: string) =>
+      fetch(`${door.url}/metrics`, { headers: { authorization: `Bearer ${key}` } });
+    const text = await (await scrape(door.keys.api)).text();
+    assert.match(text, /^waybill_lakehouse_cost\{pipeline="metered",currency="USD"\} 1\.5$/m);
+    assert.match(text, /^waybill_lakehouse_rows\{pipeline="metered"\} 5$/m);
+    assert.match(text, /^waybill_lakehouse_bytes\{pipeline="metered"\} 7$/m);
+    assert.match(text, /^waybill_runs\{kind="lakehouse",state="Terminated"\} 1$/m);
+    assert.match(text, /^waybill_runs\{kind="pipeline",state="Completed"\} \d+$/m);
+    assert.match(text, /^waybill_http_requests_total/m);
+    assert.equal((await scrape('x'.repeat(48))).status, 401);
+  });
+
   test('while Temporal is away senders are told to come again', async () => {
     const away = Connection.lazy({ address: '127.0.0.1:1', connectTimeout: '1s' });
     const lonely = await startDoor({

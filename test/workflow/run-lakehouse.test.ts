@@ -15,18 +15,23 @@ import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import { projectPath } from '../../dev/cache.ts';
 import { timeSkippingExecutable } from '../../dev/setup/temporal.ts';
 import { createLakehouseActivities } from '../../src/activities/lakehouse.ts';
+import { createMonitoringActivities } from '../../src/activities/monitoring.ts';
 import { createSparkActivities } from '../../src/activities/spark.ts';
 import type { CopyInput, CopyOutput } from '../../src/core/copy.ts';
 import type { DbtNode, DbtStepInput, DbtStepResult } from '../../src/core/dbt.ts';
 import { locationUri } from '../../src/core/lakehouse/location.ts';
+import { DEFAULT_PRICES } from '../../src/core/monitoring/prices.ts';
 import type { LakehouseProgress, RunLakehouseInput, RunLakehouseOutput } from '../../src/core/run.ts';
 import { clusterWorkflowId, sparkWorkflowId } from '../../src/core/workflow-ids.ts';
 import { CastErrorsInterceptor } from '../../src/interceptors/cast-errors.ts';
+import { applicationRequest, serverlessJob } from '../support/cluster-request.ts';
 import { eventually } from '../support/emr-stand-in.ts';
+import { keepHistory } from '../support/keep-history.ts';
 import { MemoryLake } from '../support/memory-lake.ts';
 import { MemorySpark } from '../support/memory-spark.ts';
 
 interface Tiny {
+  engine: Record<string, unknown>;
   stages: Record<'ingest' | 'process' | 'load' | 'optimize', Record<string, unknown>> & {
     serve?: Record<string, unknown>;
   };
@@ -166,9 +171,16 @@ describe('runLakehouse', () => {
         copyAll,
         performDbtStep,
         ...createSparkActivities({
-          runners: { emr: spark, databricks: spark },
+          runners: { emr: spark, 'emr-serverless': spark, databricks: spark },
           storage: lake,
           pollInterval: 20,
+        }),
+        ...createMonitoringActivities({
+          runners: { emr: spark, 'emr-serverless': spark, databricks: spark },
+          storage: lake,
+          prices: DEFAULT_PRICES,
+          metrics: { hdfsUtilization: async () => undefined },
+          interval: 20,
         }),
         ...createLakehouseActivities({
           storage: lake,
@@ -461,6 +473,123 @@ describe('runLakehouse', () => {
       /lakehouse\/tiny\.json#\/stages\/process\/job: "job" is not a property that belongs here\. Did you mean "jobs"\?/,
     );
     assert.deepEqual(events, []);
+  });
+
+  describe('on EMR Serverless', () => {
+    const serverless = async (): Promise<(tiny: Tiny) => void> => {
+      const file = projectPath('test', 'fixtures', 'lakehouse', 'serverless-engine.json');
+      const engine = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+      return (tiny) => {
+        tiny.engine = engine;
+      };
+    };
+    const names = (): string[] =>
+      spark.clusters.flatMap(({ jobs }) => jobs).map(({ request }) => request.name.replace(/#.*/, ''));
+
+    it('makes an application, runs the jobs on it, and deletes it', async () => {
+      const output = await run(
+        async (handle) => {
+          const result = (await handle.result()) as RunLakehouseOutput;
+          await keepHistory('runLakehouse.serverless', handle);
+          return result;
+        },
+        { change: await serverless() },
+      );
+      assert.equal(output.status, 'Succeeded');
+      assert.deepEqual(output.cluster, { id: 'j-1', state: 'terminated', seconds: 60 });
+      assert.deepEqual(names(), ['silver', 'compact']);
+      const [application] = spark.clusters;
+      const request = application?.request;
+      assert.ok(request?.engine === 'emr-serverless');
+      assert.equal(request.profile.architecture, 'ARM64');
+      assert.match(request.run ?? '', /^[0-9a-f]{8}$/);
+      const job = application?.jobs[0]?.request;
+      assert.equal(job?.serverless?.executionRoleArn, 'arn:aws:iam::000000000000:role/lake-jobs');
+      assert.equal(job?.serverless?.owner, `lakehouse/tiny/${number}`);
+      assert.equal(job?.configuration['spark.sql.shuffle.partitions'], '8');
+      // The zip, as on EMR's clusters.
+      assert.match(job?.pyFiles[0] ?? '', /waybill_jobs\.zip$/);
+      assert.deepEqual(spark.active, []);
+    });
+
+    it('cancels the job and deletes the application when the run is cancelled', async () => {
+      spark.outcomes['silver'] = 'hang';
+      const { type, states } = await run(
+        async (handle) => {
+          await eventually('silver runs', async () => (events.includes('run silver') ? true : undefined));
+          await handle.cancel();
+          return failed(handle);
+        },
+        { change: await serverless() },
+      );
+      assert.equal(type, 'CancelledFailure');
+      assert.equal(states, 'ingest compensated, process compensated, load waiting, optimize waiting');
+      assert.deepEqual(events.slice(2), ['run silver', 'cancel silver', 'end cluster']);
+      assertNothingLeft();
+    });
+
+    it('cancels the job and deletes the application when the stage takes too long', async () => {
+      spark.outcomes['silver'] = 'hang';
+      const engine = await serverless();
+      const { type } = await run(failed, {
+        change: (tiny) => {
+          engine(tiny);
+          tiny.stages.process['timeout'] = '00:00:03';
+        },
+      });
+      assert.equal(type, 'STAGE_TIMEOUT');
+      assert.deepEqual(events.slice(2), ['run silver', 'cancel silver', 'end cluster']);
+      assertNothingLeft();
+    });
+
+    it('tells the log of a job that failed, after as many tries as it is given', async () => {
+      spark.outcomes['silver'] = ['fail', 'fail'];
+      const { type, message } = await run(failed, { change: await serverless() });
+      assert.equal(type, 'STEP_FAILED');
+      assert.match(message, /Step silver#[0-9a-f]{8}\.2 .*failed: Unknown Error\./);
+      assert.match(message, /\[stderr\]\nValueError: kaput/);
+      assertNothingLeft();
+    });
+
+    it('leaves an application that it is attached to, and the jobs of others on it; its own are cancelled', async () => {
+      const engine = await serverless();
+      const own = { ...applicationRequest('somebody'), owner: 'somebody' };
+      const other = { id: 's-0', request: { ...serverlessJob('silver#other.1') }, reason: '' } as const;
+      spark.clusters.push({
+        id: '00fshared',
+        request: own,
+        state: 'running',
+        reason: '',
+        jobs: [{ ...other, state: 'running' }],
+      });
+      spark.outcomes['silver'] = 'hang';
+      const { type } = await run(
+        async (handle) => {
+          await eventually('silver runs', async () => (events.includes('run silver') ? true : undefined));
+          await handle.cancel();
+          return failed(handle);
+        },
+        {
+          change: (tiny) => {
+            engine(tiny);
+            const { application: _, ...rest } = tiny.engine;
+            tiny.engine = { ...rest, attach: '00fshared' };
+          },
+        },
+      );
+      assert.equal(type, 'CancelledFailure');
+      assert.deepEqual(events.slice(1), ['run silver', 'cancel silver']);
+      const [shared] = spark.clusters;
+      assert.equal(shared?.state, 'running');
+      assert.deepEqual(
+        shared?.jobs.map(({ state }) => state),
+        ['running', 'cancelled'],
+      );
+      // What is asked of the service is limited to this run's jobs.
+      assert.ok(spark.asked.length > 0);
+      assert.ok(spark.asked.every(({ since }) => typeof since === 'number'));
+      assert.deepEqual(spark.costAskedOf, [shared?.jobs[1]?.request.name.replace(/^silver|\d+$/g, '')]);
+    });
   });
 
   it('takes its window from the time it was scheduled for', async () => {

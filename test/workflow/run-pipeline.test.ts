@@ -364,11 +364,11 @@ test('nothing runs when a parameter is missing or wrong, or the definition canno
     [
       pipelineOf([
         { name: 'w', type: 'ExecuteSSISPackage', typeProperties: {} },
-        { name: 'd', type: 'ExecuteDataFlow' },
+        { name: 'd', type: 'ExecuteWranglingDataflow' },
       ]),
       {},
       'DEFINITION_UNSUPPORTED',
-      /ExecuteSSISPackage(.|\n)*ExecuteDataFlow/,
+      /ExecuteSSISPackage(.|\n)*ExecuteWranglingDataflow/,
     ],
     [
       pipelineOf([copyOf('c', 't', after1('nobody', 'Succeeded')), setVariable('s', 'x', '@nope(1)')]),

@@ -3,12 +3,13 @@ import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ScheduleOverlapPolicy } from '@temporalio/client';
+import { ScheduleOverlapPolicy, WorkflowFailedError } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { temporalExecutable } from '../../dev/setup/temporal.ts';
 import { createTriggerActivities } from '../../src/activities/triggers.ts';
 import { applyTriggers } from '../../src/client/trigger-apply.ts';
+import { listTriggerRuns } from '../../src/client/trigger-firings.ts';
 import { TriggerKeeper } from '../../src/client/trigger-keeper.ts';
 import { TemporalTriggerRuns } from '../../src/client/trigger-runs.ts';
 import { triggerSchedule } from '../../src/client/trigger-schedule.ts';
@@ -238,6 +239,38 @@ test('a month of scheduled runs: each day once, also where it is fired again, wi
   );
   assert.equal(one?.windowStart, '2026-03-03T01:30:00Z');
   await handle.delete();
+});
+
+test('firings are listed: what each started, and why one could not start all', async () => {
+  const trigger = scheduleTrigger('listed', {
+    frequency: 'Day',
+    interval: 1,
+    startTime: '2026-05-01T02:00:00Z',
+  });
+  const keeper = new TriggerKeeper(environment.client, taskQueue);
+  await keeper.put(trigger, FACTS, undefined);
+  const kept = (await keeper.find('listed')) ?? assert.fail('it is kept');
+  const context = { type: 'ScheduleTrigger', name: 'listed', scheduledTime: '2026-05-01T02:00:00Z' };
+  const { output } = await keeper.fire(kept, 'first', context);
+  const bad = { pipeline: 'pl_bad', parameters: { file: '@triggerBody().file.name' } };
+  const broken = { ...kept, trigger: { ...trigger, pipelines: [...trigger.pipelines, bad] } };
+  await assert.rejects(keeper.fire(broken, 'second', context), WorkflowFailedError);
+  const found = await until('both firings', async () => {
+    const firings = await listTriggerRuns(environment.client, { trigger: 'listed' });
+    return firings.length === 2 && firings[0]?.status === 'Failed' && firings;
+  });
+  assert.deepEqual(
+    found.map(({ triggerName, triggerType, status, triggeredPipelines, properties }) => [
+      ...[triggerName, triggerType, status, Object.keys(triggeredPipelines), properties['ScheduleTime']],
+    ]),
+    [
+      ['listed', 'ScheduleTrigger', 'Failed', ['pl'], '2026-05-01T02:00:00Z'],
+      ['listed', 'ScheduleTrigger', 'Succeeded', ['pl'], '2026-05-01T02:00:00Z'],
+    ],
+  );
+  assert.equal(found[1]?.triggeredPipelines['pl'], output.triggeredPipelines['pl']);
+  assert.match(found[0]?.message ?? '', /pl_bad: .*cannot be read from null/);
+  await environment.client.schedule.getHandle('trigger/listed').delete();
 });
 
 test('triggers of a factory are applied, started, stopped, fired and removed', async () => {

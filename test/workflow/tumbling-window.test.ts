@@ -1,7 +1,7 @@
 // Tumbling window triggers on a real (time-skipping) Temporal server: only what a run does is scripted.
 import '../support/quiet-temporal.ts';
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { WorkflowHandle } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -30,20 +30,14 @@ import {
 import { type TumblingWindowTrigger, triggerId } from '../../src/core/trigger/trigger.ts';
 import type { RunScript } from '../support/trigger-workflows.ts';
 
+/** The scene's: a workflow that is stuck holds the time of its whole server. */
 let environment: TestWorkflowEnvironment;
 let bundle: WorkflowBundleWithSourceMap;
 
 before(async () => {
-  const executable = await timeSkippingExecutable();
-  environment = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable } });
-  await environment.connection.operatorService.addSearchAttributes({
-    namespace: 'default',
-    searchAttributes: { WaybillPipeline: 2, WaybillTrigger: 2, WaybillStage: 2, WaybillWindowStart: 6 },
-  });
   const workflowsPath = fileURLToPath(new URL('../support/trigger-workflows.js', import.meta.url));
   bundle = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
 });
-after(() => environment?.teardown());
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -65,6 +59,16 @@ interface Scene {
 
 let scenes = 0;
 
+async function createEnvironment(): Promise<TestWorkflowEnvironment> {
+  const executable = await timeSkippingExecutable();
+  const created = await TestWorkflowEnvironment.createTimeSkipping({ server: { executable } });
+  await created.connection.operatorService.addSearchAttributes({
+    namespace: 'default',
+    searchAttributes: { WaybillPipeline: 2, WaybillTrigger: 2, WaybillStage: 2, WaybillWindowStart: 6 },
+  });
+  return created;
+}
+
 function tumbling(name: string, typeProperties: JsonObject): TumblingWindowTrigger {
   const { trigger, faults } = compileTrigger(name, {
     type: 'TumblingWindowTrigger',
@@ -82,8 +86,26 @@ function tumbling(name: string, typeProperties: JsonObject): TumblingWindowTrigg
   return trigger;
 }
 
-/** Runs `body` with a worker of its own; every history is replayed at the end. */
+/**
+ * Runs `body` with a server and a worker of its own; every history is replayed at the end.
+ *
+ * What ends a run and what wakes the trigger must not be due at the same moment. The time-skipping server refuses the
+ * completion of a workflow task that cancels a timer which has fired meanwhile ("invalid history builder state for
+ * action", temporalio/sdk-java#3088), and neither times the task out nor sends it again; a real server does.
+ */
 async function scene(
+  script: (input: RunPipelineInput, call: number) => { seconds: number; fails?: boolean },
+  body: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  environment = await createEnvironment();
+  try {
+    await play(script, body);
+  } finally {
+    await environment.teardown();
+  }
+}
+
+async function play(
   script: (input: RunPipelineInput, call: number) => { seconds: number; fails?: boolean },
   body: (scene: Scene) => Promise<void>,
 ): Promise<void> {
@@ -159,6 +181,16 @@ const START = Date.UTC(2025, 0, 1);
 const windowsFrom = (start: number, step: number, count: number): string[] =>
   Array.from({ length: count }, (_, index) => iso(start + index * step));
 
+/** The windows in the order in which the trigger began them: their runs go on side by side from there. */
+async function begun(handle: WorkflowHandle): Promise<string[]> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ startChildWorkflowExecutionInitiatedEventAttributes: begins }) => {
+    const payload = begins?.input?.payloads?.[0];
+    if (payload === undefined) return [];
+    return [String((JSON.parse(Buffer.from(payload.data ?? []).toString()) as RunPipelineInput).windowStart)];
+  });
+}
+
 /** The runs that went on at a time, at most, by the windows' own histories. */
 async function mostAtOnce(handle: WorkflowHandle): Promise<number> {
   let [now, most] = [0, 0];
@@ -191,10 +223,8 @@ test('a month of windows is backfilled oldest first, each once, at most maxConcu
         { from: '2025-01-01T00:00:00Z', to: '2025-02-01T00:00:00Z', windows: 31, status: 'Succeeded' },
       ]);
       assert.equal(view.nextWindowStartTime, undefined);
-      assert.deepEqual(
-        runs.map(({ window }) => window),
-        windowsFrom(START, DAY, 31),
-      );
+      assert.deepEqual(await begun(handle), windowsFrom(START, DAY, 31));
+      assert.equal(runs.length, 31);
       assert.equal(await mostAtOnce(handle), 4);
     },
   );
@@ -237,8 +267,10 @@ test('a window begins when it has ended and its delay has passed, with its bound
 
 test('a failed window is tried again as its retry policy says, holding its place; others go on', async () => {
   await scene(
-    ({ windowStart }, call) => ({
-      seconds: 10,
+    // No run ends when a retry is due: ends at 10, 25, 38, 140, 171, 270, 287, 297 and 304 s, retries at 130, 158, 260 and
+    // 291 s.
+    ({ windowStart = '' }, call) => ({
+      seconds: [25, 10, 13, 17, 10][(Date.parse(windowStart) - START) / HOUR] ?? 0,
       fails: windowStart === iso(START + HOUR) ? call <= 2 : windowStart === iso(START + 2 * HOUR),
     }),
     async ({ runs, start, until }) => {
@@ -293,10 +325,8 @@ test('stopped it begins nothing and lets what runs end; started again it goes on
       assert.equal(memo.started, false);
       await handle.signal(CONFIGURE, { started: true });
       await until(handle, ({ counts }) => counts.Succeeded === 6);
-      assert.deepEqual(
-        runs.map(({ window }) => window),
-        windowsFrom(START, HOUR, 6),
-      );
+      assert.deepEqual(await begun(handle), windowsFrom(START, HOUR, 6));
+      assert.equal(runs.length, 6);
     },
   );
 });

@@ -222,10 +222,12 @@ test('versions are compared as numbers however long, else as texts', () => {
 test('what a definition lacks is told', () => {
   const reasons = (changes: Record<string, unknown>): string[] =>
     compileTrigger('t', definition(changes)).faults.map(({ path, reason }) => `${path.join('/')}: ${reason}`);
-  assert.deepEqual(reasons({ mode: 'stream', table: '' }), [
+  assert.deepEqual(reasons({ mode: 'log', table: '' }), [
     'typeProperties/table: "table" names the table whose changes are waited for',
-    'typeProperties/mode: "mode" is "stream", not one of changeTracking, watermark',
+    'typeProperties/mode: "mode" is "log", not one of changeTracking, stream, watermark',
   ]);
+  assert.equal(reasons({ mode: 'stream', column: undefined }).length, 0);
+  assert.match(reasons({ mode: 'stream', snapshotFirst: false }).join(), /snapshotFirst.*SHOW_INITIAL_ROWS/);
   assert.deepEqual(reasons({ column: undefined }), [
     'typeProperties/column: mode watermark needs a "column" whose values grow with every change',
   ]);

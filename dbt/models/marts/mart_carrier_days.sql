@@ -1,4 +1,7 @@
-{{ config(materialized='incremental', unique_key=['carrier', 'flight_day'], on_schema_change='fail') }}
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert' if target.type in ('postgres', 'redshift') else 'merge',
+    unique_key=['carrier', 'flight_day'], on_schema_change='fail'
+) }}
 
 -- Whole days are made anew from a few days before the last one, so that flights which came late count.
 select

@@ -211,7 +211,12 @@ function newCluster(input: z.infer<typeof runJobFlow>): ClusterRecord {
     ...(logUri && { logUri }),
     steps: [],
     fleets: (fleets ?? []).map((config) => ({ id: newId('if-'), createdAt, config })),
-    groups: (groups ?? []).map((config) => ({ id: newId('ig-'), createdAt, config })),
+    groups: (groups ?? []).map((config) => ({
+      id: newId('ig-'),
+      createdAt,
+      config,
+      ...(config.AutoScalingPolicy && { autoScaling: config.AutoScalingPolicy }),
+    })),
     bootstrapActions: input.BootstrapActions ?? [],
     ...(ManagedScalingPolicy && { managedScaling: ManagedScalingPolicy }),
     ...(AutoTerminationPolicy && { idleTimeout: checkIdleTimeout(AutoTerminationPolicy.IdleTimeout) }),

@@ -2,6 +2,7 @@
 
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { ActivitySnapshot, DatasetUse } from '../../../src/core/pipeline/snapshot.ts';
+import { usesCaller } from '../../../src/definitions/check-expressions.ts';
 import type { CompiledFactory, CompiledPipeline } from '../../../src/definitions/compile-factory.ts';
 import { isObject } from '../../../src/definitions/factory.ts';
 import { kindOfType } from '../columns.ts';
@@ -71,6 +72,8 @@ class Builder implements FactoryShapes {
   readonly datasets = new Map<string, Shape>();
   readonly linkedServices = new Map<string, Shape>();
   readonly globals = new Shape('globalParameters');
+  /** Properties of datasets that speak of what only their user has, by lower-case name. */
+  readonly #callersOwn = new Map<string, JsonObject>();
   /** Shapes that only edges lead to. */
   readonly loose: Shape[] = [];
 
@@ -85,6 +88,8 @@ class Builder implements FactoryShapes {
       this.datasets.set(resource.name.toLowerCase(), parameters);
       const scope = scopeOf({ dataset: parameters });
       this.#properties(dataset.typeProperties, scope);
+      if (usesCaller(dataset.typeProperties))
+        this.#callersOwn.set(resource.name.toLowerCase(), dataset.typeProperties);
       const service = this.linkedServices.get(dataset.linkedService.toLowerCase());
       this.#give(dataset.linkedServiceParameters, scope, service);
     }
@@ -192,6 +197,11 @@ class Builder implements FactoryShapes {
   }
 
   #use(use: DatasetUse, scope: ShapeScope): void {
+    const within = this.#callersOwn.get(use.dataset.toLowerCase());
+    const parameters = this.datasets.get(use.dataset.toLowerCase());
+    // Such a dataset speaks of its user's item() and activity().
+    if (within !== undefined && parameters !== undefined)
+      this.#properties(within, { ...scope, roots: { ...scope.roots, dataset: parameters } });
     this.#give(use.parameters, scope, this.datasets.get(use.dataset.toLowerCase()));
   }
 

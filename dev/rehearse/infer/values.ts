@@ -27,11 +27,22 @@ const DATE_NAME =
   /(^|[^a-z])date(?!d|base)|(?<!candi|man|vali|up)date$|(^|[^a-z])time$|(start|end|run|load|file|created?|updated?|modified|modify|last|batch|date)_?time$|datetime|watermark|timestamp|last_?run|(^|_)(since|until)|(start|end)dt|_dt$|_at$|(updated|created|modified|changed|processed|loaded|inserted)(_?on|_?at|$)|fecha|datum/i;
 const CAMEL_DATE = /[a-z](Date(?!d|base)|Time$|At$)/;
 const NUMBER_NAME =
-  /((^|_)id$|[a-z]Id$|count|number|num$|^no_|size|year|month|^day|hour|minute|second|retry|limit|threshold|seq|index|offset|days|batch|priority|stage|level|lsn|version)/i;
+  /((^|_)id$|[a-z]Id$|count|number|num$|^no_|size|year|month|^day|hour|minute|second|retry|limit|threshold|seq|index|offset|days|batch|priority|stage|level|version)/i;
 const FLAG_NAME =
   /^([Ii]s|[Hh]as|[Cc]an|[Ss]hould|[Ee]nable|[Dd]isable|[Aa]llow|[Uu]se)(_|[A-Z])|([Ee]nabled|[Aa]ctive|[Ff]lag|[Dd]isabled)$/;
 /** Names of things, whatever else they speak of. */
-const THING_NAME = /(by|column|col|field|name|format|zone|type|path|folder|file|prefix|suffix)s?$/i;
+const THING_NAME =
+  /(by|column|col|field|name|format|zone|type|path|folder|file|prefix|suffix|delimiter|separator|terminator|char|character)s?$/i;
+
+/** Stand for the log sequence numbers before and after all generated data, which are known once it is there. */
+export const EARLY_LSN = '0x00000000000000000001';
+export const LATE_LSN = '0x7FFFFFFFFFFFFFFFFFFF';
+
+/** What a column or value of that name holds if it is one of Change Data Capture's log sequence numbers. */
+export function lsnFor(name: string): string | undefined {
+  if (!/(^|_|[^a-z])lsn|lsn($|[^a-z])/i.test(name)) return undefined;
+  return /cur|max|end|high|upper|(^|_)to/i.test(name) ? LATE_LSN : EARLY_LSN;
+}
 
 /** A moment before all generated data: what a first incremental run begins from. */
 export const EARLY = '2023-12-01T00:00:00Z';
@@ -43,7 +54,7 @@ const momentFor = (name: string): string =>
 
 /** Whether a name reads like a moment's, a number's or a flag's. */
 export function kindByName(name: string): 'date' | 'integer' | 'boolean' | 'text' {
-  if (THING_NAME.test(name)) return 'text';
+  if (THING_NAME.test(name) || lsnFor(name) !== undefined) return 'text';
   if (FLAG_NAME.test(name)) return 'boolean';
   if (DATE_NAME.test(name) || CAMEL_DATE.test(name)) return 'date';
   return NUMBER_NAME.test(name) ? 'integer' : 'text';
@@ -176,6 +187,11 @@ const TEXTS: readonly (readonly [RegExp, string])[] = [
   [/e?mail/i, 'rehearsal@example.invalid'],
   [/guid|uuid|runid|executionid/i, '00000000-0000-4000-8000-00000000000{n}'],
   [/subscription|tenant/i, '00000000-0000-4000-8000-000000000001'],
+  [/encoding|charset/i, 'UTF-8'],
+  [/row_?(delimiter|separator)/i, '\n'],
+  [/delimiter|separator/i, ','],
+  [/quote_?char/i, '"'],
+  [/escape_?char/i, '\\'],
   [/file_?name|blob_?name|^file$/i, 'file_{n}.csv'],
   [/extension|suffix/i, 'csv'],
   [/format$/i, 'yyyy-MM-dd'],
@@ -185,6 +201,8 @@ const TEXTS: readonly (readonly [RegExp, string])[] = [
   [/query|sql/i, 'SELECT 1 AS id'],
   [/schema/i, 'dbo'],
   [/table|entity|object/i, 'table_{n}'],
+  // As the column that a table with no columns known has for it.
+  [/(watermark|modif|updated?|date|time|delta|incremental)\w*(column|col|field)/i, 'modified_at'],
   [/column|key/i, 'id'],
   [/url|uri|endpoint/i, 'http://127.0.0.1/rehearsal'],
   [/status|state/i, 'Succeeded'],
@@ -216,6 +234,8 @@ function plainText(shape: Shape, name: string, index: number): string {
   if (hints.has('file')) return `file_${n}.csv`;
   if (hints.has('folder')) return `folder_${n}`;
   if (hints.has('url')) return 'http://127.0.0.1/rehearsal';
+  const lsn = lsnFor(name);
+  if (lsn !== undefined) return lsn;
   for (const [pattern, text] of TEXTS) if (pattern.test(name)) return text.replace('{n}', n);
   return `${name.replaceAll(/\W+/g, '_') || 'value'}_${n}`;
 }

@@ -2,15 +2,26 @@
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { delimitedText } from '../../../src/connectors/common/files/delimited-text.ts';
 import type { FileFormat } from '../../../src/connectors/common/files/file-format.ts';
+import { archiveOf, unpackedDataset } from '../../../src/connectors/common/files/packed-format.ts';
 import { parquetFormat } from '../../../src/connectors/common/parquet/parquet-format.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { Column } from '../../../src/core/types/column.ts';
 import { isObject } from '../../../src/definitions/factory.ts';
 import type { ColumnKind, ColumnNeed, FileNeed } from '../needs.ts';
 import type { Cell } from '../rows.ts';
+import { archived } from './archive-bytes.ts';
+import { workbookBytes } from './workbook-bytes.ts';
 
 /** Makes the file. Formats that hold no rows get a few words. */
 export async function fileBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): Promise<Buffer> {
+  const archive = file.format === 'Parquet' || file.format === 'Excel' ? undefined : archiveOf(file.dataset);
+  if (archive === undefined) return plainBytes(file, rows);
+  const name = (file.path.split('/').at(-1) ?? 'file').replace(/(\.tar\.gz|\.tgz|\.tar|\.zip)$/i, '');
+  const bytes = await plainBytes({ ...file, dataset: unpackedDataset(file.dataset) }, rows);
+  return archived(bytes, /\.\w+$/.test(name) ? name : `${name}.csv`, archive);
+}
+
+async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): Promise<Buffer> {
   const columns = [...file.columns.values()];
   switch (file.format) {
     case 'DelimitedText':
@@ -19,6 +30,12 @@ export async function fileBytes(file: FileNeed, rows: readonly (readonly Cell[])
       return encoded(parquetFormat(codecOf(file.dataset)), columns, rows);
     case 'Json':
       return compressed(Buffer.from(jsonText(file, columns, rows)), file.dataset);
+    case 'Excel':
+      return workbookBytes(
+        file.dataset,
+        columns.map(({ name }) => name),
+        rows,
+      );
     case 'Text':
       return Buffer.from(String(file.dataset['content'] ?? ''));
     default:

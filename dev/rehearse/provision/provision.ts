@@ -1,6 +1,7 @@
 // Puts what a pipeline needs into the local world: databases, tables with rows, procedures, files.
 import type { World } from '../../world/world.ts';
 import {
+  type FileNeed,
   isDatabase,
   type Needs,
   type ProcedureNeed,
@@ -12,7 +13,16 @@ import { makeRows } from '../rows.ts';
 import { Sessions } from './connections.ts';
 import { fileBytes } from './file-bytes.ts';
 import { FilePlaces } from './file-places.ts';
-import { createProcedure, createTable, insertRows, qualified, quoted } from './sql-types.ts';
+import {
+  captureChanges,
+  createProcedure,
+  createTable,
+  insertRows,
+  qualified,
+  quoted,
+  trackedKey,
+  withLsns,
+} from './sql-types.ts';
 
 /** What was put where, in figures, and what could not be. */
 export interface Provisioned {
@@ -49,14 +59,25 @@ export class Provisioner {
     };
     for (const store of needs.stores.values())
       if (isDatabase(store.kind)) await attempt(`database ${store.database}`, () => this.#database(store));
-    let tables = 0;
     let rows = 0;
-    for (const table of needs.tables.values()) {
-      const made = await attempt(`table ${table.schema}.${table.name}`, async () => {
-        rows += await this.#table(table);
-      });
-      if (made) tables++;
+    // What is captured first, and whole before any of it is filled: log sequence numbers that other tables hold lie
+    // after every capture's beginning and after its last row.
+    const isCaptured = (table: TableNeed): boolean =>
+      table.captured !== undefined && table.store.kind === 'sql-server';
+    const captured = [...needs.tables.values()].filter(isCaptured);
+    const others = [...needs.tables.values()].filter((table) => !isCaptured(table));
+    const instances = new Map(captured.map(({ store, captured: name }) => [storeKey(store), name]));
+    const made: TableNeed[] = [];
+    for (const group of [captured, others]) {
+      for (const table of group)
+        if (await attempt(`table ${table.schema}.${table.name}`, () => this.#table(table))) made.push(table);
+      for (const table of group)
+        if (made.includes(table))
+          await attempt(`rows of ${table.schema}.${table.name}`, async () => {
+            rows += await this.#fill(table, instances.get(storeKey(table.store)));
+          });
     }
+    const tables = made.length;
     for (const procedure of needs.procedures.values())
       await attempt(`procedure ${procedure.schema}.${procedure.name}`, () => this.#procedure(procedure));
     for (const { store, container } of needs.containers.values())
@@ -64,13 +85,16 @@ export class Provisioner {
     let files = 0;
     for (const file of needs.files.values()) {
       const made = await attempt(`file ${file.path}`, async () => {
-        const columns = [...file.columns.values()];
-        const bytes = await fileBytes(file, makeRows(columns, file.control, this.#seed));
-        await this.#places.put(file.store, file.container, file.path, bytes);
+        await this.#places.put(file.store, file.container, file.path, await this.bytesOf(file));
       });
       if (made) files++;
     }
     return { tables, rows, files, troubles };
+  }
+
+  /** The bytes of a made-up file. */
+  bytesOf(file: FileNeed): Promise<Buffer> {
+    return fileBytes(file, makeRows([...file.columns.values()], file.control, this.#seed));
   }
 
   async close(): Promise<void> {
@@ -97,8 +121,7 @@ export class Provisioner {
     this.#schemas.add(key);
   }
 
-  /** Returns how many rows it was given. */
-  async #table(table: TableNeed): Promise<number> {
+  async #table(table: TableNeed): Promise<void> {
     const { store, schema } = table;
     await this.#schema(store, schema);
     const session = await this.#sessions.of(store);
@@ -107,19 +130,31 @@ export class Provisioner {
       await session
         .run(type.replace(/^CREATE TABLE (\S+) \(/, 'CREATE TYPE $1 AS TABLE ('))
         .catch(ignoreExisting);
-      return 0;
+      return;
     }
     const name = qualified(store.kind, schema, table.name);
     await session.run(`DROP TABLE IF EXISTS ${name}`).catch(async () => {
       await session.run(`DROP VIEW IF EXISTS ${name}`);
     });
-    if (table.isMade) return 0;
+    if (table.isMade) return;
     if (table.columns.size === 0)
       table.columns.set('id', { name: 'id', kind: 'integer', isKnown: false, equals: [] });
     await session.run(createTable(table));
-    if (!table.isRead && table.control.length === 0) return 0;
+    if (trackedKey(table).length > 0) {
+      await session.run('ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON').catch(ignoreExisting);
+      await session.run(`ALTER TABLE ${name} ENABLE CHANGE_TRACKING`);
+    }
+    if (store.kind === 'sql-server')
+      for (const statement of captureChanges(table)) await session.run(statement);
+  }
+
+  /** Returns how many rows it was given; `instance` is what log sequence numbers in them are of. */
+  async #fill(table: TableNeed, instance: string | undefined): Promise<number> {
+    const isFilled = table.isRead || table.control.length > 0;
+    if (!isFilled || table.isMade || table.name.startsWith('type ')) return 0;
+    const session = await this.#sessions.of(table.store);
     const rows = makeRows([...table.columns.values()], table.control, this.#seed);
-    for (const statement of insertRows(table, rows)) await session.run(statement);
+    for (const statement of insertRows(table, rows)) await session.run(withLsns(statement, instance));
     return rows.length;
   }
 

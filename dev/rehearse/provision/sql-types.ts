@@ -1,5 +1,6 @@
 // How each database writes types, names, values and tables for the data of a rehearsal.
 
+import { EARLY_LSN, LATE_LSN } from '../infer/values.ts';
 import type { ColumnKind, ColumnNeed, ProcedureNeed, StoreKind, TableNeed } from '../needs.ts';
 import type { Cell } from '../rows.ts';
 
@@ -70,13 +71,25 @@ const typeOf = (kind: StoreKind, column: ColumnNeed, isKey: boolean): string =>
     ? 'nvarchar(400)'
     : TYPES[kind as Database][column.kind];
 
+/** The key that Change Tracking needs: the columns that are told, else the first. */
+export function trackedKey({ store, columns, tracked }: TableNeed): string[] {
+  if (tracked === undefined || store.kind !== 'sql-server') return [];
+  const told = tracked.flatMap((name) => columns.get(name.toLowerCase())?.name ?? []);
+  return told.length > 0 ? told : [...columns.values()].slice(0, 1).map(({ name }) => name);
+}
+
 /** CREATE TABLE with every column nullable. */
-export function createTable({ store, schema, name, columns, keys }: TableNeed): string {
+export function createTable(table: TableNeed): string {
+  const { store, schema, name, columns, keys } = table;
   const { kind } = store;
+  const tracked = trackedKey(table);
   const lines = [...columns.values()].map((column) => {
-    const isKey = keys.some((key) => key.toLowerCase() === column.name.toLowerCase());
-    return `${quoted(kind, column.name)} ${typeOf(kind, column, isKey)}`;
+    const isKey = [...keys, ...tracked].some((key) => key.toLowerCase() === column.name.toLowerCase());
+    const isTracked = tracked.includes(column.name);
+    return `${quoted(kind, column.name)} ${typeOf(kind, column, isKey)}${isTracked ? ' NOT NULL' : ''}`;
   });
+  if (tracked.length > 0) lines.push(`PRIMARY KEY (${tracked.map((each) => quoted(kind, each)).join(', ')})`);
+  if (table.isNumbered) lines.push(`${quoted(kind, 'waybill_number')} int IDENTITY(1,1) NOT NULL`);
   return `CREATE TABLE ${qualified(kind, schema, name)} (${lines.join(', ')})`;
 }
 
@@ -94,6 +107,31 @@ export function insertRows(table: TableNeed, rows: readonly (readonly Cell[])[])
   return statements;
 }
 
+/** The statements that let Change Data Capture keep what happens to a table from then on. */
+export const captureChanges = ({ schema, name, captured }: TableNeed): string[] =>
+  captured === undefined
+    ? []
+    : [
+        'EXEC sys.sp_cdc_enable_db',
+        `EXEC sys.sp_cdc_enable_table @source_schema = ${literal('sql-server', schema || 'dbo', 'text')}, @source_name = ${literal('sql-server', name, 'text')}, @role_name = NULL, @capture_instance = ${literal('sql-server', captured, 'text')}`,
+      ];
+
+/** The same statement with the log sequence numbers that its placeholders stand for, of that capture instance. */
+export function withLsns(statement: string, instance: string | undefined): string {
+  if (instance === undefined) return statement;
+  const places: readonly (readonly [string, string])[] = [
+    [EARLY_LSN, `sys.fn_cdc_get_min_lsn(${literal('sql-server', instance, 'text')})`],
+    [LATE_LSN, 'sys.fn_cdc_get_max_lsn()'],
+  ];
+  return places.reduce(
+    (text, [place, lsn]) =>
+      text
+        .replaceAll(literal('sql-server', place, 'text'), () => `CONVERT(varchar(100), ${lsn}, 1)`)
+        .replaceAll(place, () => lsn),
+    statement,
+  );
+}
+
 /** A constant. */
 export function literal(kind: StoreKind, value: Cell, column: ColumnKind): string {
   if (value === null) return 'NULL';
@@ -103,8 +141,9 @@ export function literal(kind: StoreKind, value: Cell, column: ColumnKind): strin
   }
   if (typeof value === 'number') return String(value);
   if (column === 'binary') {
-    if (kind === 'postgres') return `'\\x${value}'`;
-    return kind === 'snowflake' ? `TO_BINARY('${value}', 'HEX')` : `0x${value}`;
+    const hex = value.replace(/^0x/i, '');
+    if (kind === 'postgres') return `'\\x${hex}'`;
+    return kind === 'snowflake' ? `TO_BINARY('${hex}', 'HEX')` : `0x${hex}`;
   }
   const text = value.replaceAll("'", "''");
   if (kind === 'mysql' || kind === 'snowflake') return `'${text.replaceAll('\\', '\\\\')}'`;

@@ -10,7 +10,7 @@ import {
   mappingPairs,
   type NamedColumn,
 } from '../columns.ts';
-import { isDatabase, needColumn, needTable, type StoreRef, type TableNeed } from '../needs.ts';
+import { type FileNeed, isDatabase, needColumn, needTable, type StoreRef, type TableNeed } from '../needs.ts';
 import { fileSourceNeeds, needContainer, placeOf } from './file-needs.ts';
 import type { EvaluatedDataset, Frame } from './frame.ts';
 import { parametersOf, queryOf } from './sql-activities.ts';
@@ -21,6 +21,7 @@ import {
   type StatementNeeds,
   tableOfDataset,
 } from './sql-needs.ts';
+import { isWebSource, webSourceNeeds } from './web-sources.ts';
 
 /** Notes the needs of a Copy; gives what its output will hold. */
 export function copyNeeds(frame: Frame, activity: ActivitySnapshot): JsonObject {
@@ -32,7 +33,15 @@ export function copyNeeds(frame: Frame, activity: ActivitySnapshot): JsonObject 
   const pairs = mappingPairs(translatorOf(frame, typeProperties['translator']));
   const statement = sourceStatement(frame, from, source);
   const columns = planColumns(from, to, source, pairs, statement);
-  sourceNeeds(
+  if (from !== undefined && isWebSource(from))
+    webSourceNeeds(
+      frame,
+      activity.name,
+      from,
+      columns.source,
+      collectionOf(frame, typeProperties['translator']),
+    );
+  const taken = sourceNeeds(
     frame,
     from,
     source,
@@ -41,7 +50,9 @@ export function copyNeeds(frame: Frame, activity: ActivitySnapshot): JsonObject 
     collectionOf(frame, typeProperties['translator']),
     pairs,
   );
-  sinkNeeds(frame, to, sink, columns.sink);
+  const into = sinkNeeds(frame, to, sink, columns.sink);
+  if (into !== undefined && pairs.length === 0)
+    for (const each of taken) frame.needs.flows.push({ from: each, to: into });
   stagingNeeds(frame, typeProperties);
   return {
     ...{
@@ -118,14 +129,18 @@ function planColumns(
 ): Columns {
   const declaredFrom = declaredColumns(from?.schema);
   const declaredTo = declaredColumns(to?.schema);
-  const isText = from !== undefined && ['DelimitedText', 'Json'].includes(from.type);
-  const byPosition = from?.type === 'DelimitedText' && from.properties['firstRowAsHeader'] !== true;
+  const isText = from !== undefined && ['DelimitedText', 'Excel', 'Json', 'RestResource'].includes(from.type);
+  const byPosition =
+    from !== undefined &&
+    ['DelimitedText', 'Excel'].includes(from.type) &&
+    from.properties['firstRowAsHeader'] !== true;
   let names = sourceNames(declaredFrom, declaredTo, pairs, statement);
   if (byPosition) names = positions(names, declaredTo, pairs);
   const sinkOf = new Map(pairs.map((pair) => [sourceName(pair)?.toLowerCase(), pair.sink]));
   const kindAtSink = new Map(declaredTo.map((column) => [column.name.toLowerCase(), column]));
   const sink: NamedColumn[] = [];
-  const sourceColumns = names.map((column, at): NamedColumn => {
+  const additional = additionalNames(source);
+  const sourceColumns = names.flatMap((column, at): NamedColumn[] => {
     const paired = pairs.length > 0 ? sinkOf.get(column.name.toLowerCase()) : undefined;
     const name =
       pairs.length > 0 ? paired?.name : byPosition ? (declaredTo[at]?.name ?? column.name) : column.name;
@@ -141,18 +156,27 @@ function planColumns(
         kind: declared?.isKnown ? declared.kind : kind,
         isKnown: known || declared?.isKnown === true,
       });
-    return { name: column.name, kind, isKnown: known || declared?.isKnown === true };
+    // What additionalColumns adds is not in the source already.
+    if (additional.some((each) => same(each, column.name))) return [];
+    const holds =
+      kind === 'text' && declared?.isKnown && declared.kind !== 'text' ? { holds: declared.kind } : {};
+    return [{ name: column.name, kind, isKnown: known || declared?.isKnown === true, ...holds }];
   });
   for (const column of declaredTo) if (!sink.some(({ name }) => same(name, column.name))) sink.push(column);
   for (const { sink: column } of pairs)
     if (column !== undefined && !sink.some(({ name }) => same(name, column.name))) sink.push(column);
-  const additional = source['additionalColumns'];
-  for (const entry of Array.isArray(additional) ? additional : []) {
-    const name = isObject(entry) ? entry['name'] : undefined;
-    if (typeof name === 'string' && pairs.length === 0 && !sink.some((column) => same(column.name, name)))
+  for (const name of additional)
+    if (pairs.length === 0 && !sink.some((column) => same(column.name, name)))
       sink.push({ name, kind: 'text', isKnown: true });
-  }
   return { source: sourceColumns, sink };
+}
+
+function additionalNames(source: JsonObject): string[] {
+  const additional = source['additionalColumns'];
+  return (Array.isArray(additional) ? additional : []).flatMap((entry) => {
+    const name = isObject(entry) ? entry['name'] : undefined;
+    return typeof name === 'string' ? [name] : [];
+  });
 }
 
 const same = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
@@ -206,13 +230,13 @@ function sourceNeeds(
   statement: StatementNeeds | undefined,
   collection: string | undefined,
   pairs: readonly ColumnPair[],
-): void {
-  if (from?.store === undefined) return;
+): readonly (TableNeed | FileNeed)[] {
+  if (from?.store === undefined || isWebSource(from)) return [];
   const { store } = from;
   if (!isDatabase(store.kind)) {
     const made = fileSourceNeeds(frame, from, store, source, columns);
     if (collection !== undefined) for (const file of made) file.collection = collection;
-    return;
+    return from.properties['firstRowAsHeader'] === false ? [] : made;
   }
   const procedureName = source['sqlReaderStoredProcedureName'];
   if (typeof procedureName === 'string') {
@@ -228,25 +252,27 @@ function sourceNeeds(
           Object.fromEntries(columns.map(({ name, kind }) => [name, valueOfKind(kind, name, n)])),
         ),
       );
-    return;
+    return [];
   }
   const table =
     statement === undefined
       ? needTable(frame.needs, store, tableOfDataset(from.properties) ?? [])
       : statement.tables[0];
-  if (table === undefined) return;
+  if (table === undefined) return [];
   table.isRead = true;
   const output = statement?.use.output ?? [];
   const isStar = statement === undefined || statement.use.star;
-  for (const { name, kind, isKnown } of columns) {
+  for (const { name, kind, isKnown, holds } of columns) {
+    const asked = holds === undefined ? {} : { holds };
     const base = output.find((column) => same(column.name, name));
     if (base !== undefined) {
       if (base.column !== undefined)
         for (const each of statement?.tables ?? []) {
           const need = each.columns.get(base.column.toLowerCase());
           if (need !== undefined && isKnown && !need.isKnown) Object.assign(need, { kind, isKnown });
+          if (need !== undefined) Object.assign(need, asked);
         }
-    } else if (isStar) needColumn(table.columns, name, kind, isKnown);
+    } else if (isStar) Object.assign(needColumn(table.columns, name, kind, isKnown), asked);
   }
   if (isStar && pairs.length > 0)
     for (const column of declaredColumns(from.schema))
@@ -258,6 +284,7 @@ function sourceNeeds(
     : undefined;
   if (typeof partition === 'string' && partition !== '')
     needColumn(table.columns, partition, 'integer', true);
+  return isStar ? [table] : [];
 }
 
 /** A value for a row of a procedure's result. */
@@ -273,19 +300,22 @@ function sinkNeeds(
   to: EvaluatedDataset | undefined,
   sink: JsonObject,
   columns: readonly NamedColumn[],
-): void {
-  if (to?.store === undefined) return;
+): TableNeed | undefined {
+  if (to?.store === undefined) return undefined;
   const { store } = to;
   if (!isDatabase(store.kind)) {
     needContainer(frame, store, placeOf(to).container);
-    return;
+    return undefined;
   }
   const path = tableOfDataset(to.properties);
   const table = path === undefined ? undefined : needTable(frame.needs, store, path);
   const preparation = sink['preCopyScript'];
   if (typeof preparation === 'string' && preparation.trim() !== '') needStatement(frame, store, preparation);
-  if (table !== undefined) fillSink(table, sink, columns);
+  // What is dropped before each copy was made by the one before.
+  const dropped = typeof preparation === 'string' && /\bdrop\s+table\b(?!\s+if\b)/i.test(preparation);
+  if (table !== undefined) fillSink(table, dropped ? { ...sink, tableOption: 'none' } : sink, columns);
   procedureSink(frame, store, sink, columns);
+  return table;
 }
 
 function fillSink(table: TableNeed, sink: JsonObject, columns: readonly NamedColumn[]): void {

@@ -5,8 +5,8 @@ import { isObject } from '../../../src/definitions/factory.ts';
 import { ANY_COLUMNS, declaredColumns } from '../columns.ts';
 import { Shape } from '../infer/shape.ts';
 import { CONTROL_ROWS, valueFor } from '../infer/values.ts';
-import { isDatabase, needColumn, needTable } from '../needs.ts';
-import { fileSourceNeeds, needContainer, needFile, placeOf } from './file-needs.ts';
+import { isDatabase, needColumn, needTable, type StoreRef } from '../needs.ts';
+import { type FilePlace, fileSourceNeeds, needContainer, needFile, placeOf } from './file-needs.ts';
 import type { EvaluatedDataset, Frame } from './frame.ts';
 import { tableOfDataset } from './sql-needs.ts';
 
@@ -41,6 +41,7 @@ export function getMetadata(frame: Frame, activity: ActivitySnapshot): JsonObjec
     return result;
   }
   const place = placeOf(dataset);
+  if (isAccount(place) && store.kind === 'azure-blob') return { ...result, ...ofAccount(frame, store) };
   needContainer(frame, store, place.container);
   if (place.fileName !== undefined && !wanted.includes('childitems')) {
     fileSourceNeeds(frame, dataset, store, {}, columns);
@@ -66,6 +67,15 @@ export function getMetadata(frame: Frame, activity: ActivitySnapshot): JsonObjec
     itemType: 'Folder',
     childItems,
   };
+}
+
+const isAccount = ({ container, folder, fileName }: FilePlace): boolean =>
+  container === '' && folder === '' && fileName === undefined;
+
+/** A whole account: a folder of containers, of which there is one at least. */
+function ofAccount(frame: Frame, store: StoreRef): JsonObject {
+  needContainer(frame, store, 'rehearsal');
+  return { itemName: '', itemType: 'Folder', childItems: [{ name: 'rehearsal', type: 'Folder' }] };
 }
 
 const path = (folder: string, name: string): string => (folder === '' ? name : `${folder}/${name}`);

@@ -2,6 +2,7 @@
 import type { EvaluationContext } from '../../../src/core/expression/context.ts';
 import { evaluateDeep } from '../../../src/core/expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
+import { resolveLegacyLocation } from '../../../src/core/pipeline/legacy-location.ts';
 import type { DatasetSnapshot } from '../../../src/core/pipeline/snapshot.ts';
 import type { CompiledFactory, CompiledPipeline } from '../../../src/definitions/compile-factory.ts';
 import type { LinkedServiceDefinition } from '../../../src/definitions/compile-store.ts';
@@ -140,8 +141,8 @@ export class Frame {
     const properties = resource.properties;
     return {
       name: resource.name,
-      type: snapshot.type,
-      properties: this.evaluateEach(snapshot.typeProperties, roots),
+      type: snapshot.typeProperties['formatless'] === true ? 'DelimitedText' : snapshot.type,
+      properties: resolveLegacyLocation(this.evaluateEach(snapshot.typeProperties, roots)),
       ...(service === undefined ? {} : { store: service }),
       schema: properties['schema'] ?? properties['structure'] ?? null,
     };

@@ -1,4 +1,5 @@
 // Goes through a pipeline before it runs, with the values that its run will have, and notes what it needs to find.
+import { WaybillError } from '../../../src/core/errors.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import type { ActivitySnapshot } from '../../../src/core/pipeline/snapshot.ts';
 import { returnValue } from '../../../src/core/pipeline/variables.ts';
@@ -7,9 +8,11 @@ import { isObject } from '../../../src/definitions/factory.ts';
 import { valueFor } from '../infer/values.ts';
 import { type Needs, noNeeds } from '../needs.ts';
 import { copyNeeds } from './copy-needs.ts';
+import { dataFlowNeeds } from './data-flow-needs.ts';
 import { getMetadata, validation, wipe } from './file-activities.ts';
 import { needContainer } from './file-needs.ts';
 import { Frame, type Stage } from './frame.ts';
+import { levelColumns, levelRows } from './level-columns.ts';
 import { lookup, procedure, script } from './sql-activities.ts';
 import { stubOf } from './stubs.ts';
 import { triggerContext } from './triggers.ts';
@@ -36,6 +39,8 @@ export function simulate(stage: Stage, pipeline: CompiledPipeline): Simulation {
   const trigger = triggerContext(stage, pipeline);
   const { values, derived } = parametersFor(stage, pipeline, trigger);
   runFrame(stage, pipeline, needs, values, trigger, 0);
+  levelColumns(needs);
+  levelRows(needs);
   return { needs, parameters: values, derived, trigger: trigger.context };
 }
 
@@ -98,7 +103,7 @@ function block(frame: Frame, activities: readonly ActivitySnapshot[]): void {
     if (next === undefined) return;
     left.delete(next);
     done.add(next.name);
-    const output = next.inactiveAs === undefined ? perform(frame, next) : {};
+    const output = next.inactiveAs === undefined ? attempt(frame, next) : {};
     if (next.inactiveAs === undefined) logPlaces(frame, next.typeProperties);
     frame.outputs.set(next.name.toLowerCase(), {
       ActivityName: next.name,
@@ -124,6 +129,17 @@ function logPlaces(frame: Frame, value: JsonValue): void {
     if (store !== undefined && container !== undefined) needContainer(frame, store, container);
   }
   for (const entry of Object.values(value)) logPlaces(frame, entry);
+}
+
+/** What cannot be foreseen is left to the run, which says why it fails; the other pipelines are rehearsed all the same. */
+function attempt(frame: Frame, activity: ActivitySnapshot): JsonObject {
+  try {
+    return perform(frame, activity);
+  } catch (error) {
+    if (!(error instanceof WaybillError)) throw error;
+    frame.needs.notes.add(`could not be made ready: "${activity.name}": ${error.message}`);
+    return {};
+  }
 }
 
 function perform(frame: Frame, activity: ActivitySnapshot): JsonObject {
@@ -161,6 +177,8 @@ function perform(frame: Frame, activity: ActivitySnapshot): JsonObject {
       return executePipeline(frame, properties);
     case 'Copy':
       return copyNeeds(frame, activity);
+    case 'ExecuteDataFlow':
+      return dataFlowNeeds(frame, activity);
     case 'Lookup':
       return lookup(frame, activity);
     case 'Script':

@@ -23,6 +23,7 @@ import {
   type StatementNeeds,
   tableOfDataset,
 } from './sql-needs.ts';
+import { isWebSource, webSourceNeeds } from './web-sources.ts';
 
 /** The query a source sends, if it sends one. */
 export const queryOf = (source: JsonObject): string | undefined => {
@@ -51,10 +52,12 @@ export function lookup(frame: Frame, activity: ActivitySnapshot): JsonObject {
   const row = output?.property('firstRow') ?? new Shape('row');
   const one = frame.evaluate(typeProperties['firstRowOnly'] ?? true);
   const count = one === false || one === 'false' ? CONTROL_ROWS : 1;
+  const isWeb = dataset !== undefined && isWebSource(dataset);
   const rows =
-    dataset?.store === undefined
-      ? made(frame, row, [], count)
+    dataset?.store === undefined || isWeb
+      ? made(frame, row, demanded(row), count)
       : rowsOf(frame, dataset, dataset.store, source, row, count);
+  if (isWeb) webSourceNeeds(frame, activity.name, dataset, demanded(row), undefined, rows);
   return count === 1 ? { firstRow: rows[0] ?? {} } : { count: rows.length, value: rows };
 }
 

@@ -25,19 +25,28 @@ const FOLDING: Readonly<Record<string, 'lower' | 'upper'>> = { postgres: 'lower'
 export function needStatement(frame: Frame, store: StoreRef, sql: string): StatementNeeds {
   const use = scanSql(sql, FOLDING[store.kind] ?? 'none');
   const tables: TableNeed[] = [];
-  for (const { path, columns, written, created, values } of use.tables) {
+  for (const { path, columns, written, created, values, tracked, captured } of use.tables) {
     const table = needTable(frame.needs, store, path);
     if (table === undefined) continue;
     tables.push(table);
     if (created && table.columns.size === 0) table.isMade = true;
     if (!written) table.isRead = true;
-    for (let at = table.columns.size; at < values.length; at++)
-      needColumn(table.columns, `column_${at + 1}`, values[at] ?? 'text', values[at] !== undefined);
+    if (
+      written &&
+      store.kind === 'sql-server' &&
+      /@@identity|\b(scope_identity|ident_current)\s*\(/i.test(sql)
+    )
+      table.isNumbered = true;
+    if (captured !== undefined) table.captured ??= captured;
+    if (tracked !== undefined) table.tracked = [...new Set([...(table.tracked ?? []), ...tracked])];
     for (const column of columns.values()) {
       const known = column.kind !== undefined;
       const need = needColumn(table.columns, column.name, column.kind ?? guessKind(column.name), known);
       for (const value of column.equals) if (!need.equals.includes(value)) need.equals.push(value);
     }
+    // Those with a name first: an INSERT without a list of columns goes into them.
+    for (let at = table.columns.size; at < values.length; at++)
+      needColumn(table.columns, `column_${at + 1}`, values[at] ?? 'text', values[at] !== undefined);
   }
   for (const { path, parameters } of use.procedures)
     needProcedure(

@@ -9,6 +9,19 @@ export interface ColumnUse {
   kind?: 'integer' | 'number' | 'date' | 'text' | 'boolean';
 }
 
+/** What comes after the list of a SELECT, or begins another statement. */
+const SELECT_ENDS = new Set([
+  'from',
+  'where',
+  'union',
+  'except',
+  'intersect',
+  'order',
+  'select',
+  'insert',
+  'update',
+]);
+
 export interface TableUse {
   /** Parts of the dotted name: table, schema.table, database.schema.table. */
   readonly path: readonly string[];
@@ -19,6 +32,10 @@ export interface TableUse {
   values: ColumnUse['kind'][];
   /** Made by the statement itself: CREATE TABLE, SELECT INTO. */
   created: boolean;
+  /** CHANGETABLE reads its changes; the key's columns where the statement tells them. */
+  tracked?: string[];
+  /** The capture instance by whose name its Change Data Capture is read. */
+  captured?: string;
 }
 
 export interface ProcedureUse {
@@ -79,6 +96,9 @@ const ARITHMETIC = new Set([
   'sqrt',
 ]);
 
+/** The functions that Change Data Capture makes for each capture instance. */
+const CHANGES_OF = /^fn_cdc_get_(?:all|net)_changes_(.+)$/i;
+
 /** Words after which a table's name comes. */
 const TABLE_AFTER = new Set(['from', 'join', 'into', 'update', 'using']);
 
@@ -95,6 +115,8 @@ interface Scope {
   readonly tables: TableUse[];
   readonly aliases: Map<string, TableUse>;
   readonly derived: Set<string>;
+  /** Names that CHANGETABLE goes by. */
+  readonly changes: Set<string>;
 }
 
 class Scanner {
@@ -138,6 +160,10 @@ class Scanner {
         name = tokens[back - 1];
       }
       if (name !== undefined) this.#common.add(name.lower);
+    });
+    tokens.forEach(({ lower }, at) => {
+      const instance = tokens[at + 2];
+      if (lower === 'fn_cdc_get_min_lsn' && instance?.kind === 'text') this.#instance(instance.text);
     });
     let start = 0;
     for (let at = 0, depth = 0; at <= tokens.length; at++) {
@@ -238,7 +264,12 @@ class Scanner {
 
   /** Reads tokens as one query's: its tables first, then its columns; what is in brackets with a SELECT is its own. */
   #scope(from: number, to: number, outer: Scope | undefined, top: boolean): void {
-    const scope: Scope = { tables: [], aliases: new Map(outer?.aliases), derived: new Set(outer?.derived) };
+    const scope: Scope = {
+      tables: [],
+      aliases: new Map(outer?.aliases),
+      derived: new Set(outer?.derived),
+      changes: new Set(outer?.changes),
+    };
     const inner: [number, number][] = [];
     const skip = new Set<number>();
     for (let at = from; at < to; at++) {
@@ -319,10 +350,63 @@ class Scanner {
     return false;
   }
 
+  /** What Change Data Capture keeps of a table: cdc.fn_cdc_get_..._changes_<instance>(...) and cdc.<instance>_CT. */
+  #captured(to: number, scope: Scope, path: readonly string[], end: number): number {
+    const name = path.at(-1) ?? '';
+    const instance = CHANGES_OF.exec(name)?.[1] ?? /^(.+)_CT$/i.exec(name)?.[1];
+    const after = this.#tokens[end]?.text === '(' ? this.#closing(end, to) + 1 : end;
+    const alias = this.#aliasAfter(after, to);
+    if (instance === undefined) {
+      scope.derived.add((alias?.lower ?? name).toLowerCase());
+    } else {
+      const table = this.#instance(instance);
+      scope.tables.push(table);
+      scope.aliases.set(name.toLowerCase(), table);
+      if (alias !== undefined) scope.aliases.set(alias.lower, table);
+    }
+    return alias === undefined ? after : after + (this.#tokens[after]?.lower === 'as' ? 2 : 1);
+  }
+
+  /** The table of a capture instance: its name is schema_table where nobody gave another. */
+  #instance(name: string): TableUse {
+    const table = this.#tableUse(/^([^_]+)_(.+)$/.exec(name)?.slice(1, 3) ?? [name]);
+    table.captured ??= name;
+    return table;
+  }
+
+  /** CHANGETABLE(CHANGES table, version) AS alias. */
+  #changes(at: number, to: number, scope: Scope): number {
+    const { path } = this.#path(at + 3);
+    const end = this.#closing(at + 1, to) + 1;
+    if (path.length === 0) return end;
+    const table = this.#tableUse(path);
+    table.tracked ??= [];
+    scope.derived.add('changes');
+    scope.tables.push(table);
+    const alias = this.#aliasAfter(end, to);
+    if (alias === undefined) return end;
+    scope.aliases.set(alias.lower, table);
+    scope.changes.add(alias.lower);
+    return end + (this.#tokens[end]?.lower === 'as' ? 2 : 1);
+  }
+
+  #tableUse(path: string[]): TableUse {
+    const key = path.join('.').toLowerCase();
+    let table = this.#tables.get(key);
+    if (table === undefined) {
+      table = { path, columns: new Map(), written: false, values: [], created: false };
+      this.#tables.set(key, table);
+    }
+    return table;
+  }
+
   #table(at: number, to: number, scope: Scope, verb: string, before: string): number {
+    if (this.#tokens[at]?.lower === 'changetable' && this.#tokens[at + 2]?.lower === 'changes')
+      return this.#changes(at, to, scope);
     const { path, end } = this.#path(at);
     const name = path.at(-1)?.toLowerCase() ?? '';
     if (path.length === 0 || end > to) return end;
+    if (path.at(-2)?.toLowerCase() === 'cdc') return this.#captured(to, scope, path, end);
     // A function with a table for its result, unless it is the list of an INSERT's columns.
     if (this.#tokens[end]?.text === '(' && verb !== 'into' && verb !== 'table') return end;
     const alias = this.#aliasAfter(end, to);
@@ -335,12 +419,7 @@ class Scanner {
     // UPDATE a ... FROM t a: the alias is no table.
     if (name.startsWith('#') || (known !== undefined && known.path.at(-1)?.toLowerCase() !== name))
       return end;
-    const key = path.join('.').toLowerCase();
-    let table = this.#tables.get(key);
-    if (table === undefined) {
-      table = { path, columns: new Map(), written: false, values: [], created: false };
-      this.#tables.set(key, table);
-    }
+    const table = this.#tableUse(path);
     if (verb !== 'from' && verb !== 'join' && verb !== 'using') table.written = true;
     if (verb === 'table' && before === 'create') table.created = true;
     if (verb === 'into' && before !== 'insert' && before !== 'merge') table.created = true;
@@ -356,6 +435,7 @@ class Scanner {
     const table = scope.tables.at(-1);
     const next = this.#tokens[at + 1]?.lower;
     if (table !== undefined && this.#tokens[at]?.lower === 'values') this.#plainValues(table, at + 1, to);
+    if (table !== undefined && this.#tokens[at]?.lower === 'select') this.#selectedValues(table, at + 1, to);
     if (table === undefined || this.#tokens[at]?.text !== '(' || next === 'select' || next === 'with')
       return at;
     const end = this.#closing(at, to);
@@ -378,6 +458,23 @@ class Scanner {
   #plainValues(table: TableUse, open: number, to: number): void {
     const values = this.#valueKinds(open, to);
     if (values.length > table.values.length) table.values = values;
+  }
+
+  /** SELECT without a list of columns before it: as many as it shows, unless it shows all of something. */
+  #selectedValues(table: TableUse, from: number, to: number): void {
+    const values: ColumnUse['kind'][] = [undefined];
+    let isFirst = true;
+    for (let at = from, depth = 0; at < to; at++) {
+      const token = this.#tokens[at] as Token;
+      if (depth === 0 && (token.text === ';' || SELECT_ENDS.has(token.lower))) break;
+      if (token.text === '(') depth++;
+      if (token.text === ')' && --depth < 0) break;
+      if (depth === 0 && token.text === '*' && (isFirst || this.#tokens[at - 1]?.text === '.')) return;
+      if (token.text === ',' && depth === 0) values.push(undefined);
+      else if (isFirst) values[values.length - 1] = kindOfToken(token);
+      isFirst = (token.text === ',' && depth === 0) || token.lower === 'distinct';
+    }
+    if (this.#tokens[from]?.lower !== 'top' && values.length > table.values.length) table.values = values;
   }
 
   /** What the first row of VALUES holds, by position. */
@@ -492,6 +589,9 @@ class Scanner {
       const table = owner === undefined ? scope.tables[0] : scope.aliases.get(owner);
       if (table === undefined || (owner === undefined && scope.derived.size > 0 && scope.tables.length === 0))
         continue;
+      if (/^sys_change_|^__\$/i.test(last)) continue;
+      if (owner !== undefined && scope.changes.has(owner) && !table.tracked?.includes(last))
+        table.tracked?.push(last);
       this.#useColumn(table, last, end, start);
     }
   }

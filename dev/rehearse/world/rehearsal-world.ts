@@ -23,6 +23,8 @@ export function enginesFor(compiled: CompiledFactory): EngineName[] {
     const engine = ENGINES[localService(definition).kind];
     if (engine !== undefined) engines.add(engine);
   }
+  // Data flows run on Spark, and their rows pass through S3.
+  if (compiled.pipelines.some(({ dataflows }) => dataflows.length > 0)) engines.add('s3').add('emr');
   return [...engines];
 }
 

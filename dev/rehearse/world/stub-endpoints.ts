@@ -19,6 +19,8 @@ export class StubEndpoints {
   readonly calls: RecordedCall[] = [];
   readonly #runs: string[] = [];
   readonly #answers = new Map<string, JsonValue>();
+  readonly #files = new Map<string, Buffer>();
+  #callBack: (token: string, body: JsonValue) => Promise<void> = async () => {};
   readonly #server: Server;
   #port = 0;
 
@@ -45,6 +47,16 @@ export class StubEndpoints {
   /** What the activity of that key is answered from now on. */
   answer(key: string, response: JsonValue): void {
     this.#answers.set(key, response);
+  }
+
+  /** The file that the activity of that key reads from now on. */
+  answerFile(key: string, bytes: Buffer): void {
+    this.#files.set(key, bytes);
+  }
+
+  /** What becomes of calls back to WebHooks that wait. */
+  onCallBack(work: (token: string, body: JsonValue) => Promise<void>): void {
+    this.#callBack = work;
   }
 
   async stop(): Promise<void> {
@@ -89,11 +101,17 @@ export class StubEndpoints {
       url: url === '' ? address : url,
       bodyBytes: body.length,
     });
-    callBack(body);
-    const answer = JSON.stringify(this.#answers.get(key) ?? {});
+    const kept = this.#answers.get(key) ?? {};
+    const token = callBackToken(body);
+    if (token !== undefined) {
+      const told = { StatusCode: 200, Output: kept, Error: null };
+      setTimeout(() => void this.#callBack(token, told).catch(() => {}), 200).unref();
+    }
+    const file = this.#files.get(key);
+    const answer = file ?? Buffer.from(JSON.stringify(kept));
     response.writeHead(200, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(answer),
+      'content-type': file === undefined ? 'application/json' : 'application/octet-stream',
+      'content-length': answer.length,
     });
     response.end(request.method === 'HEAD' ? undefined : answer);
   }
@@ -133,20 +151,11 @@ const endedRun = (id: number): JsonObject => {
 };
 
 /** A WebHook waits to be called back; the one it called does so at once. */
-function callBack(body: string): void {
-  let uri: unknown;
+function callBackToken(body: string): string | undefined {
   try {
-    uri = (JSON.parse(body) as JsonObject)['callBackUri'];
+    const uri = (JSON.parse(body) as JsonObject)['callBackUri'];
+    return typeof uri === 'string' ? /\/callbacks\/([^/?]+)$/.exec(uri)?.[1] : undefined;
   } catch {
-    return;
+    return undefined;
   }
-  if (typeof uri !== 'string' || !/^https?:\/\/(127\.0\.0\.1|localhost)[:/]/.test(uri)) return;
-  const answer = { StatusCode: 200, Output: {}, Error: null };
-  setTimeout(() => {
-    fetch(uri, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(answer),
-    }).catch(() => {});
-  }, 200).unref();
 }

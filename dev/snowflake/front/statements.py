@@ -11,7 +11,7 @@ from fakesnow.dialect import parse_one
 from fakesnow.statement_type import statement_type_id
 from sqlglot import exp
 
-from . import binds, copy_into, ddl, dialect, dml, external_files, load_history, parameters, put_get, runner, show, stages, tables, unload
+from . import binds, copy_into, ddl, dialect, dml, external_files, load_history, parameters, put_get, runner, show, stages, streams, tables, unload
 from .errors import unsupported
 from .results import Result, ResultStore, status
 from .sessions import Session
@@ -40,6 +40,7 @@ def execute(session: Session, store: ResultStore, request: Request) -> Result:
     for special in (
         lambda: put_get.transfer(session, sql, request.base_url, request.stage_token),
         lambda: stages.list_or_remove(session, sql),
+        lambda: streams.define(session, sql),
         lambda: parameters.alter_session(session, sql),
     ):
         if result := special():
@@ -53,6 +54,8 @@ def execute(session: Session, store: ResultStore, request: Request) -> Result:
     if re.match(r"COPY\b", sql, re.I):
         sql, access = external_files.take_access(session.engine.settings, sql)
     tree = parse_one(sql)
+    if "SYSTEM$STREAM_" in sql.upper():
+        tree = session.transactions.read(lambda: streams.answer_functions(session, tree))
     if request.bind_stage or binds.is_array(request.bindings):
         return session.transactions.write(lambda: _array_insert(session, store, request, tree))
     params = binds.positional(request.bindings, order) if request.bindings else None
@@ -108,7 +111,7 @@ class _Statement:
         elif isinstance(tree, exp.TruncateTable):
             return transactions.write(self._truncate)
         elif isinstance(tree, _DML):
-            return transactions.write(lambda: dml.run(session, self.store, self.request.query_id, tree.copy(), self.params))
+            return transactions.write(self._change)
         elif isinstance(tree, exp.Use):
             return ddl.use(session, tree)
         elif isinstance(tree, exp.Create):
@@ -126,6 +129,12 @@ class _Statement:
         else:
             raise unsupported(" ".join(self.sql.split()[:2]).upper())
         return status("Statement executed successfully.", 0x5000)
+
+    def _change(self) -> Result:
+        read = streams.read_by(self.session, self.tree)
+        result = dml.run(self.session, self.store, self.request.query_id, self.tree.copy(), self.params)
+        streams.advance(self.session, read)
+        return result
 
     def _unsets_variable(self) -> bool:
         return isinstance(self.tree, exp.Alias) and self.sql.upper().startswith("UNSET ")
@@ -163,11 +172,28 @@ class _Statement:
         target = self.tree.this
         to_location = isinstance(target, exp.Table) and isinstance(target.this, (exp.Var, exp.Literal))
         if to_location:
-            return self.session.transactions.read(lambda: unload.copy_into_location(self.session, self.tree.copy(), self.sql, self.access))
+            return self._unload()
         try:
             return self.session.transactions.write(lambda: self._load(exact=False))
         except copy_into.FastReadFailed:
             return self.session.transactions.write(lambda: self._load(exact=True))
+
+    def _unload(self) -> Result:
+        session = self.session
+
+        def unloaded() -> Result:
+            return unload.copy_into_location(session, self.tree.copy(), self.sql, self.access)
+
+        read = session.transactions.read(lambda: streams.read_by(session, self.tree))
+        if not read:
+            return session.transactions.read(unloaded)
+
+        def consumed() -> Result:
+            result = unloaded()
+            streams.advance(session, read)
+            return result
+
+        return session.transactions.write(consumed)
 
     def _load(self, exact: bool) -> Result:
         return copy_into.copy_into_table(self.session, self.tree.copy(), self.sql, self.access, exact)
@@ -211,8 +237,10 @@ class _Statement:
             # The engine takes temporary tables only without a database and a schema.
             target.set("catalog", None)
             target.set("db", None)
+        read = streams.read_by(session, self.tree)
         cursor = runner.run(session, prepared, self.params)
         result = runner.small_result(session, self.store, self.request.query_id, cursor, ddl.DDL_TYPE)
+        streams.advance(session, read)
         if temporary:
             session.temporary_tables.add(name)
         else:

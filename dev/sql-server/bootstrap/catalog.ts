@@ -21,7 +21,7 @@ select c.oid as relation, a.attnum, n.nspname::text as schema_name, c.relname::t
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid left join pg_attrdef ad on ad.adrelid = c.oid and ad.adnum = a.attnum
 left join lateral (select case when col_description(c.oid, a.attnum) like '{%' then col_description(c.oid, a.attnum)::json end as j) d on true
-where c.relkind in ('r', 'v') and n.nspname not in ('pg_catalog', 'information_schema', 'tsql', 'tsql_tracking', 'public', 'pg_toast');
+where c.relkind in ('r', 'v') and n.nspname not in ('pg_catalog', 'information_schema', 'tsql', 'tsql_tracking', 'tsql_cdc', 'public', 'pg_toast');
 `;
 
 const INFORMATION_SCHEMA = `
@@ -29,7 +29,7 @@ create or replace view tsql_information_schema.tables as
 select current_database()::text as table_catalog, n.nspname::text collate tsql.ci as table_schema, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as table_name,
   case c.relkind when 'v' then 'VIEW' else 'BASE TABLE' end as table_type
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_types', 'sys', 'public');
+where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_cdc', 'tsql_types', 'sys', 'public') and not (n.nspname = 'cdc' and c.relkind = 'v');
 create or replace view tsql_information_schema.columns as
 select current_database()::text as table_catalog, schema_name collate tsql.ci as table_schema, table_name collate tsql.ci as table_name, column_name collate tsql.ci as column_name, ordinal as ordinal_position, default_value as column_default,
   case when nullable then 'YES' else 'NO' end as is_nullable, type_name as data_type,
@@ -58,7 +58,7 @@ cross join lateral unnest(k.conkey) with ordinality u(attnum, position) join tsq
 where k.contype in ('p', 'u', 'f') and n.nspname !~ '^(pg_|tsql)';
 create or replace view tsql_information_schema.schemata as
 select current_database()::text as catalog_name, nspname::text collate tsql.ci as schema_name, 'dbo' as schema_owner from pg_namespace
-where nspname !~ '^pg_' and nspname not in ('tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_types', 'public');
+where nspname !~ '^pg_' and nspname not in ('tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_cdc', 'tsql_types', 'public');
 `;
 
 const TYPES: readonly [name: string, id: number, bytes: number, precision: number, scale: number][] = [
@@ -106,14 +106,16 @@ create or replace function tsql.col_length(text, text) returns smallint language
 create or replace view sys.schemas as select tsql.schema_id(schema_name collate "C") as schema_id, schema_name as name, 1 as principal_id from tsql_information_schema.schemata;
 create or replace view sys.databases as
 select coalesce(shobj_description(oid, 'pg_database')::json ->> 'name', datname::text) collate tsql.ci as name, tsql.db_id(datname::text) as database_id, 'ONLINE' as state_desc,
-  1::tsql.tinyint as snapshot_isolation_state, 1::tsql.bit as is_read_committed_snapshot_on, 'Latin1_General_100_BIN2_UTF8' as collation_name
+  1::tsql.tinyint as snapshot_isolation_state, 1::tsql.bit as is_read_committed_snapshot_on, 'Latin1_General_100_BIN2_UTF8' as collation_name,
+  (datname = current_database() and to_regnamespace('cdc') is not null)::int::tsql.bit as is_cdc_enabled
 from pg_database where not datistemplate and datname not in ('postgres');
 create or replace view sys.objects as
 select tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as name, c.oid::int as object_id, tsql.schema_id(n.nspname::text) as schema_id,
-  case c.relkind when 'r' then 'U ' else 'V ' end as type, case c.relkind when 'r' then 'USER_TABLE' else 'VIEW' end as type_desc, 0::tsql.bit as is_ms_shipped
+  case c.relkind when 'r' then 'U ' else 'V ' end as type, case c.relkind when 'r' then 'USER_TABLE' else 'VIEW' end as type_desc, (n.nspname = 'cdc')::int::tsql.bit as is_ms_shipped
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_types', 'sys', 'public');
-create or replace view sys.tables as select name, object_id, schema_id, type, type_desc, is_ms_shipped from sys.objects where type = 'U ';
+where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_cdc', 'tsql_types', 'sys', 'public') and not (n.nspname = 'cdc' and c.relkind = 'v');
+create or replace view sys.tables as select name, object_id, schema_id, type, type_desc, is_ms_shipped,
+  exists (select from tsql_cdc.instances i where i.relation::int = object_id)::int::tsql.bit as is_tracked_by_cdc from sys.objects where type = 'U ';
 create or replace view sys.views as select name, object_id, schema_id, type, type_desc, is_ms_shipped from sys.objects where type = 'V ';
 create or replace view sys.types as select name, id::tsql.tinyint as system_type_id, id as user_type_id, 4 as schema_id, bytes::smallint as max_length, precision::tsql.tinyint as precision, scale::tsql.tinyint as scale, 1::tsql.bit as is_nullable from tsql.types;
 create or replace view sys.columns as

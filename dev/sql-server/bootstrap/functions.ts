@@ -39,6 +39,13 @@ begin
   if position('[' in $1) > 0 then raise exception 'LIKE with a [set] is not supported' using errcode = '22023'; end if;
   return $1;
 end $f$;
+create or replace function tsql.attempt(expression text, value text) returns text language plpgsql immutable strict as $f$
+declare result text;
+begin
+  execute 'select (' || expression || ')::text' into result using value;
+  return result;
+exception when others then return null;
+end $f$;
 create or replace function tsql.datalength(text) returns int language sql immutable as 'select octet_length(tsql.utf16($1))';
 create or replace function tsql.datalength(bytea) returns int language sql immutable as 'select octet_length($1)';
 create or replace function tsql.datalength(int4) returns int language sql immutable strict as 'select 4';
@@ -58,6 +65,12 @@ begin
     when 'hour' then t + n * interval '1 hour' when 'minute' then t + n * interval '1 minute' when 'second' then t + n * interval '1 second'
     when 'millisecond' then t + n * interval '1 millisecond' when 'microsecond' then t + n * interval '1 microsecond' end;
 end $f$;
+create or replace function tsql.dateadd(part text, n bigint, t date) returns date language sql immutable strict as
+  'select tsql.dateadd(part, n, t::timestamp)::date';
+create or replace function tsql.dateadd(part text, n bigint, t text) returns timestamp language sql immutable strict as
+  'select tsql.dateadd(part, n, t::timestamp)';
+create or replace function tsql.dateadd(part text, n bigint, t timestamptz) returns timestamptz language sql immutable strict as
+  $$select tsql.dateadd(part, n, t at time zone 'UTC') at time zone 'UTC'$$;
 create or replace function tsql.datediff_big(part text, a timestamp, b timestamp) returns bigint language plpgsql immutable strict as $f$
 declare months bigint := (extract(year from b) - extract(year from a)) * 12 + extract(month from b) - extract(month from a); unit text; us numeric;
 begin

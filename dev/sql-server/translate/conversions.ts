@@ -9,6 +9,7 @@ import {
   postgresType,
   type SqlType,
 } from '../sql-types.ts';
+import { quoteText } from './token-stream.ts';
 import type { Expression } from './translator.ts';
 
 const TEXT_STYLES = new Set([0, 1, 2, 3, 20, 21, 23, 25, 108, 112, 114, 120, 121, 126, 127]);
@@ -198,12 +199,23 @@ export function assign(value: Expression, target: SqlType | undefined): string {
   return convert(value, target).sql;
 }
 
-/** In a comparison a character variable takes the type of what it is compared with, as in SQL Server. */
+/** TRY_CAST and TRY_CONVERT: NULL where the conversion fails, which PostgreSQL finds out for each value. */
+export function tryConvert(value: Expression, type: SqlType, style?: number): Expression {
+  const from = value.type;
+  const isText = from === undefined || isCharacter(from);
+  const given: Expression = isText
+    ? { sql: '$1', type: { name: 'nvarchar', length: -1 } }
+    : { sql: `CAST($1 AS ${postgresType(from)})`, type: from };
+  const attempt = `tsql.attempt(${quoteText(convert(given, type, style).sql)}, CAST(${value.sql} AS text))`;
+  return { sql: isCharacter(type) ? attempt : `CAST(${attempt} AS ${postgresType(type)})`, type };
+}
+
+/** In a comparison text takes the type of what it is compared with, as in SQL Server; PostgreSQL does so with literals. */
 export function compareAs(value: Expression, other: Expression): string {
-  if (value.variable && value.type && other.type && isCharacter(value.type) && !isCharacter(other.type)) {
-    return convert(value, other.type).sql;
-  }
-  return value.sql;
+  const [own, wanted] = [value.type, other.type];
+  if (own === undefined || wanted === undefined || value.literal === true) return value.sql;
+  if (!isCharacter(own) || isCharacter(wanted) || isBinary(wanted)) return value.sql;
+  return convert(value, wanted).sql;
 }
 
 /** Text of which HASHBYTES takes the bytes: only where it is certain which bytes SQL Server would take. */

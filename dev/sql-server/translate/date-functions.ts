@@ -75,6 +75,8 @@ export function datePartFunction(t: Translator, name: string): Expression {
 
 function dateAdd(part: string, count: Expression, start: Expression): Expression {
   const type = start.type && !isCharacter(start.type) ? start.type : start.type ? DATETIME : undefined;
+  // Of a kind that only PostgreSQL knows, as in a query that refers to itself: a date stays one.
+  if (type === undefined) return typed(`tsql.dateadd('${part}', ${count.sql}, ${start.sql})`, type);
   const added = `tsql.dateadd('${part}', ${count.sql}, CAST(${start.sql} AS timestamp))`;
   if (type?.name === 'date') return typed(`CAST(${added} AS date)`, type);
   return typed(added, type);

@@ -373,7 +373,7 @@ export function drop(t: Translator): Script {
     const table = t.tableName(tokens.dottedName());
     if (kind === 'table' && table.schema) {
       script.push(
-        `SELECT tsql_tracking.forget(${quoteText(table.schema.toLowerCase())}, ${quoteText(heldName(table.name))})`,
+        `SELECT tsql_tracking.forget(${quoteText(table.schema.toLowerCase())}, ${quoteText(heldName(table.name))}), tsql_cdc.forget(${quoteText(table.schema.toLowerCase())}, ${quoteText(heldName(table.name))})`,
       );
     }
     script.push(`DROP ${kind.toUpperCase()} ${exists}${table.sql}`);

@@ -1,6 +1,7 @@
 // INSERT, UPDATE, DELETE, MERGE, TRUNCATE.
 import { notSupported, SqlError } from '../errors.ts';
 import { assign } from './conversions.ts';
+import { type Output, outputClause } from './output-clause.ts';
 import { selectStatement, topClause } from './select.ts';
 import { noLocking, tableHints, tableSources } from './table-source.ts';
 import { quoteName } from './token-stream.ts';
@@ -11,6 +12,13 @@ export interface InsertParts {
   readonly head: string;
   readonly tail: string;
   readonly table: TableName;
+  readonly output: Output;
+}
+
+/** What changes rows: its text, with what it gives back of them. */
+export interface Change {
+  readonly sql: string;
+  readonly output: Output;
 }
 
 /** MERGE's text, and that to use when IDENTITY_INSERT is on for the table. */
@@ -18,10 +26,7 @@ export interface MergeParts {
   readonly sql: string;
   readonly overriding: string;
   readonly table: TableName;
-}
-
-function refuseOutput(t: Translator): void {
-  if (t.tokens.isWord('output')) throw notSupported('OUTPUT');
+  readonly output: Output;
 }
 
 function columnList(t: Translator): string[] | undefined {
@@ -59,15 +64,15 @@ export function insert(t: Translator): InsertParts {
     (hint && [...hint.columns.values()].some((c) => c.identity)
       ? columns.map((c) => c?.name ?? '')
       : undefined);
-  refuseOutput(t);
+  const output = outputClause(t, table.name);
   const head = `INSERT INTO ${table.sql}${listed ? ` (${listed.map(quoteName).join(', ')})` : ''}`;
-  if (tokens.accept('default', 'values')) return { head, tail: ' DEFAULT VALUES', table };
-  if (tokens.accept('values')) return { head, tail: ` VALUES ${insertRows(t, columns)}`, table };
+  if (tokens.accept('default', 'values')) return { head, tail: ' DEFAULT VALUES', table, output };
+  if (tokens.accept('values')) return { head, tail: ` VALUES ${insertRows(t, columns)}`, table, output };
   if (tokens.isWord('exec', 'execute')) throw notSupported('INSERT ... EXEC');
   const start = tokens.position;
   if (!tokens.isWord('select', 'with') && !tokens.isSymbol('(')) throw tokens.unexpected();
   tokens.position = start;
-  return { head, tail: ` ${storedSelect(selectStatement(t), columns)}`, table };
+  return { head, tail: ` ${storedSelect(selectStatement(t), columns)}`, table, output };
 }
 
 /** The rows of a query as they are stored: wrapped in conversions where a column's kind differs from its target's. */
@@ -110,31 +115,41 @@ function storedValue(t: Translator, column: ColumnHint | undefined): string {
   return assign(t.expression(), column?.type);
 }
 
+/** One column's new value. */
+interface Assignment {
+  readonly column: string;
+  readonly value: string;
+}
+
+const setList = (assignments: readonly Assignment[]): string =>
+  assignments.map(({ column, value }) => `${column} = ${value}`).join(', ');
+
 /** SET a = 1, b += 2: assignments for PostgreSQL, whose left sides take no alias. */
-function assignments(t: Translator): string {
+function assignments(t: Translator): Assignment[] {
   const { tokens } = t;
-  const items: string[] = [];
+  const items: Assignment[] = [];
   do {
     if (tokens.peek().kind === 'variable') throw notSupported('SET @variable in UPDATE');
     const parts = tokens.dottedName();
     const name = parts.at(-1) as string;
     const hint = t.column(parts);
     const operator = tokens.next().text;
-    if (operator === '=') items.push(`${quoteName(name)} = ${storedValue(t, hint)}`);
+    const column = quoteName(name);
+    if (operator === '=') items.push({ column, value: storedValue(t, hint) });
     else if (/^[-+*/%]=$/.test(operator)) {
       const value: Expression = t.expression();
       const plus = operator === '+=' && value.type && /char/.test(value.type.name) ? '||' : operator[0];
-      items.push(`${quoteName(name)} = ${parts.map(quoteName).join('.')} ${plus} ${value.sql}`);
+      items.push({ column, value: `${parts.map(quoteName).join('.')} ${plus} ${value.sql}` });
     } else {
       tokens.position--;
       throw tokens.unexpected();
     }
   } while (tokens.acceptSymbol(','));
-  return items.join(', ');
+  return items;
 }
 
 /** A target named by an alias of FROM: PostgreSQL wants the table itself, joined to itself by row address. */
-export function update(t: Translator, ctes: string): string {
+export function update(t: Translator, ctes: string): Change {
   const { tokens } = t;
   tokens.expect('update');
   const limit = topClause(t);
@@ -142,7 +157,7 @@ export function update(t: Translator, ctes: string): string {
   tableHints(t, noLocking(), '');
   tokens.expect('set');
   const set = assignments(t);
-  refuseOutput(t);
+  const output = outputClause(t, target.at(-1) ?? '');
   const from = tokens.accept('from') ? tableSources(t, noLocking()) : undefined;
   const where = tokens.accept('where') ? t.condition() : undefined;
   skipOption(t);
@@ -151,45 +166,59 @@ export function update(t: Translator, ctes: string): string {
       ? (aliasedTable(t, target[0] as string, from) ?? t.tableName(target))
       : t.tableName(target);
   if (from === undefined && limit === '') {
-    return `${ctes}UPDATE ${table.sql} SET ${set}${where ? ` WHERE ${where}` : ''}`;
+    return { sql: `${ctes}UPDATE ${table.sql} SET ${setList(set)}${where ? ` WHERE ${where}` : ''}`, output };
   }
   if (from === undefined) {
     const inner = `SELECT ctid FROM ${table.sql}${where ? ` WHERE ${where}` : ''}${limit}`;
-    return `${ctes}UPDATE ${table.sql} SET ${set} WHERE ctid IN (${inner})`;
+    return { sql: `${ctes}UPDATE ${table.sql} SET ${setList(set)} WHERE ctid IN (${inner})`, output };
   }
   if (limit) throw notSupported('UPDATE TOP ... FROM');
-  return updateFrom(ctes, table, quoteName(target.at(-1) as string), set, from, where);
+  const alias = quoteName(target.at(-1) as string);
+  return { sql: updateFrom({ ctes, table, alias, set, from, where }), output };
+}
+
+/** The parts of an UPDATE with FROM, as PostgreSQL is to see them. */
+interface UpdateFrom {
+  readonly ctes: string;
+  readonly table: TableName;
+  /** What FROM calls the table. */
+  readonly alias: string;
+  readonly set: readonly Assignment[];
+  readonly from: string;
+  readonly where: string | undefined;
 }
 
 /**
  * UPDATE a SET ... FROM t AS a JOIN b ...: PostgreSQL's FROM holds the others only, and its UPDATE carries the
  * alias. When the target comes first in FROM with an inner join, the join condition moves into WHERE.
  */
-function updateFrom(
-  ctes: string,
-  table: TableName,
-  alias: string,
-  set: string,
-  from: string,
-  where: string | undefined,
-): string {
+function updateFrom(parts: UpdateFrom): string {
+  const { ctes, table, alias, set, from, where } = parts;
   const first = new RegExp(
     `^${escapePattern(table.sql)}(?: AS ${escapePattern(alias)})?(?: JOIN (.+?) ON (.+))?$`,
     's',
   ).exec(from);
   if (first === null) {
     if (!from.includes(table.sql))
-      return `${ctes}UPDATE ${table.sql} SET ${set} FROM ${from}${where ? ` WHERE ${where}` : ''}`;
-    throw notSupported('this form of UPDATE ... FROM (name the target first and join the rest with JOIN)');
+      return `${ctes}UPDATE ${table.sql} SET ${setList(set)} FROM ${from}${where ? ` WHERE ${where}` : ''}`;
+    return updateJoined(parts);
   }
   const [, other, on] = first;
-  if (on && / (?:LEFT|RIGHT|FULL|CROSS|JOIN) /.test(on))
-    throw notSupported('UPDATE ... FROM with more than one join');
+  if (on && / (?:LEFT|RIGHT|FULL|CROSS|JOIN) /.test(on)) return updateJoined(parts);
   const conditions = [on, where]
     .filter((part): part is string => part !== undefined)
     .map((part) => `(${part})`);
   const named = from.startsWith(`${table.sql} AS ${alias}`) ? ` AS ${alias}` : '';
-  return `${ctes}UPDATE ${table.sql}${named} SET ${set}${other ? ` FROM ${other}` : ''}${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;
+  return `${ctes}UPDATE ${table.sql}${named} SET ${setList(set)}${other ? ` FROM ${other}` : ''}${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''}`;
+}
+
+/** Any other form: the new values are asked for first, by the row's address. */
+function updateJoined({ ctes, table, alias, set, from, where }: UpdateFrom): string {
+  const isAsked = ({ value }: Assignment): boolean => value !== 'DEFAULT';
+  const asked = set.map((each, at) => (isAsked(each) ? `, ${each.value} AS v${at}` : '')).join('');
+  const given = set.map((each, at) => (isAsked(each) ? { ...each, value: `tsql_new.v${at}` } : each));
+  const rows = `SELECT ${alias}.ctid AS place${asked} FROM ${from}${where ? ` WHERE ${where}` : ''}`;
+  return `${ctes}UPDATE ${table.sql} AS tsql_target SET ${setList(given)} FROM (${rows}) AS tsql_new WHERE tsql_target.ctid = tsql_new.place`;
 }
 
 const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -211,14 +240,14 @@ function skipOption(t: Translator): void {
   }
 }
 
-export function remove(t: Translator, ctes: string): string {
+export function remove(t: Translator, ctes: string): Change {
   const { tokens } = t;
   tokens.expect('delete');
   const limit = topClause(t);
   tokens.accept('from');
   const target = tokens.dottedName();
   tableHints(t, noLocking(), '');
-  refuseOutput(t);
+  const output = outputClause(t, target.at(-1) ?? '');
   const from = tokens.accept('from') ? tableSources(t, noLocking()) : undefined;
   const where = tokens.accept('where') ? t.condition() : undefined;
   skipOption(t);
@@ -226,13 +255,15 @@ export function remove(t: Translator, ctes: string): string {
     const table = aliasedTable(t, target.at(-1) as string, from);
     if (table === undefined || limit) throw notSupported('this form of DELETE ... FROM');
     const alias = quoteName(target.at(-1) as string);
-    return `${ctes}DELETE FROM ${table.sql} WHERE ctid IN (SELECT ${alias}.ctid FROM ${from}${where ? ` WHERE ${where}` : ''})`;
+    const sql = `${ctes}DELETE FROM ${table.sql} WHERE ctid IN (SELECT ${alias}.ctid FROM ${from}${where ? ` WHERE ${where}` : ''})`;
+    return { sql, output };
   }
   const table = t.tableName(target);
   if (limit) {
-    return `${ctes}DELETE FROM ${table.sql} WHERE ctid IN (SELECT ctid FROM ${table.sql}${where ? ` WHERE ${where}` : ''}${limit})`;
+    const sql = `${ctes}DELETE FROM ${table.sql} WHERE ctid IN (SELECT ctid FROM ${table.sql}${where ? ` WHERE ${where}` : ''}${limit})`;
+    return { sql, output };
   }
-  return `${ctes}DELETE FROM ${table.sql}${where ? ` WHERE ${where}` : ''}`;
+  return { sql: `${ctes}DELETE FROM ${table.sql}${where ? ` WHERE ${where}` : ''}`, output };
 }
 
 export function truncate(t: Translator): string {
@@ -252,22 +283,25 @@ export function merge(t: Translator, ctes: string): MergeParts {
   const table = t.tableName(tokens.dottedName());
   tableHints(t, noLocking(), '');
   let alias = '';
-  if (tokens.accept('as') || (tokens.isName() && !tokens.isWord('using')))
-    alias = ` AS ${quoteName(tokens.name())}`;
+  let called = table.name;
+  if (tokens.accept('as') || (tokens.isName() && !tokens.isWord('using'))) {
+    called = tokens.name();
+    alias = ` AS ${quoteName(called)}`;
+  }
   tableHints(t, noLocking(), '');
   tokens.expect('using');
   const source = tableSources(t, noLocking());
   tokens.expect('on');
   let sql = `${ctes}MERGE INTO ${table.sql}${alias} USING ${source} ON ${t.condition()}`;
   while (tokens.isWord('when')) sql += mergeClause(t, t.table(table));
-  refuseOutput(t);
+  const output = outputClause(t, called);
   skipOption(t);
   if (!tokens.isSymbol(';'))
     throw new SqlError(10713, 'A MERGE statement must be terminated by a semi-colon (;).', 15);
   const [plain, overriding] = ['', ' OVERRIDING SYSTEM VALUE'].map((text) =>
     sql.replaceAll(OVERRIDING, text),
   );
-  return { sql: plain ?? sql, overriding: overriding ?? sql, table };
+  return { sql: plain ?? sql, overriding: overriding ?? sql, table, output };
 }
 
 function mergeClause(t: Translator, hint: TableHint | undefined): string {
@@ -286,7 +320,7 @@ function mergeClause(t: Translator, hint: TableHint | undefined): string {
   if (tokens.accept('and')) sql += ` AND (${t.condition()})`;
   tokens.expect('then');
   if (tokens.accept('delete')) return `${sql} THEN DELETE`;
-  if (tokens.accept('update', 'set')) return `${sql} THEN UPDATE SET ${assignments(t)}`;
+  if (tokens.accept('update', 'set')) return `${sql} THEN UPDATE SET ${setList(assignments(t))}`;
   tokens.expect('insert');
   const names = columnList(t);
   const columns = targets(hint, names);

@@ -1,8 +1,10 @@
 // T-SQL expressions and conditions by recursive descent, emitted as PostgreSQL.
 import { notSupported, SqlError } from '../errors.ts';
 import { isCharacter, isInteger, type SqlType } from '../sql-types.ts';
-import { commonType, compareAs, convert, definite } from './conversions.ts';
+import { captureFunction } from './change-data-capture.ts';
+import { commonType, compareAs, convert, definite, tryConvert } from './conversions.ts';
 import { functionCall } from './functions.ts';
+import { likeExpression } from './like.ts';
 import { heldName, quoteName, quoteText } from './token-stream.ts';
 import type { Expression, Translator } from './translator.ts';
 import { dataType } from './types.ts';
@@ -100,34 +102,42 @@ function comparison(t: Translator, left: Expression): string {
     const low = expression(t);
     tokens.expect('and');
     const high = expression(t);
-    return `${left.sql} ${not}BETWEEN ${compareAs(low, left)} AND ${compareAs(high, left)}`;
+    return `${compareAs(left, low)} ${not}BETWEEN ${compareAs(low, left)} AND ${compareAs(high, left)}`;
   }
-  if (tokens.accept('in')) return `${left.sql} ${not}IN ${inList(t, left)}`;
-  if (tokens.accept('like')) return `${left.sql} ${not}LIKE ${likePattern(t)}`;
+  if (tokens.accept('in')) return inList(t, left, not);
+  if (tokens.accept('like')) return like(t, left, not);
   throw tokens.unexpected();
 }
 
-function inList(t: Translator, left: Expression): string {
+function inList(t: Translator, left: Expression, not: string): string {
   const { tokens } = t;
   tokens.expectSymbol('(');
   if (tokens.isWord('select')) {
     const inner = t.query();
     tokens.expectSymbol(')');
-    return `(${inner.sql})`;
+    return `${left.sql} ${not}IN (${inner.sql})`;
   }
-  const items = [compareAs(expression(t), left)];
-  while (tokens.acceptSymbol(',')) items.push(compareAs(expression(t), left));
+  const items = [expression(t)];
+  while (tokens.acceptSymbol(',')) items.push(expression(t));
   tokens.expectSymbol(')');
-  return `(${items.join(', ')})`;
+  const value = compareAs(left, items.find(({ type }) => type !== undefined && !isCharacter(type)) ?? left);
+  return `${value} ${not}IN (${items.map((item) => compareAs(item, left)).join(', ')})`;
 }
 
-/** PostgreSQL's LIKE has no [a-z] sets: a pattern with one is refused, never matched differently. */
-function likePattern(t: Translator): string {
-  const literal = t.tokens.peek().kind === 'string' ? t.tokens.peek().text : undefined;
+/** PostgreSQL's LIKE has no [a-z] sets: a pattern with one becomes a regular expression, where it is known now. */
+function like(t: Translator, left: Expression, not: string): string {
+  const { tokens } = t;
+  const literal = tokens.peek().kind === 'string' ? tokens.peek().text : undefined;
   const pattern = expression(t);
-  if (literal?.includes('[')) throw notSupported('LIKE with a [set]');
-  const escapedBy = t.tokens.accept('escape') ? expression(t).sql : "''";
-  return `${literal === undefined ? `tsql.like_pattern(${definite(pattern)})` : pattern.sql} ESCAPE ${escapedBy}`;
+  const escaped = tokens.accept('escape');
+  const character = escaped && tokens.peek().kind === 'string' ? tokens.peek().text : undefined;
+  const escapes = escaped ? expression(t).sql : "''";
+  if (pattern.literal === true && literal?.includes('[') && (character !== undefined || !escaped)) {
+    const expressed = likeExpression(literal, character);
+    return `${definite(left)} ${not === '' ? '~' : '!~'} ${quoteText(expressed)}`;
+  }
+  const known = pattern.literal === true && literal !== undefined && !literal.includes('[');
+  return `${left.sql} ${not}LIKE ${known ? pattern.sql : `tsql.like_pattern(${definite(pattern)})`} ESCAPE ${escapes}`;
 }
 
 /** A value expression. */
@@ -293,7 +303,8 @@ function wordExpression(t: Translator): Expression {
   const word = tokens.peek().lower;
   if (tokens.isSymbol('(', 1)) {
     if (word === 'cast' || word === 'convert') return conversion(t);
-    if (word === 'try_cast' || word === 'try_convert' || word === 'parse' || word === 'try_parse') {
+    if (word === 'try_cast' || word === 'try_convert') return conversion(t);
+    if (word === 'parse' || word === 'try_parse') {
       throw notSupported(word.toUpperCase());
     }
     return functionCall(t);
@@ -303,21 +314,22 @@ function wordExpression(t: Translator): Expression {
 
 function conversion(t: Translator): Expression {
   const { tokens } = t;
-  const cast = tokens.next().lower === 'cast';
+  const word = tokens.next().lower;
+  const converted = word.startsWith('try_') ? tryConvert : convert;
   tokens.expectSymbol('(');
-  if (cast) {
+  if (word.endsWith('cast')) {
     const value = expression(t);
     tokens.expect('as');
     const type = dataType(t, 30);
     tokens.expectSymbol(')');
-    return convert(value, type);
+    return converted(value, type);
   }
   const type = dataType(t, 30);
   tokens.expectSymbol(',');
   const value = expression(t);
   const style = tokens.acceptSymbol(',') ? tokens.integer() : undefined;
   tokens.expectSymbol(')');
-  return convert(value, type, style);
+  return converted(value, type, style);
 }
 
 function caseExpression(t: Translator): Expression {
@@ -356,7 +368,9 @@ function columnReference(t: Translator): Expression {
     const name = quoteText(heldName(parts[1] ?? ''));
     return { sql: `tsql.partition_number(${name}, (${value.sql})::text)`, type: { name: 'int' } };
   }
-  if (tokens.isSymbol('(')) throw notSupported(`${parts.join('.')}()`);
+  if (parts.length === 1 && parts[0]?.toLowerCase() === '$action' && t.outputOf !== undefined)
+    return { sql: 'merge_action()', column: '$action', type: { name: 'nvarchar', length: 10 } };
+  if (tokens.isSymbol('(')) return captureFunction(t, parts);
   const last = parts.at(-1) as string;
   const hint = t.column(parts);
   const sql = parts.map(quoteName).join('.');

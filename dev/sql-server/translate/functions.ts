@@ -195,9 +195,19 @@ function substring(args: readonly Expression[]): Expression {
   return a.hex && from.sql === '1' && count.sql === '8' ? { ...piece, hex: `"left"(${a.hex}, 16)` } : piece;
 }
 
+/** PostgreSQL takes at most 100 arguments of a function, SQL Server 254 of these. */
+const MAX_ARGUMENTS = 100;
+
 function concatenation(name: string, args: readonly Expression[]): Expression {
   const national = args.some((a) => a.type?.name.startsWith('n') && isCharacter(a.type));
-  return typed(`${name}(${args.map(text).join(', ')})`, {
+  const texts = args.map(text);
+  // One array in the place of all of them, where they are too many: both leave out what is NULL.
+  const [first = "''", ...rest] = name === 'concat_ws' ? texts : ["''", ...texts];
+  const sql =
+    texts.length > MAX_ARGUMENTS
+      ? `array_to_string(ARRAY[${rest.join(', ')}]::text[], ${first})`
+      : `${name}(${texts.join(', ')})`;
+  return typed(sql, {
     name: national ? 'nvarchar' : 'varchar',
     length: -1,
   });

@@ -16,7 +16,7 @@ export interface Token {
 
 const SPACE = /\s+/y;
 const LINE_COMMENT = /--[^\n]*/y;
-const WORD = /\$partition\b|[\p{L}_#][\p{L}\p{N}_@#$]*/iuy;
+const WORD = /\$(?:partition|action)\b|[\p{L}_#][\p{L}\p{N}_@#$]*/iuy;
 const VARIABLE = /@@?[\p{L}\p{N}_@#$]+/uy;
 const BINARY = /0x[0-9a-fA-F]*/y;
 const NUMBER = /(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y;

@@ -172,7 +172,8 @@ interface SelectList {
   readonly assigns: string[];
 }
 
-function selectList(t: Translator): SelectList {
+/** What stands between SELECT, or OUTPUT, and what comes after. */
+export function selectList(t: Translator): SelectList {
   const list: SelectList = { items: [], outputs: [], assigns: [] };
   do selectItem(t, list);
   while (t.tokens.acceptSymbol(','));

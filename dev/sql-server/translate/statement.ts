@@ -7,6 +7,7 @@ import { alterTable, createIndex, createSchema, createTable, createView, drop, t
 import { insert, merge, remove, truncate, update } from './dml.ts';
 import { condition, expression } from './expressions.ts';
 import type { Token } from './lexer.ts';
+import type { Output } from './output-clause.ts';
 import { createPartition } from './partitions.ts';
 import { query, selectStatement, withClause } from './select.ts';
 import {
@@ -99,17 +100,21 @@ function dataStatement(t: Translator, ctes: string): SqlStatement {
   const { tokens } = t;
   const verb = tokens.peek().lower;
   const plain = { kind: 'sql' as const, verb, outputs: [], assigns: [] };
+  const changed = ({ used }: Translator, { outputs }: Output) => ({ ...plain, used, outputs });
   if (verb === 'insert') {
-    const parts = insert(t);
-    const sql = `${ctes}${parts.head}${parts.tail}`;
-    const overriding = `${ctes}${parts.head} OVERRIDING SYSTEM VALUE${parts.tail}`;
-    return { ...plain, sql, used: t.used, identityInsert: { table: parts.table, sql: overriding } };
+    const { head, tail, table, output } = insert(t);
+    const sql = output.apply(`${ctes}${head}${tail}`);
+    const overriding = output.apply(`${ctes}${head} OVERRIDING SYSTEM VALUE${tail}`);
+    return { ...changed(t, output), sql, identityInsert: { table, sql: overriding } };
   }
-  if (verb === 'update') return { ...plain, sql: update(t, ctes), used: t.used };
-  if (verb === 'delete') return { ...plain, sql: remove(t, ctes), used: t.used };
+  if (verb === 'update' || verb === 'delete') {
+    const { sql, output } = verb === 'update' ? update(t, ctes) : remove(t, ctes);
+    return { ...changed(t, output), sql: output.apply(sql) };
+  }
   if (verb === 'merge') {
-    const { sql, overriding, table } = merge(t, ctes);
-    return { ...plain, sql, used: t.used, identityInsert: { table, sql: overriding } };
+    const { sql, overriding, table, output } = merge(t, ctes);
+    const identityInsert = { table, sql: output.apply(overriding) };
+    return { ...changed(t, output), sql: output.apply(sql), identityInsert };
   }
   const select = selectStatement(t);
   const { outputs, assigns, into } = select;
@@ -167,12 +172,19 @@ function alter(t: Translator): Statement {
   return { kind: 'nothing' };
 }
 
-/** The value of an expression on its own, converted to a type: for DECLARE and SET. */
-export function scalar(t: Translator, name: string): SqlStatement {
+/**
+ * The value of an expression on its own, converted to a type: for DECLARE and SET; with an operator (+ of +=), that of
+ * the variable and it.
+ */
+export function scalar(t: Translator, name: string, operator?: string): SqlStatement {
   t.beginStatement();
   const type = t.context.variableType(name);
   if (type === undefined) throw new SqlError(137, `Must declare the scalar variable "${name}".`, 15);
-  const sql = `SELECT ${assign(t.expression(), type)}`;
+  const value = t.expression();
+  const symbol = operator === '+' && /char|text/.test(type.name) ? '||' : operator;
+  const whole =
+    symbol === undefined ? value : { sql: `(${t.variable(name).sql} ${symbol} (${value.sql}))`, type };
+  const sql = `SELECT ${assign(whole, type)}`;
   return { kind: 'sql', verb: 'select', sql, used: t.used, outputs: [], assigns: [name] };
 }
 

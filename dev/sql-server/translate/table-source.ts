@@ -1,5 +1,6 @@
 // FROM: tables with hints, derived tables, joins, APPLY, CHANGETABLE.
 import { notSupported, SqlError } from '../errors.ts';
+import { capturedChanges } from './change-data-capture.ts';
 import { quoteName } from './token-stream.ts';
 import type { TableName, Translator } from './translator.ts';
 
@@ -168,6 +169,8 @@ function valueRows(t: Translator): string {
 function tableFunction(t: Translator, parts: readonly string[]): string {
   const { tokens } = t;
   const name = parts.join('.').toLowerCase();
+  const changes = capturedChanges(t, parts);
+  if (changes !== undefined) return `${changes}${aliasOf(t)?.sql ?? ` AS ${quoteName(parts.at(-1) ?? '')}`}`;
   if (name !== 'generate_series' && name !== 'string_split') throw notSupported(`${parts.join('.')}()`);
   tokens.expectSymbol('(');
   const args = [t.expression().sql];

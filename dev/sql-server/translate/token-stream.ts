@@ -43,11 +43,19 @@ export function quoteName(name: string): string {
 export const quoteText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 export class TokenStream {
-  readonly tokens: readonly Token[];
+  readonly tokens: Token[];
   position = 0;
 
   constructor(tokens: readonly Token[]) {
-    this.tokens = tokens;
+    this.tokens = [...tokens];
+  }
+
+  /** From `start` on the variable that stands there is the table of that name. */
+  renameVariable(start: number, table: string): void {
+    const { lower } = this.tokens[start] as Token;
+    for (const [at, token] of this.tokens.entries())
+      if (at >= start && token.kind === 'variable' && token.lower === lower)
+        this.tokens[at] = { ...token, kind: 'quoted', text: table, lower: table };
   }
 
   peek(ahead = 0): Token {

@@ -80,6 +80,8 @@ export class Translator {
   derived:
     | { readonly start: number; readonly end: number; readonly outputs: readonly OutputColumn[] }
     | undefined;
+  /** What the statement calls its table, while OUTPUT is read: `inserted` and `deleted` are rows of it. */
+  outputOf: string | undefined;
   /** Names of common table expressions of the statement being built. */
   readonly withNames = new Set<string>();
   #scope: { alias: string; table: TableHint }[] = [];
@@ -115,6 +117,9 @@ export class Translator {
   /** Emits a variable as a numbered parameter. */
   variable(name: string): Expression {
     const lower = name.toLowerCase();
+    // The session's last one, whatever the scope: there are no triggers here that could have made another.
+    if (lower === '@@identity')
+      return typed('tsql.scope_identity()', { name: 'decimal', precision: 38, scale: 0 });
     const type = this.context.variableType(lower);
     if (type === undefined) throw new SqlError(137, `Must declare the scalar variable "${name}".`, 15);
     let index = this.used.indexOf(lower);
@@ -125,7 +130,9 @@ export class Translator {
   /** The column of that name in the tables of this statement, when they agree about its type. */
   column(parts: readonly string[]): ColumnHint | undefined {
     const name = (parts.at(-1) ?? '').toLowerCase();
-    const qualifier = parts.length > 1 ? (parts.at(-2) ?? '').toLowerCase() : undefined;
+    const written = parts.length > 1 ? (parts.at(-2) ?? '').toLowerCase() : undefined;
+    const isRow = written === 'inserted' || written === 'deleted';
+    const qualifier = isRow ? (this.outputOf ?? written) : written;
     let found: ColumnHint | undefined;
     for (const { alias, table } of this.#scope) {
       if (qualifier !== undefined && qualifier !== alias) continue;
@@ -177,8 +184,7 @@ export class Translator {
       const token = tokens[at] as Token;
       if (token.kind === 'symbol' && token.text === ';') break;
       const opens =
-        (token.kind === 'word' &&
-          ['from', 'join', 'into', 'update', 'using', 'merge', 'table'].includes(token.lower)) ||
+        (token.kind === 'word' && TABLE_FOLLOWS.has(token.lower)) ||
         (token.kind === 'symbol' && token.text === ',');
       if (!opens) continue;
       const parts: string[] = [];
@@ -202,6 +208,8 @@ export class Translator {
     return scope;
   }
 }
+
+const TABLE_FOLLOWS = new Set('from join into insert update delete using merge table'.split(' '));
 
 const isNameToken = (token: Token | undefined): boolean => token?.kind === 'word' || token?.kind === 'quoted';
 

@@ -2,7 +2,8 @@
 import { Context } from '@temporalio/activity';
 import { BinaryCopy } from '../../connectors/common/files/binary-copy.ts';
 import { type FilesPlace, openFilesPlace } from '../../connectors/common/files/files-place.ts';
-import { booleanSetting, objectSetting, textSetting } from '../../connectors/common/settings.ts';
+import { type Packing, packingOf } from '../../connectors/common/files/packing.ts';
+import { booleanSetting, objectSetting } from '../../connectors/common/settings.ts';
 import { openerFor } from '../../connectors/file-stores.ts';
 import type {
   ChunkInput,
@@ -30,18 +31,24 @@ export const isBinary = ({ source, sink }: CopyInput): boolean => {
 };
 
 const openEnd = async (dependencies: CopyDependencies, end: CopyEndpoint): Promise<FilesPlace> => {
-  const compression = objectSetting(end.dataset, 'compression');
-  const codec = textSetting(compression, 'type') ?? textSetting(end.dataset, 'compressionCodec');
-  if (codec !== undefined && codec.toLowerCase() !== 'none')
-    throw new WaybillError(
-      'DEFINITION_UNSUPPORTED',
-      `Binary datasets with compression (${codec}) are not unpacked or packed yet: copy the files as they are.`,
-      { codec },
-    );
   const service = await dependencies.resolveLinkedService(end.linkedService, end.linkedServiceParameters);
   const settings = objectSetting(end.settings, 'storeSettings');
   const { cancellationSignal } = Context.current();
   return openFilesPlace(await openerFor(service), service, end.dataset, settings, cancellationSignal);
+};
+
+/** How the source's files are packed, and the sink's are to be. Throws DEFINITION_UNSUPPORTED. */
+const packings = ({ source, sink }: CopyInput): { unpacks: Packing; packs: Packing } => {
+  const [unpacks, packs] = [source, sink].map(({ dataset, settings }) =>
+    packingOf(dataset, objectSetting(settings, 'formatSettings')),
+  ) as [Packing, Packing];
+  if (packs.archive !== undefined)
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `Archives (${packs.archive}) are read, not written: use gzip, deflate or none in the sink's dataset.`,
+      { codec: packs.archive },
+    );
+  return { unpacks, packs };
 };
 
 /** Opens both ends, and closes them whatever happens. */
@@ -58,6 +65,7 @@ const withBoth = async <T>(
     try {
       const errors = objectSetting(input.options, 'skipErrorFile');
       const copy = new BinaryCopy(source, sink, {
+        ...packings(input),
         copyId: input.copyId,
         inputHash: hashOf(input),
         verify: verifiesContent(input.options),

@@ -1,12 +1,12 @@
 // Copies one chunk: finds it committed, or reads, loads, verifies and commits it under this attempt's generation.
 import { Context } from '@temporalio/activity';
-import { measureRows } from '../../connectors/common/measured-rows.ts';
-import type { FrameBatch } from '../../connectors/connector.ts';
+import { type MeasureOptions, measureRows } from '../../connectors/common/measured-rows.ts';
+import type { CopySource, FrameBatch } from '../../connectors/connector.ts';
 import type { ChunkInput, ChunkResult } from '../../core/copy/activities.ts';
 import type { ChunkHeartbeat } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
 import { typeSettings } from '../../core/types/type-settings.ts';
-import { type CopyDependencies, withSink, withSource } from './endpoints.ts';
+import { type CopyDependencies, skippedFiles, withSink, withSource } from './endpoints.ts';
 import { withHeartbeat } from './heartbeat.ts';
 import { partOfChunk } from './incremental.ts';
 import { SkippedRows } from './session-log.ts';
@@ -28,6 +28,26 @@ async function* countFrames(
     yield batch;
   }
 }
+
+/** What the source itself left out, counted and logged. `finishes` says that somebody else writes the log. */
+const rejectedInto = (
+  log: SkippedRows | undefined,
+  source: CopySource,
+  finishes: boolean,
+): NonNullable<MeasureOptions['rejected']> => {
+  const count = { rows: 0, files: 0 };
+  return {
+    count: () => count,
+    finish: async () => {
+      const { rows, files } = source.rejected?.() ?? { rows: [], files: [] };
+      count.rows += rows.length;
+      count.files += files.length;
+      for (const { row, error } of rows) log?.add(row, `${error.code}: ${error.message}`);
+      for (const { key, error } of files) log?.addFile(key, `${error.code}: ${error.message}`);
+      if (!finishes) await log?.finish();
+    },
+  };
+};
 
 const planOfAnother = (wire: string): WaybillError =>
   new WaybillError(
@@ -79,7 +99,9 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
             const read = plan.columns.filter(({ given }) => given === undefined);
             const keyColumn = plan.sourceState['partitionColumn'];
             const log =
-              plan.skips === true ? new SkippedRows(dependencies, copy, `chunk ${chunk}`) : undefined;
+              plan.skips === true || skippedFiles(copy.options) !== undefined
+                ? new SkippedRows(dependencies, copy, `chunk ${chunk}`)
+                : undefined;
             const batches = source.read(
               read.map((column) => column.source),
               range,
@@ -94,7 +116,8 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
               },
               place: { chunk, ...(typeof keyColumn === 'string' ? { keyColumn } : {}) },
               filePath: () => source.filePath?.(),
-              ...(log === undefined
+              rejected: rejectedInto(log, source, plan.skips === true),
+              ...(log === undefined || plan.skips !== true
                 ? {}
                 : {
                     skip: {
@@ -105,11 +128,12 @@ export const copyChunk = (dependencies: CopyDependencies, input: ChunkInput): Pr
             });
             const kept = memory === undefined ? rows : { ...rows, remembered: () => memory.counts() };
             const figures = await sink.writeChunk(chunk, generation, plan, kept);
-            const { skipped } = rows.figures();
+            const { skipped, filesSkipped } = rows.figures();
             return {
               chunk,
               ...figures,
               ...(skipped === undefined ? {} : { skipped }),
+              ...(filesSkipped === undefined ? {} : { filesSkipped }),
               ...(firstRowsAfter === undefined ? {} : { firstRowsAfter }),
               resumed: false,
             };

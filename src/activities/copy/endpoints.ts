@@ -7,13 +7,16 @@ import type {
   CopySource,
   EndpointContext,
   RowFilter,
+  SkippedFiles,
   StagingPlace,
   StoredPlan,
 } from '../../connectors/connector.ts';
 import { openFileStore } from '../../connectors/file-stores.ts';
 import { connectorFor } from '../../connectors/registry.ts';
+import { incompatibleRows } from '../../core/copy/options.ts';
 import type { CopyEndpoint, CopyInput } from '../../core/copy.ts';
 import { WaybillError } from '../../core/errors.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import type { LinkedServiceResolver } from '../../core/linked-service.ts';
 
 export interface CopyDependencies {
@@ -50,8 +53,41 @@ const contextFor = async (
   copyId: input.copyId,
   workDirectory: dependencies.workDirectory,
   signal: Context.current().cancellationSignal,
+  ...(input.options['translator'] === undefined ? {} : { translator: input.options['translator'] }),
+  ...(keepsDocuments(input) ? { asDocuments: true } : {}),
+  ...(skippedFiles(input.options) === undefined
+    ? {}
+    : { skipFiles: skippedFiles(input.options) as SkippedFiles }),
+  ...(incompatibleRows(input.options).skip ? { skipRows: true } : {}),
   ...stagingOf(dependencies, input),
 });
+
+/** The definition's skipErrorFile, with ADF's defaults; undefined where it has none. */
+export const skippedFiles = (options: JsonObject): SkippedFiles | undefined => {
+  if (typeof options['skipErrorFile'] !== 'object' || options['skipErrorFile'] === null) return undefined;
+  const errors = objectSetting(options, 'skipErrorFile');
+  return {
+    missing: booleanSetting(errors, 'fileMissing') ?? true,
+    inconsistent: booleanSetting(errors, 'dataInconsistency') ?? false,
+    forbidden: booleanSetting(errors, 'fileForbidden') ?? false,
+  };
+};
+
+/** Documents into documents, and no mapping that takes them apart: they are copied as they are. */
+const keepsDocuments = ({ source, sink, options }: CopyInput): boolean => {
+  const translator = objectSetting(options, 'translator');
+  return (
+    ['Json', 'RestResource'].includes(source.datasetType) &&
+    sink.datasetType === 'Json' &&
+    !['mappings', 'schemaMapping', 'columnMappings'].some((key) => isFilled(translator[key])) &&
+    !isFilled(source.settings['additionalColumns'])
+  );
+};
+
+const isFilled = (value: JsonValue | undefined): boolean =>
+  typeof value === 'object' && value !== null
+    ? Object.keys(value).length > 0
+    : value !== undefined && value !== null && value !== '';
 
 /** Runs `work` with the source open (narrowed to the rows of `filter`), and closes it whatever happens. */
 export const withSource = async <T>(

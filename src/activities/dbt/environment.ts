@@ -1,4 +1,6 @@
 // What dbt's process finds in its environment: what it needs of the machine, and what a linked service says.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { rememberSecret } from '../../config/redaction.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { ConnectedLinkedService } from '../../core/linked-service.ts';
@@ -10,17 +12,31 @@ const PASSED_ON =
   /^(PATH|LANG|LC_\w+|TZ|TMPDIR|JAVA_HOME|SPARK_\w+|PYSPARK_\w+|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i;
 
 export const machineEnvironment = (env: Environment, home: string): Record<string, string> => ({
-  ...Object.fromEntries(
-    Object.entries(env).filter(
-      (entry): entry is [string, string] => PASSED_ON.test(entry[0]) && entry[1] !== undefined,
-    ),
-  ),
+  ...picked(env, PASSED_ON),
+  ...sparkModules(env['SPARK_HOME']),
   HOME: home,
   DBT_SEND_ANONYMOUS_USAGE_STATS: 'false',
 });
 
-/** Variables that dbt/profiles.yml reads, from a linked service. Throws DEFINITION_UNSUPPORTED, SETTINGS_INVALID. */
-export function storeEnvironment(service: ConnectedLinkedService): Record<string, string> {
+const picked = (env: Environment, names: RegExp): Record<string, string> =>
+  defined(Object.fromEntries(Object.entries(env).filter(([name]) => names.test(name))));
+
+/** Every Spark brings its Python side along: dbt's environment holds none, and so any version's is the right one. */
+function sparkModules(home: string | undefined): Record<string, string> {
+  if (!home) return {};
+  const library = join(home, 'python', 'lib');
+  const archives = existsSync(library) ? readdirSync(library).filter((name) => name.endsWith('.zip')) : [];
+  return archives.length === 0 ? {} : { PYTHONPATH: archives.map((name) => join(library, name)).join(':') };
+}
+
+/**
+ * Variables that dbt/profiles.yml reads, or a Spark session in dbt's process, from a linked service. `env` is the
+ * worker's own, for what a linked service leaves to it. Throws DEFINITION_UNSUPPORTED, SETTINGS_INVALID.
+ */
+export function storeEnvironment(
+  service: ConnectedLinkedService,
+  env: Environment = {},
+): Record<string, string> {
   const properties = new Map(
     Object.entries(service.properties).map(([key, value]) => [key.toLowerCase(), value]),
   );
@@ -76,10 +92,21 @@ export function storeEnvironment(service: ConnectedLinkedService): Record<string
         DBT_ENV_SECRET_POSTGRES_PASSWORD: secret('password'),
         DBT_POSTGRES_DATABASE: need('database'),
       });
+    case 'AmazonS3':
+    case 'AmazonS3Compatible':
+      // As for a copy: without keys of its own, whatever the machine has.
+      return text('accessKeyId') !== undefined && text('secretAccessKey') !== undefined
+        ? defined({
+            AWS_REGION: text('region') ?? env['AWS_REGION'],
+            AWS_ACCESS_KEY_ID: need('accessKeyId'),
+            AWS_SECRET_ACCESS_KEY: secret('secretAccessKey'),
+            AWS_SESSION_TOKEN: text('sessionToken') === undefined ? undefined : secret('sessionToken'),
+          })
+        : { ...picked(env, /^AWS_\w+$/), ...defined({ AWS_REGION: text('region') ?? env['AWS_REGION'] }) };
     default:
       throw new WaybillError(
         'DEFINITION_UNSUPPORTED',
-        `dbt cannot be run on linked service ${service.name} of type ${service.type}: SnowflakeV2, AzureDatabricks, AmazonRedshift and PostgreSqlV2 are.`,
+        `dbt cannot be run on linked service ${service.name} of type ${service.type}: SnowflakeV2, AzureDatabricks, AmazonRedshift and PostgreSqlV2 are, and AmazonS3 for what a Spark session reads.`,
         { linkedService: service.name, type: service.type },
       );
   }

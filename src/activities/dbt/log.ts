@@ -1,13 +1,6 @@
 // Reads dbt's log lines (`--log-format json`): which nodes are at work, how many are done, what it complained of.
 import { redact } from '../../config/redaction.ts';
-
-/** What a heartbeat says. */
-export interface DbtBeat {
-  readonly done: number;
-  readonly running: readonly string[];
-  /** The node that ended last, and how. */
-  readonly last?: { readonly node: string; readonly status: string };
-}
+import type { DbtBeat } from '../../core/dbt.ts';
 
 interface LogLine {
   readonly info?: { readonly level?: string; readonly msg?: string; readonly name?: string };
@@ -20,13 +13,16 @@ const COMPLAINTS = 4_000;
 export class DbtLog {
   #done = 0;
   #last: DbtBeat['last'];
-  #complaints = '';
+  /** What dbt calls errors. */
+  #errors = '';
+  /** Everything else that is no log line: a stack, what Spark's JVM prints. */
+  #rest = '';
   readonly #running = new Set<string>();
 
   /** Takes one line of standard output or error; one that is not JSON is a complaint. */
   line(text: string): void {
     const parsed = parse(text);
-    if (parsed === undefined) this.#complain(text);
+    if (parsed === undefined) this.#rest = appended(this.#rest, text);
     else this.#take(parsed);
   }
 
@@ -35,13 +31,13 @@ export class DbtLog {
     return { done: this.#done, running, ...(this.#last === undefined ? {} : { last: this.#last }) };
   }
 
-  /** Error lines, without secrets. */
+  /** What dbt said was wrong, or the last of what there is; without secrets. */
   complaints(): string {
-    return redact(this.#complaints.trim());
+    return redact((this.#errors || this.#rest).trim());
   }
 
   #take({ info, data }: LogLine): void {
-    if (info?.level === 'error') this.#complain(info.msg ?? '');
+    if (info?.level === 'error') this.#errors = appended(this.#errors, info.msg ?? '');
     const node = data?.node_info?.unique_id;
     if (node === undefined || node === '') return;
     const status = data?.node_info?.node_status ?? '';
@@ -59,11 +55,10 @@ export class DbtLog {
       this.#last = { node, status };
     }
   }
-
-  #complain(text: string): void {
-    if (text.trim() !== '') this.#complaints = `${this.#complaints}${text}\n`.slice(-COMPLAINTS);
-  }
 }
+
+const appended = (all: string, text: string): string =>
+  text.trim() === '' ? all : `${all}${text}\n`.slice(-COMPLAINTS);
 
 function parse(text: string): LogLine | undefined {
   try {

@@ -11,7 +11,10 @@ const LONGEST_MESSAGE = 500;
 export function dbtResults(text: string): DbtStepResult {
   const file = JSON.parse(text) as { results?: unknown };
   if (!Array.isArray(file.results)) throw new SyntaxError('it has no "results"');
-  const nodes = (file.results as JsonObject[]).map(nodeOf);
+  // What a project does before and after its nodes is told where it went wrong.
+  const nodes = (file.results as JsonObject[])
+    .map(nodeOf)
+    .filter(({ node, status }) => !node.startsWith('operation.') || status !== 'success');
   const counts: Record<string, number> = {};
   for (const { status } of nodes) counts[status] = (counts[status] ?? 0) + 1;
   const open = new Set(unfinishedNodes(nodes));

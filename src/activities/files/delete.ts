@@ -137,14 +137,14 @@ async function openLog(dependencies: FileDependencies, input: TaskInput): Promis
   const service = await dependencies.resolveLinkedService(name, objectSetting(reference, 'parameters'));
   const { cancellationSignal, info } = Context.current();
   const path = textSetting(settings, 'path') ?? '';
-  const { store, folder } = await openFileStore(service, path, cancellationSignal);
+  const { store, container, folder } = await openFileStore(service, path, cancellationSignal);
   const suffix = info.attempt === 1 ? '' : `-${info.attempt}`;
   const file = `${guidOf(attemptKey)}${suffix}.csv`;
   return {
     async write(removals) {
       try {
         await writeLog(store, keyIn(folder, file), removals);
-        return [path.replace(/^\/+|\/+$/g, ''), file].filter((part) => part !== '').join('/');
+        return [container, folder, file].filter((part) => part !== '').join('/');
       } finally {
         await store.close().catch(() => undefined);
       }

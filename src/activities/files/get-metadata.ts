@@ -1,10 +1,12 @@
 // Get Metadata: what a store says of a file, a folder or a table.
 import { Context } from '@temporalio/activity';
+import { objectSetting, textSetting } from '../../connectors/common/settings.ts';
 import type { CopySource } from '../../connectors/connector.ts';
-import { keepsFiles } from '../../connectors/file-stores.ts';
+import { keepsFiles, openerFor } from '../../connectors/file-stores.ts';
 import { connectorFor } from '../../connectors/registry.ts';
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
+import type { ConnectedLinkedService } from '../../core/linked-service.ts';
 import {
   type EvaluatedDataset,
   requiredDataset,
@@ -37,15 +39,48 @@ function fieldsOf({ typeProperties, activity }: TaskInput): string[] {
 export async function getMetadata(dependencies: FileDependencies, input: TaskInput): Promise<TaskResult> {
   const dataset = requiredDataset(input);
   const fields = fieldsOf(input);
-  const { type } = await dependencies.resolveLinkedService(
+  const service = await dependencies.resolveLinkedService(
     dataset.linkedService.name,
     dataset.linkedService.parameters,
   );
-  return {
-    output: keepsFiles(type)
-      ? await ofFiles(dependencies, input, dataset, fields)
-      : await ofTable(dependencies, input, dataset, fields),
+  if (!keepsFiles(service.type)) return { output: await ofTable(dependencies, input, dataset, fields) };
+  const account = await ofAccount(service, dataset, fields);
+  return { output: account ?? (await ofFiles(dependencies, input, dataset, fields)) };
+}
+
+/** A dataset that names neither container nor file is the account: a folder whose folders are its containers. */
+async function ofAccount(
+  service: ConnectedLinkedService,
+  { name, typeProperties }: EvaluatedDataset,
+  fields: readonly string[],
+): Promise<JsonObject | undefined> {
+  const opener = await openerFor(service);
+  const location = objectSetting(typeProperties, 'location');
+  const named = [...opener.containerKeys, 'folderPath', 'fileName'].some(
+    (key) => textSetting(location, key) !== undefined,
+  );
+  if (named || opener.containers === undefined) return undefined;
+  const containers = (await opener.containers(service)).sort();
+  const known: JsonObject = {
+    exists: true,
+    itemName: '',
+    itemType: 'Folder',
+    childItems: containers.map((container) => ({ name: container, type: 'Folder' })),
   };
+  const output: Record<string, JsonValue> = {};
+  for (const field of fields) {
+    const value = known[field];
+    if (value === undefined)
+      throw new WaybillError(
+        'DEFINITION_INVALID',
+        `"${field}" is not known of a whole account ("${name}").`,
+        {
+          field,
+        },
+      );
+    output[field] = value;
+  }
+  return output;
 }
 
 function ofFiles(

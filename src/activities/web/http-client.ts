@@ -1,9 +1,10 @@
 // Sends one HTTP request to an address that the guard lets through: name resolved once, redirects checked like first
 // addresses, sizes and times limited. Errors name host and path, never a query, a header or a body.
-import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { WaybillError } from '../../core/errors.ts';
+import type { CancelSignal, OutboundStream } from '../../core/outbound-http.ts';
 import type { AddressGuard, PinnedAddress } from './address-guard.ts';
 
 export interface HttpRequest {
@@ -13,9 +14,11 @@ export interface HttpRequest {
   readonly body?: Buffer;
   /** Milliseconds until the whole answer must be there. */
   readonly timeout: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   readonly verifyCertificate: boolean;
   readonly clientCertificate?: { readonly pfx: Buffer; readonly passphrase: string };
+  /** Bytes that an answer may have; MAX_RESPONSE unless said. */
+  readonly limit?: number;
 }
 
 export interface HttpResponse {
@@ -52,13 +55,29 @@ export function placeOf(url: string): string {
  * nothing was sent; after that nothing is repeated. Throws ADDRESS_REFUSED, CONNECTION_FAILED (`retryable` only where
  * nothing was sent or sending twice does no harm), WEB_FAILED for answers that are too large or redirect in circles.
  */
-export async function sendRequest(first: HttpRequest, guard: AddressGuard): Promise<HttpResponse> {
+export const sendRequest = (first: HttpRequest, guard: AddressGuard): Promise<HttpResponse> =>
+  followed(first, guard, async (exchange) => ({ response: await collected(exchange), discard: () => {} }));
+
+/** As `sendRequest`, for answers of any length: gives them as they begin. */
+export const openResponse = (first: HttpRequest, guard: AddressGuard): Promise<OutboundStream> =>
+  followed(first, guard, async ({ incoming, request, settle }) => {
+    settle();
+    const response = { ...headOf(incoming, request), body: piecesOf(incoming, request) };
+    return { response, discard: () => incoming.destroy() };
+  });
+
+async function followed<R extends Omit<HttpResponse, 'body' | 'spelledHeaders'>>(
+  first: HttpRequest,
+  guard: AddressGuard,
+  take: (exchange: Exchange) => Promise<{ readonly response: R; discard(): void }>,
+): Promise<R> {
   const deadline = Date.now() + first.timeout;
   let request = first;
   for (let redirects = 0; ; redirects++) {
-    const response = await sendOnce(request, guard, deadline);
+    const { response, discard } = await sendOnce(request, guard, deadline, take);
     const next = redirected(request, response);
     if (next === undefined) return response;
+    discard();
     if (redirects === MAX_REDIRECTS)
       throw new WaybillError(
         'WEB_FAILED',
@@ -69,7 +88,10 @@ export async function sendRequest(first: HttpRequest, guard: AddressGuard): Prom
 }
 
 /** The request that follows a redirect; undefined where the answer is none. */
-function redirected(request: HttpRequest, response: HttpResponse): HttpRequest | undefined {
+function redirected(
+  request: HttpRequest,
+  response: Pick<HttpResponse, 'status' | 'headers'>,
+): HttpRequest | undefined {
   const location = response.headers['location'];
   if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined) return undefined;
   const target = parseUrl(location, request.url);
@@ -103,13 +125,18 @@ function redirected(request: HttpRequest, response: HttpResponse): HttpRequest |
   };
 }
 
-async function sendOnce(request: HttpRequest, guard: AddressGuard, deadline: number): Promise<HttpResponse> {
+async function sendOnce<R>(
+  request: HttpRequest,
+  guard: AddressGuard,
+  deadline: number,
+  take: (exchange: Exchange) => Promise<R>,
+): Promise<R> {
   const url = parseUrl(request.url);
   if (url === undefined) throw new WaybillError('WEB_FAILED', 'The "url" is not an http or https address.');
   for (let attempt = 1; ; attempt++) {
     const pinned = await guard.resolve(url);
     try {
-      return await exchange(request, url, pinned, deadline);
+      return await exchange(request, url, pinned, deadline, take);
     } catch (error) {
       const left = deadline - Date.now();
       const final = attempt === CONNECT_ATTEMPTS || left <= 0 || request.signal?.aborted === true;
@@ -129,19 +156,32 @@ class Unsent extends Error {
   }
 }
 
-function exchange(
+/** An answer that has begun. */
+interface Exchange {
+  readonly request: HttpRequest;
+  readonly incoming: IncomingMessage;
+  /** Nothing can fail the exchange any more but its reader. */
+  settle(): void;
+}
+
+/** Sends, and hands the answer to `take` once it begins; what `take` does counts against the deadline until it settles. */
+function exchange<R>(
   request: HttpRequest,
   url: URL,
   pinned: PinnedAddress,
   deadline: number,
-): Promise<HttpResponse> {
+  take: (exchange: Exchange) => Promise<R>,
+): Promise<R> {
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';
     const { verifyCertificate, clientCertificate } = request;
     let connected = false;
-    const fail = (error: unknown): void => {
+    const settle = (): void => {
       clearTimeout(timer);
       request.signal?.removeEventListener('abort', abort);
+    };
+    const fail = (error: unknown): void => {
+      settle();
       outgoing.destroy();
       reject(connected ? error : new Unsent(error));
     };
@@ -156,33 +196,10 @@ function exchange(
         ...(secure ? { rejectUnauthorized: verifyCertificate, ...(clientCertificate ?? {}) } : {}),
       },
       (incoming) => {
-        const parts: Buffer[] = [];
-        let size = 0;
-        incoming.on('data', (part: Buffer) => {
-          size += part.length;
-          if (size > MAX_RESPONSE)
-            fail(
-              new WaybillError(
-                'WEB_FAILED',
-                `${placeOf(request.url)} answered with more than ${MAX_RESPONSE} bytes, which no activity may hold.`,
-              ),
-            );
-          else parts.push(part);
-        });
-        incoming.on('error', fail);
-        incoming.on('aborted', () => fail(new Error('the answer broke off')));
-        incoming.on('end', () => {
-          clearTimeout(timer);
-          request.signal?.removeEventListener('abort', abort);
-          resolve({
-            status: incoming.statusCode ?? 0,
-            statusText: incoming.statusMessage ?? '',
-            headers: flat(incoming.headers),
-            spelledHeaders: spelled(incoming.rawHeaders),
-            body: Buffer.concat(parts),
-            url: request.url,
-          });
-        });
+        take({ request, incoming, settle }).then((response) => {
+          settle();
+          resolve(response);
+        }, fail);
       },
     );
     const timer = setTimeout(() => fail(new TimedOut()), Math.max(1, deadline - Date.now()));
@@ -197,6 +214,54 @@ function exchange(
     if (request.signal?.aborted) abort();
     else outgoing.end(request.body);
   });
+}
+
+const headOf = (incoming: IncomingMessage, request: HttpRequest): Omit<HttpResponse, 'body'> => ({
+  status: incoming.statusCode ?? 0,
+  statusText: incoming.statusMessage ?? '',
+  headers: flat(incoming.headers),
+  spelledHeaders: spelled(incoming.rawHeaders),
+  url: request.url,
+});
+
+function collected({ request, incoming }: Exchange): Promise<HttpResponse> {
+  const { limit = MAX_RESPONSE } = request;
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    incoming.on('data', (part: Buffer) => {
+      size += part.length;
+      if (size > limit)
+        reject(
+          new WaybillError(
+            'WEB_FAILED',
+            `${placeOf(request.url)} answered with more than ${limit} bytes, which no activity may hold.`,
+          ),
+        );
+      else parts.push(part);
+    });
+    incoming.on('error', reject);
+    incoming.on('aborted', () => reject(new Error('the answer broke off')));
+    incoming.on('end', () => resolve({ ...headOf(incoming, request), body: Buffer.concat(parts) }));
+  });
+}
+
+/** The body as it comes. Breaks with CONNECTION_FAILED where it stays away for as long as the whole request may take. */
+async function* piecesOf(incoming: IncomingMessage, request: HttpRequest): AsyncGenerator<Buffer> {
+  const abort = (): void => {
+    incoming.destroy(new Error('cancelled'));
+  };
+  request.signal?.addEventListener('abort', abort);
+  incoming.setTimeout(request.timeout, () => incoming.destroy(new TimedOut()));
+  try {
+    if (request.signal?.aborted === true) throw request.signal.reason;
+    for await (const piece of incoming) yield piece as Buffer;
+  } catch (error) {
+    throw request.signal?.aborted === true ? request.signal.reason : explained(error, request);
+  } finally {
+    request.signal?.removeEventListener('abort', abort);
+    incoming.destroy();
+  }
 }
 
 class TimedOut extends Error {}
@@ -272,7 +337,7 @@ const SENT = 'The request had been sent, and may have been carried out: it is no
 /** Whether HTTP says that doing it twice is doing it once. */
 export const isRepeatable = (method: string): boolean => /^(GET|HEAD|PUT|DELETE|OPTIONS)$/i.test(method);
 
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+function pause(milliseconds: number, signal: CancelSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);

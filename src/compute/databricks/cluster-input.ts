@@ -1,17 +1,17 @@
 // A cluster profile as the body of clusters/create, with the tags and the name by which the cluster is found again.
 import type { JsonObject, JsonValue } from '../../core/json.ts';
-import type { ClusterRequest, DatabricksClusterProfile } from '../../core/spark.ts';
+import type { DatabricksClusterProfile, OwnClusterRequest } from '../../core/spark.ts';
 
 /** Tags that say whose cluster it is; the look before a create reads them. */
 export const OWNER_TAG = 'waybill:owner';
 export const GENERATION_TAG = 'waybill:generation';
 const MOST_NAME = 100;
 
-const clusterName = ({ name, owner }: ClusterRequest): string =>
+const clusterName = ({ name, owner }: OwnClusterRequest): string =>
   `waybill ${name} ${owner}`.slice(0, MOST_NAME);
 
 /** Body of clusters/create. */
-export function createInput(request: ClusterRequest, profile: DatabricksClusterProfile): JsonObject {
+export function createInput(request: OwnClusterRequest, profile: DatabricksClusterProfile): JsonObject {
   const { autoscale, workers, awsAttributes: aws, azureAttributes: azure, logUri } = profile;
   const single = workers === 0;
   return {

@@ -3,20 +3,24 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WaybillError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
+import type { ClusterUsage } from '../../core/monitoring/cost.ts';
+import type { ClusterCapacity } from '../../core/monitoring/supervision.ts';
 import type {
-  ClusterRequest,
   ClusterSnapshot,
   ClusterState,
   ClusterStatus,
   JobLogs,
   JobState,
   JobStatus,
+  OwnClusterRequest,
   SparkJobRequest,
 } from '../../core/spark.ts';
 import type { CallOptions, SparkRunner } from '../spark-runner.ts';
+import { databricksCapacity, resizeBody } from './capacity.ts';
 import { type DatabricksClient, isAmbiguous, isMissing } from './client.ts';
 import { createInput, GENERATION_TAG, OWNER_TAG } from './cluster-input.ts';
 import { cancelRun, describeRun, listRuns, type RunStatus, readOutput, runEnded, submitRun } from './runs.ts';
+import { databricksUsage } from './usage.ts';
 
 export interface DatabricksRunnerOptions {
   readonly client: DatabricksClient;
@@ -49,7 +53,7 @@ export class DatabricksRunner implements SparkRunner {
     this.#lookAgainAfter = lookAgainAfter;
   }
 
-  async openCluster(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus> {
+  async openCluster(request: OwnClusterRequest, options: CallOptions = {}): Promise<ClusterStatus> {
     if (request.engine !== 'databricks')
       throw new TypeError(`a cluster of ${request.engine} asked of Databricks`);
     const delay = (): Promise<void> =>
@@ -83,7 +87,7 @@ export class DatabricksRunner implements SparkRunner {
     return { cluster: await this.#cluster(clusterId, options), jobs };
   }
 
-  findClusters(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus[]> {
+  findClusters(request: OwnClusterRequest, options: CallOptions = {}): Promise<ClusterStatus[]> {
     return this.#owned(request, options);
   }
 
@@ -125,6 +129,21 @@ export class DatabricksRunner implements SparkRunner {
     return { address: run.pageUrl, tail: said.trimEnd().split('\n').slice(-TAIL_LINES).join('\n') };
   }
 
+  async usage(clusterId: string, options: CallOptions = {}): Promise<ClusterUsage> {
+    return databricksUsage(this.#client, clusterId, abort(options));
+  }
+
+  async capacity(clusterId: string, options: CallOptions = {}): Promise<ClusterCapacity | undefined> {
+    return databricksCapacity(
+      await this.#client.get('2.1/clusters/get', { cluster_id: clusterId }, abort(options)),
+    );
+  }
+
+  async resize(clusterId: string, capacity: ClusterCapacity, options: CallOptions = {}): Promise<void> {
+    const now = await this.#client.get('2.1/clusters/get', { cluster_id: clusterId }, abort(options));
+    await this.#client.post('2.1/clusters/resize', resizeBody(now, capacity), abort(options));
+  }
+
   async #cluster(id: string, options: CallOptions): Promise<ClusterStatus> {
     try {
       return clusterStatus(await this.#client.get('2.1/clusters/get', { cluster_id: id }, abort(options)));
@@ -143,7 +162,11 @@ export class DatabricksRunner implements SparkRunner {
       .reverse();
   }
 
-  async #owned(request: ClusterRequest, options: CallOptions, generation?: number): Promise<ClusterStatus[]> {
+  async #owned(
+    request: OwnClusterRequest,
+    options: CallOptions,
+    generation?: number,
+  ): Promise<ClusterStatus[]> {
     const owned: ClusterStatus[] = [];
     let token: JsonValue = '';
     do {

@@ -1,16 +1,18 @@
 // A cluster profile as the input of RunJobFlow, with the tags and the name by which the cluster is found again.
 import type {
+  AutoScalingPolicy,
   Configuration,
   InstanceFleetConfig,
   InstanceGroupConfig,
   RunJobFlowInput,
 } from '@aws-sdk/client-emr';
 import type {
-  ClusterRequest,
+  EmrAutoScaling,
   EmrClusterProfile,
   EmrConfiguration,
   EmrInstanceFleet,
   EmrInstanceGroup,
+  OwnClusterRequest,
 } from '../../core/spark.ts';
 
 /** Tags that say whose cluster it is; the sweeper and the look before a create read them. */
@@ -18,11 +20,11 @@ export const OWNER_TAG = 'waybill:owner';
 export const GENERATION_TAG = 'waybill:generation';
 
 /** The cluster's name: `waybill-<name>-<owner>`, within EMR's 256 characters. */
-export const emrClusterName = (request: ClusterRequest): string =>
+export const emrClusterName = (request: OwnClusterRequest): string =>
   `waybill ${request.name} ${request.owner}`.slice(0, 256);
 
 /** RunJobFlow's input. The cluster stays up without steps, and EMR ends it when idle for the profile's time. */
-export function runJobFlowInput(request: Extract<ClusterRequest, { engine: 'emr' }>): RunJobFlowInput {
+export function runJobFlowInput(request: Extract<OwnClusterRequest, { engine: 'emr' }>): RunJobFlowInput {
   const { profile } = request;
   const { managedScaling: scaling } = profile;
   return {
@@ -38,6 +40,13 @@ export function runJobFlowInput(request: Extract<ClusterRequest, { engine: 'emr'
     ...(profile.securityConfiguration === undefined
       ? {}
       : { SecurityConfiguration: profile.securityConfiguration }),
+    ...(profile.logEncryptionKmsKeyId === undefined
+      ? {}
+      : { LogEncryptionKmsKeyId: profile.logEncryptionKmsKeyId }),
+    ...(profile.customAmiId === undefined ? {} : { CustomAmiId: profile.customAmiId }),
+    ...(profile.instanceGroups?.some((group) => group.autoScaling) === true
+      ? { AutoScalingRole: profile.autoScalingRole ?? 'EMR_AutoScaling_DefaultRole' }
+      : {}),
     Tags: [
       ...Object.entries(profile.tags).map(([Key, Value]) => ({ Key, Value })),
       { Key: OWNER_TAG, Value: request.owner },
@@ -69,7 +78,11 @@ export function runJobFlowInput(request: Extract<ClusterRequest, { engine: 'emr'
 
 function instances(profile: EmrClusterProfile): NonNullable<RunJobFlowInput['Instances']> {
   const subnets = profile.subnetIds ?? [];
-  const common = { KeepJobFlowAliveWhenNoSteps: true, TerminationProtected: false };
+  const common = {
+    KeepJobFlowAliveWhenNoSteps: true,
+    TerminationProtected: false,
+    ...(profile.ec2KeyName === undefined ? {} : { Ec2KeyName: profile.ec2KeyName }),
+  };
   if (profile.instanceFleets) {
     return {
       ...common,
@@ -119,7 +132,38 @@ const instanceGroup = (group: EmrInstanceGroup): InstanceGroupConfig => ({
   InstanceType: group.type,
   InstanceCount: group.count,
   Market: group.market,
+  ...(group.bidPercentage === undefined ? {} : { BidPriceAsPercentageOfOnDemandPrice: group.bidPercentage }),
   ...volume(group.volumeGb),
+  ...(group.autoScaling === undefined ? {} : { AutoScalingPolicy: autoScalingPolicy(group.autoScaling) }),
+});
+
+const autoScalingPolicy = ({ minimum, maximum, rules }: EmrAutoScaling): AutoScalingPolicy => ({
+  Constraints: { MinCapacity: minimum, MaxCapacity: maximum },
+  Rules: rules.map((rule) => ({
+    Name: rule.name,
+    Action: {
+      SimpleScalingPolicyConfiguration: {
+        AdjustmentType: 'CHANGE_IN_CAPACITY',
+        ScalingAdjustment: rule.adjustment,
+        CoolDown: rule.cooldownSeconds,
+      },
+    },
+    Trigger: {
+      CloudWatchAlarmDefinition: {
+        ComparisonOperator: rule.comparison,
+        EvaluationPeriods: rule.periods,
+        MetricName: rule.metric,
+        Namespace: 'AWS/ElasticMapReduce',
+        Period: 300,
+        Statistic: 'AVERAGE',
+        Threshold: rule.threshold,
+        Unit: 'PERCENT',
+        // EMR fills in the cluster's id.
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: EMR's own placeholder
+        Dimensions: [{ Key: 'JobFlowId', Value: '${emr.clusterId}' }],
+      },
+    },
+  })),
 });
 
 const volume = (sizeInGb: number | undefined) =>

@@ -1,6 +1,5 @@
 // Spark on EMR: clusters and steps found by name before they are created, and created once.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AddJobFlowStepsCommand,
   CancelStepsCommand,
@@ -11,26 +10,32 @@ import {
   paginateListClusters,
   paginateListSteps,
   RunJobFlowCommand,
+  SetTerminationProtectionCommand,
   type StepSummary,
   TerminateJobFlowsCommand,
 } from '@aws-sdk/client-emr';
 import { WaybillError } from '../../core/errors.ts';
+import type { ClusterUsage } from '../../core/monitoring/cost.ts';
+import type { ClusterCapacity } from '../../core/monitoring/supervision.ts';
 import {
-  type ClusterRequest,
   type ClusterSnapshot,
   type ClusterStatus,
   type JobLogs,
   type JobStatus,
   jobEnded,
+  type OwnClusterRequest,
   type SparkJobRequest,
 } from '../../core/spark.ts';
 import type { LakeStorage } from '../lake-storage.ts';
+import { lookThenCreate } from '../look-then-create.ts';
 import type { CallOptions, SparkRunner } from '../spark-runner.ts';
+import { readCapacity, resizeCluster } from './capacity.ts';
 import type { EmrClients } from './client.ts';
 import { emrClusterName, GENERATION_TAG, OWNER_TAG, runJobFlowInput } from './cluster-input.ts';
-import { emrError, isAmbiguous, isUnknownCluster } from './errors.ts';
+import { emrError, isAmbiguous, isTerminationProtected, isUnknownCluster } from './errors.ts';
 import { ACTIVE_CLUSTER_STATES, clusterStatus, jobStatus } from './statuses.ts';
 import { logTail } from './step-logs.ts';
+import { instanceUse } from './usage.ts';
 
 export interface EmrRunnerOptions {
   readonly clients: EmrClients;
@@ -50,7 +55,7 @@ export class EmrRunner implements SparkRunner {
     this.#options = options;
   }
 
-  async openCluster(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus> {
+  async openCluster(request: OwnClusterRequest, options: CallOptions = {}): Promise<ClusterStatus> {
     if (request.engine !== 'emr') throw new TypeError(`a cluster of ${request.engine} asked of EMR`);
     const look = async (): Promise<ClusterStatus | undefined> =>
       (await this.#owned(request, options, request.generation)).find(
@@ -110,17 +115,27 @@ export class EmrRunner implements SparkRunner {
     return { cluster: clusterStatus(cluster ?? { Id: clusterId }), jobs };
   }
 
-  findClusters(request: ClusterRequest, options: CallOptions = {}): Promise<ClusterStatus[]> {
+  findClusters(request: OwnClusterRequest, options: CallOptions = {}): Promise<ClusterStatus[]> {
     return this.#owned(request, options);
   }
 
   async terminateCluster(clusterId: string, options: CallOptions = {}): Promise<void> {
-    await call('TerminateJobFlows', () =>
-      this.#options.clients.repeating.send(
-        new TerminateJobFlowsCommand({ JobFlowIds: [clusterId] }),
-        abort(options),
-      ),
-    );
+    const { repeating } = this.#options.clients;
+    const JobFlowIds = [clusterId];
+    const terminate = () => repeating.send(new TerminateJobFlowsCommand({ JobFlowIds }), abort(options));
+    try {
+      await terminate();
+    } catch (error) {
+      if (!isTerminationProtected(error)) throw emrError(error, 'TerminateJobFlows');
+      // EMR protects clusters with three masters by itself. Whoever asks for their end means it.
+      await call('SetTerminationProtection', () =>
+        repeating.send(
+          new SetTerminationProtectionCommand({ JobFlowIds, TerminationProtected: false }),
+          abort(options),
+        ),
+      );
+      await call('TerminateJobFlows', terminate);
+    }
   }
 
   async describe(clusterId: string, jobId: string, options: CallOptions = {}): Promise<JobStatus> {
@@ -169,33 +184,47 @@ export class EmrRunner implements SparkRunner {
     };
   }
 
-  /**
-   * Looks, creates once, and when the answer is lost looks again after a delay; never creates a second time.
-   * A cancelled caller still gets the answer of a create that was sent: giving up on it would lose the id.
-   */
-  async #lookThenCreate<T>(
+  async usage(clusterId: string, options: CallOptions = {}): Promise<ClusterUsage> {
+    const cluster = await this.#describeCluster(clusterId, options);
+    const known = { clusterId, engine: 'emr' } as const;
+    if (cluster === undefined) return { ...known, machines: [], approximate: true };
+    const { repeating } = this.#options.clients;
+    return {
+      ...known,
+      machines: await call('ListInstances', () => instanceUse(repeating, cluster, abort(options))),
+    };
+  }
+
+  async capacity(clusterId: string, options: CallOptions = {}): Promise<ClusterCapacity | undefined> {
+    const cluster = await this.#describeCluster(clusterId, options);
+    if (cluster === undefined) return undefined;
+    const { repeating } = this.#options.clients;
+    return call('GetManagedScalingPolicy', () => readCapacity(repeating, cluster, abort(options)));
+  }
+
+  async resize(clusterId: string, capacity: ClusterCapacity, options: CallOptions = {}): Promise<void> {
+    const { repeating } = this.#options.clients;
+    await call('PutManagedScalingPolicy', () =>
+      resizeCluster(repeating, clusterId, capacity, abort(options)),
+    );
+  }
+
+  #lookThenCreate<T>(
     operation: string,
     look: () => Promise<T | undefined>,
     create: () => Promise<T>,
-    { repeated, signal }: CallOptions,
+    options: CallOptions,
   ): Promise<T> {
-    const delay = () => sleep(this.#options.lookAgainAfter, undefined, signal ? { signal } : {});
-    // An earlier attempt may have created it a moment ago, too recently to be listed.
-    if (repeated && (await look()) === undefined) await delay();
-    const existing = await look();
-    if (existing !== undefined) return existing;
-    try {
-      return await create();
-    } catch (error) {
-      if (!isAmbiguous(error)) throw emrError(error, operation);
-      await delay();
-      const made = await look();
-      if (made !== undefined) return made;
-      throw emrError(error, operation);
-    }
+    const { lookAgainAfter } = this.#options;
+    const cast = (error: unknown) => emrError(error, operation);
+    return lookThenCreate({ look, create, isAmbiguous, cast, lookAgainAfter }, options);
   }
 
-  async #owned(request: ClusterRequest, options: CallOptions, generation?: number): Promise<ClusterStatus[]> {
+  async #owned(
+    request: OwnClusterRequest,
+    options: CallOptions,
+    generation?: number,
+  ): Promise<ClusterStatus[]> {
     const name = emrClusterName(request);
     const named = await call('ListClusters', async () => {
       const found: ClusterSummary[] = [];

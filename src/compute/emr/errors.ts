@@ -8,6 +8,9 @@ const DENIED =
 const STALE_CREDENTIALS = /^(ExpiredToken\w*|CredentialsProviderError)$/;
 const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/;
 
+/** The service that is told of in messages. */
+type EmrService = 'EMR' | 'EMR Serverless';
+
 interface ServiceError {
   readonly name: string;
   readonly message: string;
@@ -32,18 +35,18 @@ export function isAmbiguous(error: unknown): boolean {
   return status === undefined || status >= 500;
 }
 
-/** The error as waybill reports it; `operation` is EMR's name of the call. */
-export function emrError(error: unknown, operation: string): WaybillError {
+/** The error as waybill reports it; `operation` is the service's name of the call. */
+export function emrError(error: unknown, operation: string, service: EmrService = 'EMR'): WaybillError {
   if (error instanceof WaybillError) return error;
   const { name, message, code, $metadata } = asServiceError(error);
-  const details = { operation, service: 'emr' };
+  const details = { operation, service: service === 'EMR' ? 'emr' : 'emr-serverless' };
   if (THROTTLED.test(name)) {
-    return new WaybillError('COMPUTE_BUSY', `EMR throttled ${operation}.`, details, { cause: error });
+    return new WaybillError('COMPUTE_BUSY', `${service} throttled ${operation}.`, details, { cause: error });
   }
   if (STALE_CREDENTIALS.test(name)) {
     return new WaybillError(
       'COMPUTE_BUSY',
-      `EMR could not be asked for ${operation}: no valid credentials (${name}).`,
+      `${service} could not be asked for ${operation}: no valid credentials (${name}).`,
       details,
       { cause: error },
     );
@@ -51,7 +54,7 @@ export function emrError(error: unknown, operation: string): WaybillError {
   if (DENIED.test(name)) {
     return new WaybillError(
       'AUTHENTICATION_FAILED',
-      `EMR refused the credentials for ${operation}: ${name}.`,
+      `${service} refused the credentials for ${operation}: ${name}.`,
       details,
       {
         cause: error,
@@ -61,13 +64,13 @@ export function emrError(error: unknown, operation: string): WaybillError {
   const status = $metadata?.httpStatusCode;
   if (status === undefined || status >= 500) {
     const what = status === undefined ? (code ?? name) : `HTTP ${status}`;
-    return new WaybillError('COMPUTE_BUSY', `EMR gave no answer to ${operation} (${what}).`, details, {
+    return new WaybillError('COMPUTE_BUSY', `${service} gave no answer to ${operation} (${what}).`, details, {
       cause: error,
     });
   }
   return new WaybillError(
     'COMPUTE_REFUSED',
-    `EMR refused ${operation}: ${message}`,
+    `${service} refused ${operation}: ${message}`,
     { ...details, reason: name },
     {
       cause: error,
@@ -81,4 +84,9 @@ export function isUnknownCluster(error: unknown): boolean {
   return (
     /InvalidRequestException|ValidationException/.test(name) && /cluster id .* is not valid/i.test(message)
   );
+}
+
+/** EMR answers ValidationException "Could not shut down one or more job flows since they are termination protected." */
+export function isTerminationProtected(error: unknown): boolean {
+  return /termination protect/i.test(asServiceError(error).message);
 }

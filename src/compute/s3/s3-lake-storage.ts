@@ -15,16 +15,27 @@ import {
 } from '@aws-sdk/client-s3';
 import { WaybillError } from '../../core/errors.ts';
 import type { LifecycleRule } from '../../core/lakehouse.ts';
-import { type LakeStorage, parseUri, type StoredObject } from '../lake-storage.ts';
+import { encryptionInput, type S3Encryption } from '../../core/s3-encryption.ts';
+import { type LakeStorage, parseUri, type StoredObject, type VersionedObject } from '../lake-storage.ts';
 
 /** A client for the environment's region, endpoint and credentials. Own endpoints rarely have a host per bucket. */
-export function createLakeS3Client(options: { region?: string; endpoint?: string } = {}): S3Client {
+export function createLakeS3Client(
+  options: { region?: string; endpoint?: string; encryption?: S3Encryption } = {},
+): S3Client {
   const endpoint = options.endpoint ?? process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'];
-  return new S3Client({
+  const client = new S3Client({
     ...(options.region === undefined ? {} : { region: options.region }),
     ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
     requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000 },
   });
+  const { encryption } = options;
+  if (encryption !== undefined)
+    client.middlewareStack.add(
+      (next, context) => (args) =>
+        next({ ...args, input: { ...args.input, ...encryptionInput(encryption, context.commandName) } }),
+      { step: 'initialize', name: 'waybillEncryption' },
+    );
+  return client;
 }
 
 export class S3LakeStorage implements LakeStorage {
@@ -46,18 +57,26 @@ export class S3LakeStorage implements LakeStorage {
       const page = await call('ListObjectsV2', prefix, () => iterator.next());
       if (page.done) return;
       const objects = page.value.Contents ?? [];
-      yield objects.map((object) => ({ uri: `s3://${bucket}/${object.Key}`, bytes: object.Size ?? 0 }));
+      yield objects.map(({ Key, Size = 0, LastModified: modified }) => ({
+        uri: `s3://${bucket}/${Key}`,
+        bytes: Size,
+        ...(modified === undefined ? {} : { modifiedAt: modified.getTime() }),
+      }));
     }
   }
 
   async read(uri: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+    return (await this.readVersion(uri, signal))?.body;
+  }
+
+  async readVersion(uri: string, signal?: AbortSignal): Promise<VersionedObject | undefined> {
     const { bucket, key } = parseUri(uri);
     try {
-      const { Body: body } = await this.#client.send(
+      const { Body: body, ETag: etag = '' } = await this.#client.send(
         new GetObjectCommand({ Bucket: bucket, Key: key }),
         abort(signal),
       );
-      return Buffer.from((await body?.transformToByteArray()) ?? []);
+      return { body: Buffer.from((await body?.transformToByteArray()) ?? []), version: etag };
     } catch (error) {
       if (statusOf(error) === 404 && !isMissingBucket(error)) return undefined;
       throw storageError(error, 'GetObject', uri);
@@ -83,6 +102,35 @@ export class S3LakeStorage implements LakeStorage {
         abort(signal),
       ),
     );
+  }
+
+  async replace(
+    uri: string,
+    body: Uint8Array,
+    contentType: string,
+    version: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const { bucket, key } = parseUri(uri);
+    const condition = version === undefined ? { IfNoneMatch: '*' } : { IfMatch: version };
+    try {
+      await this.#client.send(
+        new PutObjectCommand({
+          Bucket: bucket,
+          Key: key,
+          Body: body,
+          ContentType: contentType,
+          ...condition,
+        }),
+        abort(signal),
+      );
+      return true;
+    } catch (error) {
+      // 412: another object; 409: another write at the same time; 404: no object any more.
+      const status = statusOf(error);
+      if (status === 412 || status === 409 || (status === 404 && !isMissingBucket(error))) return false;
+      throw storageError(error, 'PutObject', uri);
+    }
   }
 
   async remove(uris: readonly string[], signal?: AbortSignal): Promise<void> {

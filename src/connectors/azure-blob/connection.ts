@@ -1,5 +1,5 @@
 // Makes the client of one container; the Azure packages load when the first one is opened.
-import type { ContainerClient, HttpAuthorization } from '@azure/storage-blob';
+import type { BlobServiceClient, ContainerClient, HttpAuthorization } from '@azure/storage-blob';
 import { WaybillError } from '../../core/errors.ts';
 import type { AzureAuthentication, AzureBlobConfig } from './config.ts';
 
@@ -16,6 +16,41 @@ export interface AzureContainer {
   ) => Promise<{ readonly url: string; readonly authorization?: HttpAuthorization }>;
 }
 
+const RETRY_OPTIONS = { maxTries: MAX_TRIES, retryDelayInMs: 500, maxRetryDelayInMs: 10_000 };
+
+/** The account itself. Throws SETTINGS_INVALID where the linked service is for one container. */
+export const connectAccount = async ({
+  container,
+  endpoint,
+  authentication,
+}: AzureBlobConfig): Promise<BlobServiceClient> => {
+  if (container !== undefined) {
+    throw new WaybillError(
+      'SETTINGS_INVALID',
+      `The linked service is for container ${container}, the dataset names none.`,
+      { container },
+    );
+  }
+  const storage = await import('@azure/storage-blob');
+  const options = { retryOptions: RETRY_OPTIONS };
+  switch (authentication.kind) {
+    case 'sas':
+      return new storage.BlobServiceClient(`${endpoint}?${authentication.token}`, undefined, options);
+    case 'anonymous':
+      return new storage.BlobServiceClient(endpoint, undefined, options);
+    case 'accountKey': {
+      const { account, key } = authentication;
+      return new storage.BlobServiceClient(
+        endpoint,
+        new storage.StorageSharedKeyCredential(account, key),
+        options,
+      );
+    }
+    default:
+      return new storage.BlobServiceClient(endpoint, await identity(authentication), options);
+  }
+};
+
 export const connectContainer = async (
   config: AzureBlobConfig,
   container: string,
@@ -29,8 +64,7 @@ export const connectContainer = async (
   }
   const storage = await import('@azure/storage-blob');
   const address = `${config.endpoint}/${encodeURIComponent(container)}`;
-  const retryOptions = { maxTries: MAX_TRIES, retryDelayInMs: 500, maxRetryDelayInMs: 10_000 };
-  const options = { retryOptions };
+  const options = { retryOptions: RETRY_OPTIONS };
   const { authentication } = config;
   if (authentication.kind === 'sas' || authentication.kind === 'anonymous') {
     const query = authentication.kind === 'sas' ? `?${authentication.token}` : '';

@@ -38,6 +38,7 @@ export class ChunkWriter {
         sourceChecksum: source.checksum,
         sinkChecksum,
         ...(source.skipped === undefined ? {} : { skipped: source.skipped }),
+        ...(source.filesSkipped === undefined ? {} : { filesSkipped: source.filesSkipped }),
       };
     });
   }

@@ -18,6 +18,7 @@ export const asText = (value: unknown): string | null =>
 interface ChunkDetail extends ChunkMemory {
   /** Rows that were left out because they do not fit. */
   readonly skipped?: number;
+  readonly filesSkipped?: number;
 }
 
 /** What the copy's own entry keeps: its plan, and how many rows publishing left out. */
@@ -27,10 +28,11 @@ export const detailOf = (row: SqlRow): ChunkDetail =>
   JSON.parse(asText(row['detail']) ?? '{}') as ChunkDetail;
 
 export const figuresOf = (row: SqlRow): ChunkFigures => {
-  const { skipped } = detailOf(row);
+  const { skipped, filesSkipped } = detailOf(row);
   return {
     rows: asNumber(row['row_count']),
     ...(skipped === undefined ? {} : { skipped }),
+    ...(filesSkipped === undefined ? {} : { filesSkipped }),
     bytesRead: asNumber(row['bytes_read']),
     bytesWritten: asNumber(row['bytes_written']),
     sourceChecksum: asText(row['checksum']) ?? '',
@@ -46,6 +48,7 @@ export const totalsOf = (rows: readonly SqlRow[], taken: number): PublishResult 
   const sum = (pick: (one: ChunkFigures) => number): number =>
     figures.reduce((total, one) => total + pick(one), 0);
   const checksum = figures.reduce((total, one) => total + BigInt(one.sourceChecksum || '0'), 0n).toString();
+  const filesSkipped = sum((one) => one.filesSkipped ?? 0);
   const skipped = taken + sum((one) => one.skipped ?? 0);
   return {
     rows: sum((one) => one.rows) - taken,
@@ -55,6 +58,7 @@ export const totalsOf = (rows: readonly SqlRow[], taken: number): PublishResult 
     sinkChecksum: checksum,
     files: 0,
     ...(skipped > 0 ? { skipped } : {}),
+    ...(filesSkipped > 0 ? { filesSkipped } : {}),
   };
 };
 

@@ -25,6 +25,8 @@ export interface MeasureOptions {
   readonly filePath?: () => string | undefined;
   /** Chunk and key column, so that an error can say which row it means. */
   readonly place?: { readonly chunk: number; readonly keyColumn?: string };
+  /** Rows and files that the source itself left out; `finish` is called once, after the last row and before the sink can commit. */
+  readonly rejected?: { count(): { readonly rows: number; readonly files: number }; finish(): Promise<void> };
   /** Takes rows that do not fit; without it the first one fails the copy. */
   readonly skip?: {
     add(found: IncompatibleRow): void;
@@ -129,17 +131,22 @@ export const measureRows = (
       progress(seen, bytes);
       if (passed.length > 0) yield passed;
     }
+    await options.rejected?.finish();
     await skip?.finish();
   }
 
   return {
     batches: run(),
-    figures: () => ({
-      rows,
-      bytes,
-      checksum: verify ? sum.total() : '',
-      ...(skipped > 0 ? { skipped } : {}),
-    }),
+    figures: () => {
+      const { rows: odd, files } = options.rejected?.count() ?? { rows: 0, files: 0 };
+      return {
+        rows,
+        bytes,
+        checksum: verify ? sum.total() : '',
+        ...(skipped + odd > 0 ? { skipped: skipped + odd } : {}),
+        ...(files > 0 ? { filesSkipped: files } : {}),
+      };
+    },
   };
 };
 

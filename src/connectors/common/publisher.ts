@@ -11,6 +11,9 @@ import type { WriteBehavior } from './write-behavior.ts';
 /** The values of a change's operation column. */
 const DELETED = 'D';
 const OPERATIONS = ['I', 'U', DELETED];
+/** With exact changes: of a row that must be there, and of one that may. */
+const UPDATED = 'U';
+const EXACT_OPERATIONS = [UPDATED, 'S', DELETED];
 
 export interface PublishPlace {
   readonly store: SqlStore;
@@ -139,24 +142,34 @@ export class Publisher {
     const { store, staging } = this.#place;
     const { dialect } = store;
     const name = dialect.quote(operation.name);
+    const { behavior, target } = this.#place;
+    const exact = behavior.kind === 'changes' && behavior.exact === true;
+    const operations = exact ? EXACT_OPERATIONS : OPERATIONS;
     const unknown = await this.#count(
-      `${this.#name(staging)} WHERE ${name} IS NULL OR ${name} NOT IN (${OPERATIONS.map((one) => dialect.literal(one)).join(', ')})`,
+      `${this.#name(staging)} WHERE ${name} IS NULL OR ${name} NOT IN (${operations.map((one) => dialect.literal(one)).join(', ')})`,
     );
     if (unknown > 0) {
       throw new WaybillError(
         'CONSTRAINT_VIOLATED',
-        `${unknown} changes have another value than I, U or D in ${operation.name}: nothing was published.`,
+        `${unknown} changes have another value than ${operations.slice(0, -1).join(', ')} or ${DELETED} in ${operation.name}: nothing was published.`,
         { column: operation.name, rows: unknown },
       );
     }
     const deleted = `${name} = ${dialect.literal(DELETED)}`;
     await this.#checkKeys(keys);
+    let without = 0;
+    if (exact) {
+      const updated = `${this.#name(staging)} WHERE ${name} = ${dialect.literal(UPDATED)}`;
+      const absent = `NOT EXISTS (SELECT 1 FROM ${this.#name(target)} AS t WHERE ${this.#same(keys, 't', this.#name(staging))})`;
+      without = await this.#count(`${updated} AND ${absent}`);
+      if (without > 0) await store.execute(`DELETE FROM ${updated} AND ${absent}`);
+    }
     await store.execute(
       `DELETE FROM ${this.#name(this.#place.target)} WHERE EXISTS (SELECT 1 FROM ${this.#name(staging)} AS s ` +
         `WHERE s.${deleted} AND ${this.#same(keys, this.#name(this.#place.target), 's')})`,
     );
     const kept = await this.#upsert(written, keys, `${name} <> ${dialect.literal(DELETED)}`);
-    return kept + (await this.#count(`${this.#name(staging)} WHERE ${deleted}`));
+    return kept + without + (await this.#count(`${this.#name(staging)} WHERE ${deleted}`));
   }
 
   /** A key that is NULL or there twice has no one row to become: which of two rows came later nobody knows. */

@@ -127,10 +127,11 @@ export class SinkLedger {
     figures: ChunkFigures,
     remembered: RowCounts | undefined,
   ): Promise<boolean> {
-    const { skipped } = figures;
+    const { skipped, filesSkipped } = figures;
     const more = {
       ...(remembered === undefined ? {} : { remembered }),
       ...(skipped === undefined ? {} : { skipped }),
+      ...(filesSkipped === undefined ? {} : { filesSkipped }),
     };
     const kept =
       Object.keys(more).length === 0

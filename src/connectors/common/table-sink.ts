@@ -248,6 +248,7 @@ export class TableSink implements CopySink {
     const started = Date.now();
     await this.#runPreCopyScript();
     const script = this.#preCopyStatements().length === 0 ? undefined : Date.now() - started;
+    if (script !== undefined && this.#options.autoCreate) await this.#createAnew(plan);
     const replace = this.#options.writeBehavior.kind === 'replace' || plan.incremental?.reload === true;
     let left = 0;
     const moved = await this.#publisher().move(plan, replace, async (rows) => {
@@ -257,6 +258,15 @@ export class TableSink implements CopySink {
     if (moved !== expected - left) throw sinkMismatch(this.label, WHOLE, 'rows', expected - left, moved);
     if (left > 0) await this.#ledger.noteTaken(left);
     return script;
+  }
+
+  /** A script may drop the table that autoCreate is to make, as in Data Factory: it is made of what is written. */
+  async #createAnew(plan: StoredPlan): Promise<void> {
+    if ((await this.#store.findTable(this.#target)) !== undefined) return;
+    const { dialect } = this.#store;
+    const columns = plan.columns.map(({ sink }) => sink);
+    const own = ownColumns(columns, this.#options.writeBehavior, dialect);
+    await this.#store.execute(dialect.createTable(this.#target, own));
   }
 
   get #chunks(): ChunkWriter {

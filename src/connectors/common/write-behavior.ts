@@ -9,8 +9,16 @@ export type WriteBehavior =
   /** The rows take the place of all rows of the target, in the transaction that publishes them. */
   | { readonly kind: 'replace' }
   | { readonly kind: 'upsert'; readonly keys: readonly string[] }
-  /** Rows are changes: `operationColumn` of the source holds I, U or D. */
-  | { readonly kind: 'changes'; readonly keys: readonly string[]; readonly operationColumn: string }
+  /**
+   * Rows are changes: `operationColumn` of the source holds I, U or D, of which I and U both leave the row there. With
+   * `exact`, which data flows ask for, U is for rows that are there and S is for any.
+   */
+  | {
+      readonly kind: 'changes';
+      readonly keys: readonly string[];
+      readonly operationColumn: string;
+      readonly exact?: boolean;
+    }
   /** Rows are handed to a procedure of the store, chunk by chunk. */
   | { readonly kind: 'storedProcedure' };
 
@@ -54,6 +62,7 @@ const writeBehavior = (settings: JsonObject): WriteBehavior => {
         kind: 'changes',
         keys: keysIn(changes, 'changeSettings'),
         operationColumn: textSetting(changes, 'operationColumn') ?? OPERATION_COLUMN,
+        ...(booleanSetting(changes, 'exact') === true ? { exact: true } : {}),
       };
     case 'storedprocedure':
       return { kind: 'storedProcedure' };

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { WaybillError } from '../../core/errors.ts';
 import type { ConnectedLinkedService } from '../../core/linked-service.ts';
+import type { S3Encryption } from '../../core/s3-encryption.ts';
 import { booleanSetting } from '../common/settings.ts';
 
 const properties = z.object({
@@ -10,6 +11,8 @@ const properties = z.object({
   accessKeyId: z.string().optional(),
   secretAccessKey: z.string().optional(),
   sessionToken: z.string().optional(),
+  serverSideEncryption: z.enum(['SSE-S3', 'SSE-KMS']).optional(),
+  kmsKeyId: z.string().min(1).optional(),
 });
 
 export interface S3Config {
@@ -18,6 +21,8 @@ export interface S3Config {
   readonly endpoint: string | undefined;
   /** Buckets are addressed by path, not by host name. */
   readonly forcePathStyle: boolean;
+  /** Of what is written; the bucket's own default where absent. */
+  readonly encryption?: S3Encryption | undefined;
   /** The SDK's own chain (environment, profile, role) where absent. */
   readonly credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
 }
@@ -44,9 +49,24 @@ export const s3Config = (service: ConnectedLinkedService): S3Config => {
     region: given.region ?? process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'] ?? 'us-east-1',
     endpoint,
     forcePathStyle: booleanSetting(service.properties, 'forcePathStyle') ?? endpoint !== undefined,
+    encryption: encryptionOf(service.name, given.serverSideEncryption, given.kmsKeyId),
     credentials:
       accessKeyId && secretAccessKey
         ? { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
         : undefined,
   };
 };
+
+function encryptionOf(
+  linkedService: string,
+  kind: S3Encryption['kind'] | undefined,
+  kmsKeyId: string | undefined,
+): S3Encryption | undefined {
+  if (kmsKeyId !== undefined && kind !== 'SSE-KMS')
+    throw new WaybillError(
+      'SETTINGS_INVALID',
+      `Linked service ${linkedService} has a kmsKeyId, and its serverSideEncryption is not SSE-KMS.`,
+      { linkedService },
+    );
+  return kind === undefined ? undefined : { kind, ...(kmsKeyId === undefined ? {} : { kmsKeyId }) };
+}

@@ -15,6 +15,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { WaybillError } from '../../core/errors.ts';
+import { encryptionInput } from '../../core/s3-encryption.ts';
 import type { ReadableFile } from '../common/files/file-format.ts';
 import type {
   FileStore,
@@ -65,6 +66,13 @@ export class S3Store implements FileStore {
       ...(config.forcePathStyle ? { forcePathStyle: true } : {}),
       ...(config.credentials === undefined ? {} : { credentials: config.credentials }),
     });
+    const { encryption } = config;
+    if (encryption !== undefined)
+      this.#client.middlewareStack.add(
+        (next, context) => (args) =>
+          next({ ...args, input: { ...args.input, ...encryptionInput(encryption, context.commandName) } }),
+        { step: 'initialize', name: 'waybillEncryption' },
+      );
     this.#bucket = bucket;
     this.#signal = signal;
     this.#partSize = Math.max(5 * MEBIBYTE, options.partSize ?? 8 * MEBIBYTE);

@@ -1,5 +1,6 @@
 // Snowflake: staged files and COPY INTO both ways through snowflake-sdk.
 
+import { OWN_CONTAINER } from '../common/files/file-opener.ts';
 import { requiredTable } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
 import { refuseProcedure, tableSinkSettings } from '../common/write-behavior.ts';
@@ -25,7 +26,7 @@ const stagingOf = async (
   if (given === undefined) {
     return new InternalStage(connection, schema, context.copyId, context.workDirectory);
   }
-  const place = externalPlace(await given.linkedService(), given.path, integration);
+  const place = externalPlace(await given.linkedService(), given.path || OWN_CONTAINER, integration);
   connection.conceal(place.secrets);
   return new ExternalStage(place, await given.openFolder(), context.copyId);
 };

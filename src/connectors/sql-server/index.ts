@@ -1,6 +1,6 @@
 // SQL Server and Azure SQL: mssql over TDS, bulk load in, streamed reads out.
 
-import { booleanSetting, requiredTable } from '../common/settings.ts';
+import { booleanSetting, datasetTable, requiredTable, textSetting } from '../common/settings.ts';
 import { TableSink } from '../common/table-sink.ts';
 import { tableSinkSettings } from '../common/write-behavior.ts';
 import type { Connector } from '../connector.ts';
@@ -10,6 +10,7 @@ import { sqlServerConfig } from './config.ts';
 import { SqlServerConnection } from './connection.ts';
 import { ProcedureSink } from './procedure-sink.ts';
 import { SqlServerSource } from './reader.ts';
+import { procedureName } from './source-settings.ts';
 import { SqlServerStore } from './writer.ts';
 
 export const sqlServer: Connector = {
@@ -23,7 +24,11 @@ export const sqlServer: Connector = {
   async openSink(context) {
     const { dataset, settings } = context.endpoint;
     const options = tableSinkSettings(settings);
-    const target = requiredTable(dataset, 'dbo');
+    // A procedure writes where it likes: the dataset need not name a table.
+    const target =
+      options.writeBehavior.kind === 'storedProcedure'
+        ? (datasetTable(dataset, 'dbo') ?? procedureName(textSetting(settings, 'sqlWriterTableType') ?? ''))
+        : requiredTable(dataset, 'dbo');
     const connection = await SqlServerConnection.open(sqlServerConfig(context.linkedService), context.signal);
     return new TableSink({
       context,

@@ -43,6 +43,8 @@ export interface ChunkResult {
   readonly sinkChecksum: string;
   /** Rows left out because they do not fit the sink. */
   readonly skipped?: number;
+  /** Files left out because they cannot be read. */
+  readonly filesSkipped?: number;
   /** ms until the source's first rows were there; absent where they came from an earlier attempt. */
   readonly firstRowsAfter?: number;
   /** True where an earlier attempt had committed it. */
@@ -63,6 +65,8 @@ export interface PublishResult {
   readonly files: number;
   /** Rows left out by the chunks and by publishing, together. */
   readonly skipped?: number;
+  /** Files left out by the chunks; of files copied as they are, `skipped` counts them. */
+  readonly filesSkipped?: number;
   /** ms that the pre-copy script took; absent where there is none or an earlier attempt ran it. */
   readonly preCopyScriptMs?: number;
 }

@@ -7,6 +7,7 @@ import { INTERIM_TYPES } from '../types/matrix.ts';
 import { type TypeSettings, typeSettings } from '../types/type-settings.ts';
 import { missingColumn, type SourceField, sourceFields } from './additional-columns.ts';
 import { findColumn } from './find-column.ts';
+import { collectionOf, givenNames, nameInPath, schemaMappingPairs, sourceLabel } from './json-mapping.ts';
 
 export { findColumn } from './find-column.ts';
 
@@ -30,47 +31,50 @@ export interface WantedColumn {
   readonly sinkType?: InterimType;
 }
 
-/** "$['a']", "['a']", "$.a" and "a" name the column a; deeper paths belong to hierarchical sources. */
-const nameInPath = (path: string): string | undefined =>
-  /^\$?\[['"]([^'"\]]+)['"]\]$/.exec(path)?.[1] ?? /^\$?\.?([^.[\]$]+)$/.exec(path)?.[1];
+/** A sink's column: `name`, or a `path`, of which documents may have several steps. */
+const sinkLabel = ({ name, path }: JsonObject): string | undefined =>
+  typeof name === 'string' && name !== ''
+    ? name
+    : typeof path === 'string' && path.trim() !== ''
+      ? (nameInPath(path) ?? path)
+      : undefined;
 
-const placeOf = (end: JsonObject | undefined, what: string): Place => {
-  const { name, path, ordinal } = end ?? {};
-  if (typeof name === 'string' && name !== '') return name;
-  const inPath = typeof path === 'string' ? nameInPath(path) : undefined;
-  if (inPath !== undefined) return inPath;
+const placeOf = (end: JsonObject, label: string | undefined, what: string): Place => {
+  if (label !== undefined) return label;
+  const { ordinal } = end;
   const position = Number(ordinal);
   if (ordinal !== undefined && Number.isInteger(position) && position >= 1) return position;
   throw new WaybillError(
     'DEFINITION_UNSUPPORTED',
-    `A column mapping does not name its ${what} column: it needs "name", "ordinal" (from 1) or a "path" of one step.`,
+    `A column mapping does not name its ${what} column: it needs "name", "ordinal" (from 1) or "path".`,
   );
 };
 
 const interimType = (end: JsonObject | undefined): InterimType | undefined =>
   INTERIM_TYPES.find((type) => type.toLowerCase() === String(end?.['type'] ?? '').toLowerCase());
 
-const translatorPairs = (translator: JsonObject | undefined): Pair[] | undefined => {
-  const collection = translator?.['collectionReference'];
-  if (typeof collection === 'string' && collection.trim() !== '') {
-    throw new WaybillError(
-      'DEFINITION_UNSUPPORTED',
-      `A row for each element of ${collection} ("collectionReference") is not made yet: copy the documents and take them apart in the sink.`,
-      { key: 'translator.collectionReference' },
-    );
-  }
+const translatorPairs = (translator: JsonObject | undefined, settings: JsonObject): Pair[] | undefined => {
+  const collection = collectionOf(translator) !== undefined;
+  const given = givenNames(settings);
   const mappings = translator?.['mappings'];
   if (Array.isArray(mappings) && mappings.length > 0) {
     return mappings.map((entry): Pair => {
-      const source = asObject(asObject(entry)?.['source']);
-      const sink = asObject(asObject(entry)?.['sink']);
+      const source = asObject(asObject(entry)?.['source']) ?? {};
+      const sink = asObject(asObject(entry)?.['sink']) ?? {};
       const sinkType = interimType(sink) ?? interimType(source);
       return {
-        source: placeOf(source, 'source'),
-        sink: placeOf(sink, 'sink'),
+        source: placeOf(source, sourceLabel(source, collection, given), 'source'),
+        sink: placeOf(sink, sinkLabel(sink), 'sink'),
         ...(sinkType === undefined ? {} : { sinkType }),
       };
     });
+  }
+  const oldest = schemaMappingPairs(translator);
+  if (oldest.length > 0) {
+    return oldest.map(([path, sink]) => ({
+      source: sourceLabel({ path }, collection, given) ?? path,
+      sink: sinkLabel({ path: sink }) ?? sink,
+    }));
   }
   // The older form: "columnMappings": "a: b, c: d", or an object.
   const older = translator?.['columnMappings'];
@@ -92,6 +96,10 @@ const translatorPairs = (translator: JsonObject | undefined): Pair[] | undefined
     : Object.entries(olderObject).map(([source, sink]) => ({ source, sink: String(sink) }));
 };
 
+/** A source that is no document has no paths: where it is mapped as if it were, a path of one step is a name. */
+const sourceField = (fields: readonly SourceField[], name: string): SourceField | undefined =>
+  findColumn(fields, name) ?? findColumn(fields, nameInPath(name) ?? name);
+
 /**
  * What goes where, before the sink's columns are looked at. Without a mapping every source column (and every additional
  * one) wants a sink column of its name. Throws OBJECT_MISSING, naming the nearest column.
@@ -102,14 +110,15 @@ export const wantedColumns = (
   translator?: JsonValue,
 ): WantedColumn[] => {
   const fields = sourceFields(source, sourceSettings);
-  const pairs = translatorPairs(asObject(translator));
+  const pairs = translatorPairs(asObject(translator), sourceSettings);
   if (pairs === undefined) {
     return fields
       .filter(({ column }) => column.onlyIfNamed !== true)
       .map((field) => ({ field, sink: field.name }));
   }
   return pairs.map((pair) => {
-    const field = typeof pair.source === 'number' ? fields[pair.source - 1] : findColumn(fields, pair.source);
+    const field =
+      typeof pair.source === 'number' ? fields[pair.source - 1] : sourceField(fields, pair.source);
     if (field === undefined) throw missingColumn('The source', String(pair.source), fields);
     return { field, sink: pair.sink, ...(pair.sinkType === undefined ? {} : { sinkType: pair.sinkType }) };
   });

@@ -54,7 +54,8 @@ const countsOf = (plan: CopyPlan, result: PublishResult): Counts => {
       filesSkipped: skipped,
     } as Counts;
   return {
-    ...(plan.files === undefined ? {} : { filesRead: plan.files }),
+    ...(plan.files === undefined ? {} : { filesRead: plan.files - (result.filesSkipped ?? 0) }),
+    ...(result.filesSkipped === undefined ? {} : { filesSkipped: result.filesSkipped }),
     ...(result.files > 0 ? { filesWritten: result.files } : {}),
     rowsRead: result.rows + skipped,
     rowsCopied: result.rows,
@@ -67,6 +68,21 @@ type Counts = Pick<
   'filesRead' | 'filesWritten' | 'filesSkipped' | 'rowsRead' | 'rowsCopied' | 'rowsSkipped'
 >;
 
+/** What Data Factory says of the runtime: a worker is to it what a self-hosted integration runtime is, billed by time. */
+const runFigures = (duration: number, used: number): JsonObject => {
+  const billed = [{ meterType: 'SelfhostedIR', duration: duration / 3600, unit: 'Hours' }];
+  return {
+    effectiveIntegrationRuntime: 'waybill',
+    usedDataIntegrationUnits: used,
+    billingReference: {
+      activityType: 'DataMovement',
+      billableDuration: billed,
+      totalBillableDuration: billed,
+    },
+    durationInQueue: { integrationRuntimeQueue: 0 },
+  };
+};
+
 export const copyOutput = (
   input: CopyInput,
   plan: CopyPlan,
@@ -76,7 +92,7 @@ export const copyOutput = (
   // ADF counts whole seconds and never reports a duration of 0.
   const duration = Math.max(1, seconds(times.started, times.ended));
   const used = Math.min(plan.parallelCopies ?? parallelCopies(input.options), plan.chunks);
-  const skipped = result.skipped ?? 0;
+  const skipped = (result.skipped ?? 0) + (result.filesSkipped ?? 0);
   const transfer = seconds(times.copyingFrom, times.publishingFrom);
   const advice = recommendations(input, plan, result.rows);
   const firstByte =
@@ -91,6 +107,7 @@ export const copyOutput = (
     sourcePeakConnections: used,
     sinkPeakConnections: used,
     usedParallelCopies: used,
+    ...runFigures(duration, used),
     ...logPath(input, plan, skipped),
     ...(advice.length === 0 ? {} : { perfRecommendation: advice }),
     errors: [],

@@ -92,6 +92,7 @@ class Parser {
       const optional = this.text[this.at] === '?' && /[.[]/.test(this.text[this.at + 1] ?? '');
       if (optional) this.at++;
       if (this.take('.')) {
+        this.space();
         const name = this.match(PROPERTY);
         if (name === undefined) throw expressionError('A property name is missing after "."', this.at);
         target = { kind: 'member', target, name, optional, at };

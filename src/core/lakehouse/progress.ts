@@ -1,4 +1,6 @@
 // The state of a lakehouse run as its workflow changes it and as client and UI read it.
+import type { AlertKind, AlertSeverity } from '../monitoring/alert.ts';
+import type { RunCost } from '../monitoring/cost.ts';
 import type { Check, LakehouseProgress, StageName, StageReport, TableReport } from '../run.ts';
 import type { ClusterStatus } from '../spark.ts';
 
@@ -16,12 +18,28 @@ export interface OpenStageReport {
   readonly children: string[];
 }
 
+/** An alert while it is being told. */
+interface OpenAlert {
+  readonly key: string;
+  readonly kind: AlertKind;
+  readonly severity: AlertSeverity;
+  readonly title: string;
+  readonly told: string[];
+  readonly failed: string[];
+}
+
 export class RunProgress {
   readonly name: string;
   window: string;
   status: LakehouseProgress['status'] = 'InProgress';
   stages: OpenStageReport[] = [];
   cluster: ClusterStatus | undefined;
+  /** Every cluster of the run, first to last. */
+  readonly clusterIds: string[] = [];
+  cost: RunCost | undefined;
+  budget: LakehouseProgress['budget'];
+  readonly alerts: OpenAlert[] = [];
+  readonly notes: string[] = [];
 
   constructor(name: string, window: string) {
     this.name = name;
@@ -56,7 +74,7 @@ export class RunProgress {
   }
 
   answer(): LakehouseProgress {
-    const { cluster } = this;
+    const { cluster, cost, budget, alerts, notes } = this;
     return {
       kind: 'lakehouse',
       name: this.name,
@@ -64,7 +82,21 @@ export class RunProgress {
       status: this.status,
       stages: this.reports(),
       ...(cluster === undefined ? {} : { cluster: { id: cluster.id, state: cluster.state } }),
+      ...(cost === undefined ? {} : { cost }),
+      ...(budget === undefined ? {} : { budget }),
+      ...(alerts.length === 0
+        ? {}
+        : {
+            alerts: alerts.map((alert) => ({ ...alert, told: [...alert.told], failed: [...alert.failed] })),
+          }),
+      ...(notes.length === 0 ? {} : { notes: [...notes] }),
     };
+  }
+
+  /** Takes over what is said of the run's cluster. */
+  clusterChanged(status: ClusterStatus): void {
+    this.cluster = status;
+    if (!this.clusterIds.includes(status.id)) this.clusterIds.push(status.id);
   }
 
   /** The small table that Temporal's UI shows while the run goes on. */
@@ -74,10 +106,16 @@ export class RunProgress {
       return `| ${stage} | ${state} | ${doing} | ${checks.length === 0 ? '' : `${passed} of ${checks.length}`} |`;
     });
     const head = ['| stage | state | doing | checks |', '|---|---|---|---|', ...rows];
-    const { cluster } = this;
+    const { cluster, cost, budget, alerts } = this;
+    const said =
+      cost === undefined
+        ? ''
+        : ` · ${cost.amount.toFixed(2)} ${cost.currency}${cost.estimate ? ' (estimate)' : ''}`;
     return [
       ...head,
-      ...(cluster === undefined ? [] : ['', `cluster **${cluster.id}** ${cluster.state}`]),
+      ...(cluster === undefined ? [] : ['', `cluster **${cluster.id}** ${cluster.state}${said}`]),
+      ...(budget === 'paused' ? ['', '**paused by its budget**: `waybill budget resume`'] : []),
+      ...alerts.map(({ title }) => `\n⚠ ${title}`),
     ].join('\n');
   }
 }

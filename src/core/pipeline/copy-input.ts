@@ -5,6 +5,7 @@ import type { EvaluationContext } from '../expression/context.ts';
 import { evaluateDeep } from '../expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { evaluateDataset } from './evaluate-dataset.ts';
+import { withWildcard } from './legacy-location.ts';
 import type { ActivitySnapshot, DatasetSnapshot, DatasetUse } from './snapshot.ts';
 
 export interface EvaluatedCopy {
@@ -20,11 +21,24 @@ export function evaluateCopy(
   context: EvaluationContext,
 ): EvaluatedCopy {
   const { source, sink, ...options } = activity.typeProperties;
+  const [from, to] = withFormats(
+    endpoint(activity, activity.inputs?.[0], source, datasets, context),
+    endpoint(activity, activity.outputs?.[0], sink, datasets, context),
+  );
   return {
-    source: endpoint(activity, activity.inputs?.[0], source, datasets, context),
-    sink: endpoint(activity, activity.outputs?.[0], sink, datasets, context),
+    source: { ...from, settings: withWildcard(from.dataset, from.settings) },
+    sink: to,
     options: evaluateDeep(options, context) as JsonObject,
   };
+}
+
+/** Legacy datasets without a format are copied as they are from file to file, and are delimited text beside a table. */
+function withFormats(source: CopyEndpoint, sink: CopyEndpoint): [CopyEndpoint, CopyEndpoint] {
+  const formatless = ({ dataset }: CopyEndpoint): boolean => dataset['formatless'] === true;
+  const asText = (end: CopyEndpoint): CopyEndpoint => ({ ...end, datasetType: 'DelimitedText' });
+  if (formatless(source) && sink.datasetType !== 'Binary') return [asText(source), sink];
+  if (formatless(sink) && source.datasetType !== 'Binary') return [source, asText(sink)];
+  return [source, sink];
 }
 
 function endpoint(

@@ -3,6 +3,7 @@ import { WaybillError } from '../errors.ts';
 import type { EvaluationContext } from '../expression/context.ts';
 import { evaluateDeep } from '../expression/evaluate.ts';
 import type { JsonObject } from '../json.ts';
+import { resolveLegacyLocation } from './legacy-location.ts';
 import { resolveParameters } from './parameters.ts';
 import type { DatasetSnapshot, DatasetUse } from './snapshot.ts';
 import type { EvaluatedDataset } from './task.ts';
@@ -33,7 +34,7 @@ export function evaluateDataset(
   return {
     name: use.dataset,
     type: dataset.type,
-    typeProperties: evaluateDeep(dataset.typeProperties, inDataset) as JsonObject,
+    typeProperties: resolveLegacyLocation(evaluateDeep(dataset.typeProperties, inDataset) as JsonObject),
     linkedService: {
       name: dataset.linkedService,
       ...(Object.keys(passedOn).length === 0 ? {} : { parameters: passedOn }),

@@ -165,6 +165,57 @@ function invokedByOf(input: RunPipelineInput): InvokedBy {
 /** What `RunPipelineInput.trigger` says where a person or a program asked for the run, and no trigger did. */
 export const MANUAL = 'client';
 
+/** What the record of a firing is made from. */
+export interface TriggerRunFacts {
+  readonly trigger: string;
+  readonly type: string;
+  /** Key of the runs it started: the same for one firing, whenever its runs are looked at. */
+  readonly key: string;
+  /** ISO 8601. */
+  readonly time: string;
+  /** What `@trigger()` shows in the runs. */
+  readonly context: JsonObject;
+  /** Run ids by pipeline name. */
+  readonly triggeredPipelines: Record<string, string>;
+  /** Why it could not start its pipelines. */
+  readonly failure?: string;
+}
+
+/** The record of one firing of a trigger. */
+export function triggerRunRecord(facts: TriggerRunFacts): TriggerRun {
+  const { context, time } = facts;
+  const outputs = context['outputs'];
+  const windows =
+    typeof outputs === 'object' && outputs !== null && !Array.isArray(outputs)
+      ? pick(outputs, { windowStartTime: 'windowStartTime', windowEndTime: 'windowEndTime' })
+      : {};
+  return {
+    triggerRunId: stableGuid('trigger-run', facts.trigger, facts.key),
+    triggerName: facts.trigger,
+    triggerType: facts.type,
+    triggerRunTimestamp: time,
+    status: facts.failure === undefined ? 'Succeeded' : 'Failed',
+    message: facts.failure ?? '',
+    properties: {
+      TriggerTime: typeof context['startTime'] === 'string' ? context['startTime'] : time,
+      ...pick(context, { ScheduleTime: 'scheduledTime' }),
+      ...windows,
+    },
+    triggeredPipelines: facts.triggeredPipelines,
+    runDimension: {},
+    dependencyStatus: {},
+  };
+}
+
+function pick(from: JsonObject, names: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(names).flatMap(([to, name]) => {
+      const value = from[name];
+      return typeof value === 'string' ? [[to, value]] : [];
+    }),
+  );
+}
+
 /** The record of one activity's run in a pipeline's run. */
 export function activityRunRecord(
   run: { readonly pipelineName: string; readonly runId: string },

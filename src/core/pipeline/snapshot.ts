@@ -66,6 +66,22 @@ export interface PipelineSnapshot {
   readonly concurrency?: number;
 }
 
+/** A source or sink of a data flow: a dataset, or a linked service with the format in the script. */
+export interface DataFlowEnd {
+  /** Of the stream in the script. */
+  readonly name: string;
+  readonly dataset?: string;
+  readonly linkedService?: string;
+}
+
+/** A mapping data flow. Its script is what history keeps: the program made of it is ten times as large. */
+export interface DataFlowSnapshot {
+  readonly name: string;
+  readonly script: string;
+  readonly sources: readonly DataFlowEnd[];
+  readonly sinks: readonly DataFlowEnd[];
+}
+
 /** Result of the activity `loadPipeline`. */
 export interface LoadedPipeline {
   /**
@@ -77,6 +93,8 @@ export interface LoadedPipeline {
   readonly pipeline: PipelineSnapshot;
   /** The datasets that the pipeline refers to, by name. */
   readonly datasets: Record<string, DatasetSnapshot>;
+  /** The data flows that the pipeline runs, by lower-case name; absent where there are none. */
+  readonly dataFlows?: Record<string, DataFlowSnapshot>;
   readonly globalParameters: JsonObject;
   /** Every declared parameter with its value, typed as declared. */
   readonly parameters: JsonObject;

@@ -4,7 +4,7 @@ import { compileRetry } from './compile-window.ts';
 import { type Reader, referenceName } from './read-json.ts';
 import type { ChangeTrigger } from './trigger.ts';
 
-const MODES = ['changeTracking', 'watermark'] as const;
+const MODES = ['changeTracking', 'stream', 'watermark'] as const;
 
 /** Seconds between two looks where the definition says nothing. */
 const POLL_SECONDS = 60;
@@ -31,6 +31,11 @@ export function compileChanges(
   if (mode === 'watermark' && column === undefined)
     fault('column', 'mode watermark needs a "column" whose values grow with every change');
   const snapshotFirst = from['snapshotFirst'] ?? true;
+  if (mode === 'stream' && snapshotFirst === false)
+    fault(
+      'snapshotFirst',
+      'a stream shows the rows it began with or not as it was created: SHOW_INITIAL_ROWS',
+    );
   if (typeof snapshotFirst !== 'boolean') fault('snapshotFirst', '"snapshotFirst" is true or false');
   const pollSeconds = reader.whole(from, 'pollSeconds', { least: 1, most: 86_400, otherwise: POLL_SECONDS });
   const retry = compileRetry(from, reader);

@@ -63,8 +63,9 @@ export interface EventTrigger extends Common {
 export interface ChangeTrigger extends Common {
   readonly type: 'ChangeTrigger';
   readonly linkedService: string;
+  /** With mode stream: the stream. */
   readonly table: { readonly schema?: string; readonly table: string };
-  readonly mode: 'changeTracking' | 'watermark';
+  readonly mode: 'changeTracking' | 'stream' | 'watermark';
   /** The watermark. */
   readonly column?: string;
   readonly pollSeconds: number;

@@ -55,7 +55,7 @@ const checkedInteger = (sink: Column, cut: boolean): Convert => {
 };
 
 /** Rewrites a plain decimal text to exactly `scale` digits after the point; digits that are cut must be zeros, or may be cut. */
-const decimalText = (sink: Column, cut: boolean): Convert => {
+const decimalText = (sink: Column, cut: boolean, round = false): Convert => {
   const scale = sink.scale ?? 0;
   const wholeDigits = (sink.precision ?? 38) - scale;
   return (text) => {
@@ -63,20 +63,28 @@ const decimalText = (sink: Column, cut: boolean): Convert => {
     if (match === null || (match[2] === '' && match[3] === undefined && !/\d/.test(text))) {
       throw doesNotFit(sink, 'it is not a decimal number');
     }
-    const whole = match[2] ?? '';
     const fraction = match[3] ?? '';
+    const up = cut && round && (fraction[scale] ?? '0') >= '5';
+    const [whole, kept] = nearest(match[2] ?? '', fraction.slice(0, scale).padEnd(scale, '0'), up);
     if (whole.length > wholeDigits) throw doesNotFit(sink, `it has more than ${wholeDigits} whole digits`);
     if (!cut && /[1-9]/.test(fraction.slice(scale))) {
       throw doesNotFit(sink, `it has more than ${scale} digits after the point`);
     }
-    const kept = fraction.slice(0, scale).padEnd(scale, '0');
     const digits = (whole === '' ? '0' : whole) + (scale > 0 ? `.${kept}` : '');
     return match[1] === '-' && /[1-9]/.test(digits) ? `-${digits}` : digits;
   };
 };
 
+/** Whole digits and the kept ones behind the point, one unit of the last more when it rounds up. */
+const nearest = (whole: string, kept: string, up: boolean): [string, string] => {
+  if (!up) return [whole, kept];
+  const digits = String(BigInt(`0${whole}${kept}`) + 1n).padStart(kept.length + 1, '0');
+  const point = digits.length - kept.length;
+  return [digits.slice(0, point).replace(/^0+/, ''), digits.slice(point)];
+};
+
 /** A number's shortest text without an exponent: 1e+21 as 1000000000000000000000, 1e-7 as 0.0000001. */
-const plainDigits = (text: string): string => {
+export const plainDigits = (text: string): string => {
   const match = /^([+-]?)(\d+)(?:\.(\d*))?[eE]([+-]?\d+)$/.exec(text);
   if (match === null) return text;
   const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
@@ -338,13 +346,13 @@ const intoText = (source: Column, sink: Column, settings: TypeSettings): Assessm
   return convert === undefined ? { fidelity } : { fidelity, convert };
 };
 
-const intoDecimal = (source: Column, sink: Column, cut: boolean): Assessment => {
+const intoDecimal = (source: Column, sink: Column, cut: boolean, round = false): Assessment => {
   const scale = sink.scale ?? 0;
   const room = (sink.precision ?? 38) - scale;
   const integer = INTEGERS[source.type];
   const given = integer === undefined ? (source.scale ?? 0) : 0;
   const whole = integer?.digits ?? (source.type === 'Boolean' ? 1 : (source.precision ?? 38) - given);
-  const convert = decimalText(sink, cut);
+  const convert = decimalText(sink, cut, round);
   if (whole <= room && given <= scale) {
     if (given !== scale) return { fidelity: 'widened', convert };
     return { fidelity: integer === undefined && whole === room ? 'exact' : 'widened' };
@@ -354,7 +362,7 @@ const intoDecimal = (source: Column, sink: Column, cut: boolean): Assessment => 
     return {
       fidelity: 'lossy',
       convert,
-      note: `digits beyond ${scale} after the point are cut${note === undefined ? '' : `; ${note}`}`,
+      note: `digits beyond ${scale} after the point are ${round ? 'rounded' : 'cut'}${note === undefined ? '' : `; ${note}`}`,
     };
   }
   return {
@@ -420,6 +428,7 @@ export const assessPair = (
   const from = source.type;
   const to = sink.type;
   const cut = settings.allowDataTruncation;
+  const round = settings.roundDecimals === true;
   const declared = declaredFidelity(from, to);
   if (declared === 'refused')
     return { fidelity: 'refused', note: 'cast it in the source query, or leave it out of the mapping' };
@@ -432,14 +441,16 @@ export const assessPair = (
     };
   }
   if (to === 'Decimal' && (from === 'Single' || from === 'Double')) {
-    const parse = decimalText(sink, cut);
+    const parse = decimalText(sink, cut, round);
     return {
       fidelity: cut ? 'lossy' : 'refused',
       convert: (text) => parse(plainDigits(text)),
-      note: cut ? `digits beyond ${sink.scale ?? 0} after the point are cut` : LOSS_ADVICE,
+      note: cut
+        ? `digits beyond ${sink.scale ?? 0} after the point are ${round ? 'rounded' : 'cut'}`
+        : LOSS_ADVICE,
     };
   }
-  if (to === 'Decimal') return intoDecimal(source, sink, cut);
+  if (to === 'Decimal') return intoDecimal(source, sink, cut, round);
   if (to === 'Single' || to === 'Double') {
     if (from === to) return { fidelity: 'exact' };
     const found = intoFloat(source, sink, cut);

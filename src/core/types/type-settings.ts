@@ -5,6 +5,8 @@ import type { JsonObject, JsonValue } from '../json.ts';
 export interface TypeSettings {
   /** Pairs that lose are carried: digits beyond the sink's are cut (toward zero), never whole digits. */
   readonly allowDataTruncation: boolean;
+  /** With it, digits beyond a decimal column's are rounded half up instead of cut, as Spark and databases cast them. */
+  readonly roundDecimals?: boolean;
   /** A Boolean becomes the text "1" or "0" instead of "True" or "False". */
   readonly treatBooleanAsNumber: boolean;
   /** .NET format strings for moments in text. */
@@ -60,6 +62,7 @@ export const typeSettings = (translator: JsonValue | undefined): TypeSettings =>
   const culture = text('culture');
   return {
     allowDataTruncation: isTrue(given['allowDataTruncation']),
+    ...(isTrue(given['roundDecimals']) ? { roundDecimals: true } : {}),
     treatBooleanAsNumber: isTrue(given['treatBooleanAsNumber']),
     ...Object.fromEntries(
       formats.flatMap((name) => {

@@ -1,6 +1,7 @@
 // Finds everything that is wrong with a lakehouse definition, all of it at once, before anything runs.
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { SPARK_PROFILES } from '../../core/lakehouse/spark-profiles.ts';
 import { nearestName } from '../../core/nearest-name.ts';
 import { checkExpressions } from '../check-expressions.ts';
 import type { Resource } from '../factory.ts';
@@ -25,18 +26,22 @@ export function checkLakehouse({
 }: LakehouseSource): LakehouseDefinition | undefined {
   const parsed = lakehouseSchema.safeParse(content);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) reportIssue(issue, content, problems);
+    for (const issue of parsed.error.issues) reportIssue(issue, content, problems, lakehouseSchema);
     return undefined;
   }
   const definition = parsed.data;
   const before = errors(problems);
   checkParameters(definition, problems);
   const parameters = [...Object.keys(definition.parameters), ...BUILT_IN_PARAMETERS];
-  for (const part of ['storage', 'engine', 'stages']) {
+  for (const part of ['storage', 'engine', 'stages', 'budget', 'monitoring']) {
+    if (content[part] === undefined) continue;
     checkExpressions(content[part], [part], { parameters, trigger: false }, problems);
   }
   checkNames(definition, problems);
   checkJobSettings(definition, problems);
+  checkProfiles(definition, problems);
+  checkAttached(definition, problems);
+  checkServerless(definition, problems);
   checkCheckTerms(definition, problems);
   if (linkedServices) checkLinkedServices(definition, linkedServices, problems);
   return errors(problems) === before ? definition : undefined;
@@ -59,12 +64,58 @@ export function compileLakehouse(
   return checkLakehouse({ content: properties, problems, linkedServices });
 }
 
+/** What a cluster costs and how idle it is cannot be said of one run on it. */
+function checkAttached(definition: LakehouseDefinition, problems: Problems): void {
+  if (definition.engine.attach === undefined) return;
+  for (const part of ['budget', 'monitoring'] as const)
+    if (definition[part] !== undefined)
+      problems.error(
+        [part],
+        'DEFINITION_INVALID',
+        `The cluster is one that runs already ("attach"), so a ${part} of this run alone cannot be kept.`,
+        `Leave ${part} out, or give the run a cluster of its own.`,
+      );
+}
+
+/** Settings that say where a job runs, which EMR Serverless decides. */
+const PLACES = /^spark\.(master$|submit\.deployMode$|yarn\.)/;
+
+/** What there is on clusters only. */
+function checkServerless({ engine, stages, monitoring }: LakehouseDefinition, problems: Problems): void {
+  if (engine.type !== 'emr-serverless') return;
+  const refuse = (path: readonly PropertyKey[], reason: string, advice: string): void =>
+    problems.error(path, 'DEFINITION_UNSUPPORTED', reason, advice);
+  const checkSettings = (settings: Record<string, string>, path: readonly PropertyKey[]): void => {
+    for (const key of Object.keys(settings).filter((name) => PLACES.test(name)))
+      refuse([...path, 'configuration', key], `EMR Serverless decides where a job runs.`, 'Take it out.');
+  };
+  checkSettings(engine.configuration, ['engine']);
+  for (const stage of ['process', 'optimize'] as const)
+    stages[stage]?.jobs.forEach((job, index) => {
+      checkSettings(job.configuration, ['stages', stage, 'jobs', index]);
+    });
+  if (monitoring?.resize !== undefined)
+    refuse(
+      ['monitoring', 'resize'],
+      'An application of EMR Serverless is not resized: it grows by itself.',
+      'Take it out; maximumCapacity says how far it may grow.',
+    );
+  if (monitoring?.cloudWatch === true)
+    refuse(['monitoring', 'cloudWatch'], 'EMR Serverless has no HDFS to look for.', 'Take it out.');
+}
+
 const errors = (problems: Problems): number => problems.list.filter((one) => one.severity === 'error').length;
 
-function reportIssue(issue: z.core.$ZodIssue, content: JsonObject, problems: Problems): void {
+/** Says what is wrong where, and what was probably meant. */
+export function reportIssue(
+  issue: z.core.$ZodIssue,
+  content: JsonObject,
+  problems: Problems,
+  root: z.ZodType,
+): void {
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) {
-      const near = nearestName(key, knownKeys(issue.path));
+      const near = nearestName(key, knownKeys(issue.path, root));
       problems.error(
         [...issue.path, key],
         'DEFINITION_INVALID',
@@ -91,8 +142,8 @@ function valueAt(content: JsonObject, path: readonly PropertyKey[]): JsonValue |
 }
 
 /** Names of the properties that may stand at a path. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = lakehouseSchema;
+function knownKeys(path: readonly PropertyKey[], root: z.ZodType): string[] {
+  let schema: unknown = root;
   for (const segment of path) schema = stepInto(schema, segment);
   return [...new Set(shapesOf(schema).flatMap((shape) => Object.keys(shape)))];
 }
@@ -195,15 +246,40 @@ function checkJobSettings({ engine, stages }: LakehouseDefinition, problems: Pro
   if (engine.type !== 'databricks') return;
   for (const stage of ['process', 'optimize'] as const) {
     stages[stage]?.jobs.forEach((job, index) => {
-      if (Object.keys(job.configuration).length === 0) return;
+      const given = Object.keys(job.configuration).length > 0 ? 'configuration' : 'profile';
+      if (given === 'profile' && job.profile === undefined) return;
       problems.error(
-        ['stages', stage, 'jobs', index, 'configuration'],
+        ['stages', stage, 'jobs', index, given],
         'DEFINITION_UNSUPPORTED',
         `Databricks takes no Spark settings with a job on a cluster.`,
         'Put them into "sparkConf" of the cluster or "configuration" of the engine.',
       );
     });
   }
+}
+
+/** Profiles that exist; one that is an expression is looked up when the run is resolved. */
+function checkProfiles({ engine, stages }: LakehouseDefinition, problems: Problems): void {
+  checkProfile(engine.profile, ['engine'], problems);
+  for (const stage of ['process', 'optimize'] as const)
+    stages[stage]?.jobs.forEach((job, index) => {
+      checkProfile(job.profile, ['stages', stage, 'jobs', index], problems);
+    });
+}
+
+/** Refuses a Spark profile that there is not, at `<path>/profile`. */
+export function checkProfile(
+  name: string | undefined,
+  path: readonly PropertyKey[],
+  problems: Problems,
+): void {
+  if (name === undefined || name.includes('@') || SPARK_PROFILES.some((known) => known === name)) return;
+  problems.error(
+    [...path, 'profile'],
+    'REFERENCE_MISSING',
+    `There is no Spark profile "${name}".`,
+    didYouMean(nearestName(name, SPARK_PROFILES)) ?? `Profiles: ${SPARK_PROFILES.join(', ')}.`,
+  );
 }
 
 /** A check may use what this stage and those before it counted. */

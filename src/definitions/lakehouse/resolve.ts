@@ -5,19 +5,30 @@ import type { EvaluationContext } from '../../core/expression/context.ts';
 import { evaluateDeep } from '../../core/expression/evaluate.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { parseTimespan } from '../../core/lakehouse/duration.ts';
+import { expandEmrCluster } from '../../core/lakehouse/emr-cluster-profiles.ts';
+import { sparkProfile } from '../../core/lakehouse/spark-profiles.ts';
 import type {
   LakehouseCopy,
   LakehouseDbt,
   LakehouseJob,
   LakehousePlan,
+  LakehouseVariant,
   StagePolicy,
 } from '../../core/lakehouse.ts';
 import { nearestName } from '../../core/nearest-name.ts';
-import type { DatabricksClusterProfile, EmrClusterProfile } from '../../core/spark.ts';
+import type {
+  DatabricksClusterProfile,
+  EmrClusterProfile,
+  EmrServerlessApplication,
+  EmrServerlessJobRuns,
+  SparkEngine,
+} from '../../core/spark.ts';
 import { readFactory } from '../factory.ts';
 import { didYouMean, type Problem, Problems } from '../problem.ts';
 import { checkLakehouse, compileLakehouse, hasType } from './check.ts';
+import { budgetOf, monitoringOf } from './monitoring-schema.ts';
 import type { LakehouseDefinition } from './schema.ts';
+import { applyVariant, relocate } from './variant.ts';
 
 export interface LakehouseRun {
   readonly name: string;
@@ -28,6 +39,7 @@ export interface LakehouseRun {
   /** ISO 8601. */
   readonly triggerTime: string;
   readonly parameters: JsonObject;
+  readonly variant?: LakehouseVariant;
 }
 
 /**
@@ -44,7 +56,13 @@ export function resolveLakehouse(factoryDirectory: string, run: LakehouseRun): L
       name: run.name,
     });
   }
-  const definition = compileLakehouse(resource, factory.names('linkedService'));
+  const { variant } = run;
+  const definition = compileLakehouse(
+    variant === undefined
+      ? resource
+      : { ...resource, properties: applyVariant(resource.properties, variant) },
+    factory.names('linkedService'),
+  );
   if (definition === undefined) throw asError(resource.problems.list);
   return resolveDefinition(definition, resource.file, run);
 }
@@ -62,8 +80,14 @@ export function resolveDefinition(
     parameters: definition.parameters as unknown as JsonObject,
     storage: evaluateDeep(definition.storage as JsonValue, context),
     engine: evaluateDeep(definition.engine as unknown as JsonValue, context),
-    stages: evaluateDeep(definition.stages as unknown as JsonValue, context),
+    stages: relocate(
+      evaluateDeep(definition.stages as unknown as JsonValue, context),
+      run.variant?.locations ?? [],
+    ),
   };
+  for (const part of ['budget', 'monitoring'] as const)
+    if (definition[part] !== undefined)
+      evaluated[part] = evaluateDeep(definition[part] as unknown as JsonValue, context);
   // Values that came from expressions must fit as those written in the file do.
   const problems = new Problems(file);
   const checked = checkLakehouse({ content: evaluated, problems });
@@ -71,13 +95,17 @@ export function resolveDefinition(
   return planOf(checked, run.window, parameters);
 }
 
-function bindParameters({ parameters, name }: LakehouseDefinition, run: LakehouseRun): JsonObject {
+/** The values of a definition's parameters, `window` among them. */
+export function bindParameters(
+  { parameters, name }: Pick<LakehouseDefinition, 'parameters' | 'name'>,
+  run: LakehouseRun,
+): JsonObject {
   const bound: JsonObject = {};
   for (const [key, { type, defaultValue }] of Object.entries(parameters)) {
     const given = run.parameters[key];
     const value = given === undefined ? defaultValue : fromText(given, type);
     if (value === undefined) {
-      throw new WaybillError('PARAMETER_MISSING', `Lakehouse ${name} needs a value for parameter ${key}.`, {
+      throw new WaybillError('PARAMETER_MISSING', `${name} needs a value for parameter ${key}.`, {
         parameter: key,
       });
     }
@@ -91,13 +119,9 @@ function bindParameters({ parameters, name }: LakehouseDefinition, run: Lakehous
   for (const key of Object.keys(run.parameters)) {
     if (key in bound) continue;
     const near = didYouMean(nearestName(key, Object.keys(parameters)));
-    throw new WaybillError(
-      'REFERENCE_MISSING',
-      `Lakehouse ${name} has no parameter ${key}. ${near ?? ''}`.trim(),
-      {
-        parameter: key,
-      },
-    );
+    throw new WaybillError('REFERENCE_MISSING', `${name} has no parameter ${key}. ${near ?? ''}`.trim(), {
+      parameter: key,
+    });
   }
   return { ...bound, window: run.window };
 }
@@ -112,7 +136,8 @@ function fromText(value: JsonValue, type: string): JsonValue {
   }
 }
 
-function evaluationContext(run: LakehouseRun, parameters: JsonObject): EvaluationContext {
+/** What the expressions of a definition see. */
+export function evaluationContext(run: LakehouseRun, parameters: JsonObject): EvaluationContext {
   const pipeline: JsonObject = {
     parameters,
     Pipeline: run.name,
@@ -124,7 +149,8 @@ function evaluationContext(run: LakehouseRun, parameters: JsonObject): Evaluatio
   return { roots: { pipeline: () => pipeline }, now: () => now, guid: randomUUID, random: Math.random };
 }
 
-function asError(problems: readonly Problem[]): WaybillError {
+/** The first problem as an error, with how many more there are. */
+export function asError(problems: readonly Problem[]): WaybillError {
   const errors = problems.filter((problem) => problem.severity === 'error');
   const [first] = errors;
   const more = errors.length > 1 ? ` (${errors.length - 1} more; \`waybill validate\` lists all)` : '';
@@ -140,7 +166,7 @@ function asError(problems: readonly Problem[]): WaybillError {
 }
 
 function planOf(
-  { name, storage, engine, stages }: LakehouseDefinition,
+  { name, storage, engine, stages, budget, monitoring }: LakehouseDefinition,
   window: string,
   parameters: JsonObject,
 ): LakehousePlan {
@@ -151,6 +177,8 @@ function planOf(
     parameters,
     storage,
     engine: engineOf(engine),
+    ...(budget === undefined ? {} : { budget: budgetOf(budget) }),
+    ...(monitoring === undefined ? {} : { monitoring: monitoringOf(monitoring) }),
     stages: {
       ...(ingest === undefined
         ? {}
@@ -167,7 +195,7 @@ function planOf(
         : {
             process: {
               ...policyOf(process),
-              jobs: process.jobs satisfies readonly LakehouseJob[],
+              jobs: process.jobs.map((job) => jobOf(job, engine.type)),
               compensation: process.compensation,
             },
           }),
@@ -182,7 +210,7 @@ function planOf(
         : {
             optimize: {
               ...policyOf(optimize),
-              jobs: optimize.jobs,
+              jobs: optimize.jobs.map((job) => jobOf(job, engine.type)),
               ...(optimize.lifecycle === undefined
                 ? {}
                 : {
@@ -200,14 +228,54 @@ function planOf(
 
 /** The engine, checked after evaluation, when no number is an expression any more. */
 function engineOf(engine: LakehouseDefinition['engine']): LakehousePlan['engine'] {
-  const { name, configuration } = engine;
+  const { name } = engine;
+  const configuration = withProfile(engine.profile, engine.type, engine.configuration);
+  if (engine.type === 'emr-serverless') {
+    const common = {
+      type: engine.type,
+      name,
+      configuration,
+      jobRuns: engine.jobRuns as EmrServerlessJobRuns,
+    };
+    return engine.attach === undefined
+      ? { ...common, application: engine.application as EmrServerlessApplication }
+      : { ...common, attach: engine.attach };
+  }
+  if (engine.attach !== undefined) {
+    // A Databricks cluster that runs has its Spark settings.
+    const own = engine.type === 'emr' ? configuration : {};
+    return { type: engine.type, name, configuration: own, attach: engine.attach };
+  }
   if (engine.type === 'emr')
-    return { type: 'emr', name, configuration, cluster: engine.cluster as EmrClusterProfile };
+    return {
+      type: 'emr',
+      name,
+      configuration,
+      cluster: expandEmrCluster(engine.cluster ?? {}) as EmrClusterProfile,
+    };
   const cluster = engine.cluster as DatabricksClusterProfile;
   // Databricks takes Spark settings when the cluster is made, and never with a run on it.
   const sparkConf = { ...configuration, ...cluster.sparkConf };
   return { type: 'databricks', name, configuration: {}, cluster: { ...cluster, sparkConf } };
 }
+
+/** A profile's settings below those written out. */
+export const withProfile = (
+  profile: string | undefined,
+  engine: SparkEngine,
+  configuration: Record<string, string>,
+): Record<string, string> => ({
+  ...(profile === undefined ? {} : sparkProfile(profile, engine)),
+  ...configuration,
+});
+
+/** On Databricks a job has no settings: the check refuses them. */
+const jobOf = ({ profile, configuration, ...job }: DefinedJob, engine: SparkEngine): LakehouseJob => ({
+  ...job,
+  configuration: withProfile(profile, engine, configuration),
+});
+
+type DefinedJob = NonNullable<LakehouseDefinition['stages']['process']>['jobs'][number];
 
 type Policy = NonNullable<LakehouseDefinition['stages']['load']>;
 

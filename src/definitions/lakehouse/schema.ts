@@ -2,21 +2,32 @@
 import { z } from 'zod';
 import { DBT_COMMANDS } from '../../core/dbt.ts';
 import { parseTimespan } from '../../core/lakehouse/duration.ts';
+import { SPARK_PROFILES } from '../../core/lakehouse/spark-profiles.ts';
 import { databricksClusterSchema } from './databricks-schema.ts';
 import { emrClusterSchema } from './emr-schema.ts';
+import { emrServerlessApplicationSchema, emrServerlessJobRunsSchema } from './emr-serverless-schema.ts';
+import { budgetSchema, monitoringSchema } from './monitoring-schema.ts';
 import { flag, integer, text, uri } from './values.ts';
 
 const json = z.record(z.string(), z.json());
-const name = z
+/** A name that may become part of ids and paths. */
+export const resourceName = z
   .string()
   .regex(
     /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/,
     'must be 1 to 80 letters, digits, "_" or "-", beginning with a letter or digit',
   );
+const name = resourceName;
 const timespan = text.refine((value) => value.startsWith('@') || (parseTimespan(value) ?? 0) > 0, {
   error: 'must be a duration above zero such as "0.02:00:00" (days.hours:minutes:seconds)',
 });
 const settings = z.record(z.string(), text);
+
+export { parameter as lakehouseParameter, profile as jobProfile, settings as jobSettings };
+
+const profile = text
+  .optional()
+  .describe(`Spark settings by name: ${SPARK_PROFILES.join(', ')}. "configuration" goes before them.`);
 
 const endpoint = z.strictObject({
   linkedService: text.describe('Name of the linked service.'),
@@ -43,6 +54,7 @@ const job = z.strictObject({
   name: name.describe('Unique within the pipeline.'),
   job: text.describe('First argument of main.py: bronze, silver, ...'),
   arguments: settings.default({}).describe('Passed as --key value.'),
+  profile,
   configuration: settings.default({}).describe('Spark settings of this job alone.'),
   resultTables: z.array(text).default([]).describe('Tables that the result must report.'),
 });
@@ -101,7 +113,7 @@ const selectors = z.array(text.refine((value) => !value.startsWith('-'), 'must n
 const dbt = z.strictObject({
   name,
   linkedService: text.optional().describe('The warehouse; none for a Spark session.'),
-  target: text.describe('Output in profiles.yml: snowflake, databricks, redshift, spark.'),
+  target: text.describe('Output in profiles.yml: snowflake, databricks, redshift, postgres, spark.'),
   schema: text.optional().describe("Schema of the marts, in place of the profile's."),
   vars: json.default({}).describe("dbt's --vars. No secrets: they lie in the history."),
   steps: z
@@ -160,8 +172,28 @@ const parameter = z.strictObject({
   description: z.string().optional(),
 });
 
+/** Ids of clusters: "j-1K48XXXXXXHCB" on EMR, "0923-164208-meows279" on Databricks. */
+const attach = text
+  .optional()
+  .describe('Instead of cluster: the id of one that runs already. It is left running.');
+
+const oneOfThem =
+  (own: 'cluster' | 'application') =>
+  (
+    engine: { cluster?: unknown; application?: unknown; attach?: unknown },
+    context: z.RefinementCtx,
+  ): void => {
+    if ((engine[own] === undefined) === (engine.attach === undefined))
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: `needs ${own} (one of its own) or attach (one that runs), and not both`,
+      });
+  };
+
 const engine = {
   name: name.describe("The cluster's logical name."),
+  profile,
   configuration: settings.default({}).describe('Spark settings of every job.'),
 };
 
@@ -179,8 +211,29 @@ export const lakehouseSchema = z.strictObject({
     results: uri.describe('Prefix under which jobs leave their results.'),
   }),
   engine: z.discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('emr'), ...engine, cluster: emrClusterSchema }),
-    z.strictObject({ type: z.literal('databricks'), ...engine, cluster: databricksClusterSchema }),
+    z
+      .strictObject({ type: z.literal('emr'), ...engine, attach, cluster: emrClusterSchema.optional() })
+      .superRefine(oneOfThem('cluster')),
+    z
+      .strictObject({
+        type: z.literal('emr-serverless'),
+        ...engine,
+        attach: text
+          .regex(/^([0-9a-z]{1,64}|@.*)$/s, 'must be the id of an application such as 00f1r3r2mpq45k09')
+          .optional()
+          .describe('Instead of application: the id of one that is there already. It is left.'),
+        application: emrServerlessApplicationSchema.optional(),
+        jobRuns: emrServerlessJobRunsSchema,
+      })
+      .superRefine(oneOfThem('application')),
+    z
+      .strictObject({
+        type: z.literal('databricks'),
+        ...engine,
+        attach,
+        cluster: databricksClusterSchema.optional(),
+      })
+      .superRefine(oneOfThem('cluster')),
   ]),
   stages: z
     .strictObject({
@@ -193,6 +246,8 @@ export const lakehouseSchema = z.strictObject({
     .refine((stages) => Object.values(stages).some((stage) => stage !== undefined), {
       error: 'needs at least one of ingest, process, load, serve and optimize',
     }),
+  budget: budgetSchema.optional(),
+  monitoring: monitoringSchema.optional(),
 });
 
 export type LakehouseDefinition = z.infer<typeof lakehouseSchema>;

@@ -135,7 +135,7 @@ test('what waybill cannot run yet is unsupported, not invalid, also through what
         typeProperties: {},
       },
     },
-    'pipeline/flow.json': { name: 'flow', ...pipelineOf([{ name: 'f', type: 'ExecuteDataFlow' }]) },
+    'pipeline/flow.json': { name: 'flow', ...pipelineOf([{ name: 'f', type: 'ExecuteWranglingDataflow' }]) },
     'pipeline/oracle.json': {
       name: 'oracle',
       ...pipelineOf([
@@ -388,4 +388,45 @@ test('Lookup, Script and stored procedures are runnable with what they need, and
       JSON.stringify(activity),
     );
   }
+});
+
+test('a dataset may speak of what the activity that uses it has: item(), pipeline(), activity()', () => {
+  const dataset = (fileName: string): Record<string, unknown> => ({
+    ...STORES,
+    'linkedService/files.json': {
+      name: 'files',
+      properties: { type: 'AzureBlobStorage', typeProperties: {} },
+    },
+    'dataset/ds_file.json': {
+      name: 'ds_file',
+      properties: {
+        type: 'Binary',
+        linkedServiceName: { referenceName: 'files', type: 'LinkedServiceReference' },
+        typeProperties: { location: { type: 'AzureBlobStorageLocation', container: 'c', fileName } },
+      },
+    },
+  });
+  const wipe = {
+    name: 'wipe',
+    type: 'Delete',
+    typeProperties: { dataset: { referenceName: 'ds_file', type: 'DatasetReference' }, enableLogging: false },
+  };
+  const loop = {
+    name: 'each',
+    type: 'ForEach',
+    typeProperties: { items: { value: "@createArray('a')", type: 'Expression' }, activities: [wipe] },
+  };
+  const verdict = (fileName: string, activity: object): string | undefined => {
+    const report = validate({
+      ...dataset(fileName),
+      'pipeline/p.json': { name: 'p', ...pipelineOf([activity]) },
+    });
+    return report.pipelines[0]?.verdict;
+  };
+  assert.equal(verdict('@concat(item(), pipeline().RunId)', loop), 'runnable');
+  assert.equal(verdict('@{pipeline().Pipeline}.txt', wipe), 'runnable');
+  // Outside of a loop there is no item, and names must be there.
+  assert.equal(verdict('@item()', wipe), 'invalid');
+  assert.equal(verdict('@pipeline().parameters.missing', wipe), 'invalid');
+  assert.equal(verdict("@activity('nobody').output.x", loop), 'invalid');
 });

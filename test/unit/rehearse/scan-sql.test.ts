@@ -113,3 +113,50 @@ test('no text makes it fail', () => {
   ])
     assert.doesNotThrow(() => scanSql(sql), sql);
 });
+
+test('CHANGETABLE tracks its table; what is joined with it is the key', () => {
+  const { tables } = scanSql(
+    'SELECT t.PersonID, t.Name, CT.SYS_CHANGE_VERSION, SYS_CHANGE_OPERATION FROM people t RIGHT OUTER JOIN CHANGETABLE(CHANGES people, 5) AS CT ON t.PersonID = CT.PersonID WHERE CT.SYS_CHANGE_VERSION <= 9',
+  );
+  const [people] = tables;
+  assert.equal(tables.length, 1);
+  assert.deepEqual(people?.tracked, ['PersonID']);
+  assert.deepEqual(
+    [...(people?.columns.values() ?? [])].map(({ name }) => name),
+    ['PersonID', 'Name'],
+  );
+});
+
+test('an INSERT without a list of columns takes as many as its SELECT shows', () => {
+  const valuesOf = (sql: string): unknown => scanSql(sql).tables[0]?.values;
+  assert.deepEqual(valuesOf("insert into dbo.Counts\nselect 'raw', 3;\n\nselect 1 as output"), [
+    'text',
+    'integer',
+  ]);
+  assert.deepEqual(valuesOf('insert into t select a, max(b, 2), 1 from s where c = 1'), [
+    undefined,
+    undefined,
+    'integer',
+  ]);
+  assert.deepEqual(valuesOf('insert into t select * from s'), []);
+  assert.deepEqual(valuesOf('insert into t select s.* from s'), []);
+});
+
+test('Change Data Capture is read by the name of its instance; what it adds is no column of the table', () => {
+  const use = scanSql(`DECLARE @from binary(10) = sys.fn_cdc_get_min_lsn('dbo_customers');
+    SELECT order_id, c.note, CASE __$operation WHEN 1 THEN 'D' ELSE 'I' END AS op
+    FROM cdc.fn_cdc_get_all_changes_dbo_sales_orders(CONVERT(BINARY(10), '0x01', 1), sys.fn_cdc_get_max_lsn(), 'all') AS c
+    WHERE quantity > 3;
+    SELECT * FROM cdc.lsn_time_mapping`);
+  assert.deepEqual(
+    use.tables.map(({ path, captured, columns }) => [
+      path.join('.'),
+      captured,
+      [...columns.values()].map(({ name }) => name),
+    ]),
+    [
+      ['dbo.customers', 'dbo_customers', []],
+      ['dbo.sales_orders', 'dbo_sales_orders', ['order_id', 'note', 'quantity']],
+    ],
+  );
+});

@@ -10,17 +10,19 @@ import type { ChunkFigures, LedgerState } from '../../connector.ts';
 import { copyKey } from '../identifier.ts';
 import { booleanSetting, textSetting } from '../settings.ts';
 import { CopyLedger, type Receipt, totalsOf } from './copy-ledger.ts';
+import type { ReadableFile } from './file-format.ts';
 import type { StoredFile } from './file-store.ts';
 import type { FilesPlace } from './files-place.ts';
 import { findAllFiles, LEDGERS, listRoot, pathBelow } from './find-files.ts';
 import { keyIn } from './keys.ts';
+import { type Packing, packed, packedName, plainName, unpacked } from './packing.ts';
 
 /** Files and bytes of one chunk: what a lost worker's successor does again at most. A larger file is one alone. */
 const FILES_PER_CHUNK = 32;
 const CHUNK_BYTES = 32 * 1_048_576;
 const AT_ONCE = 4;
 
-/** A file as the plan keeps it. */
+/** A file as the plan keeps it. The target of an archive ends with a slash: the folder of what comes out of it. */
 type PlannedFile = [key: string, etag: string, bytes: number, target: string];
 
 /** Failures of one file that leave it out instead of failing the copy: ADF's skipErrorFile. */
@@ -34,6 +36,9 @@ export interface BinaryCopyOptions {
   readonly copyId: string;
   readonly inputHash: string;
   readonly verify: boolean;
+  /** What is unpacked on its way, and what is packed. */
+  readonly unpacks: Packing;
+  readonly packs: Packing;
   /** Whether source and sink are the same container. */
   readonly sameContainer: boolean;
   readonly skips: SkippedFiles;
@@ -168,10 +173,16 @@ export class BinaryCopy {
     await inLanes(files, this.#connections, async (file) => {
       const [key, , , target] = file;
       try {
-        const bytes = sum.counted(await this.#open(file));
-        const done = await this.#sink.store.write(target, bytes.pieces, this.#writeOptions);
-        sum.done(bytes.crc());
-        written.push({ key: done.key, bytes: done.bytes, etag: done.etag });
+        let parts = 0;
+        for await (const part of unpacked(await this.#open(file), this.#options.unpacks)) {
+          if (parts++ > 0 && !isFolder(target)) throw this.#onlyOne(key);
+          const bytes = sum.counted(part.stream());
+          const place = this.#partTarget(key, target, part.within);
+          const pieces = packed(bytes.pieces, this.#options.packs);
+          const done = await this.#sink.store.write(place, pieces, this.#writeOptions);
+          sum.done(bytes.crc());
+          written.push({ key: done.key, bytes: done.bytes, etag: done.etag });
+        }
       } catch (error) {
         this.#skipOrThrow(key, error);
         left.push(key);
@@ -184,30 +195,48 @@ export class BinaryCopy {
     const target = keyIn(this.#sink.folder, this.#sink.fileName ?? this.#made(this.#options.copyId, ''));
     const left: string[] = [];
     const sum = new ByteSum(this.#options);
-    const open = (file: PlannedFile): Promise<AsyncIterable<Buffer>> => this.#open(file);
+    const { unpacks, packs } = this.#options;
+    const open = (file: PlannedFile): Promise<ReadableFile> => this.#open(file);
     const skip = (key: string, error: unknown): void => this.#skipOrThrow(key, error);
     async function* all(): AsyncGenerator<Buffer> {
       for (const file of files) {
-        let pieces: AsyncIterable<Buffer>;
+        let opened: ReadableFile;
         try {
-          pieces = await open(file);
+          opened = await open(file);
         } catch (error) {
           skip(file[0], error);
           left.push(file[0]);
           continue;
         }
-        const bytes = sum.counted(pieces);
-        yield* bytes.pieces;
-        sum.done(bytes.crc());
+        for await (const part of unpacked(opened, unpacks)) {
+          const bytes = sum.counted(part.stream());
+          yield* bytes.pieces;
+          sum.done(bytes.crc());
+        }
       }
     }
-    const { key, bytes, etag } = await this.#sink.store.write(target, all(), this.#writeOptions);
+    const pieces = packed(all(), packs);
+    const { key, bytes, etag } = await this.#sink.store.write(target, pieces, this.#writeOptions);
     const written = [{ key, bytes, etag }];
     return { files: written, left, figures: this.#figures(sum, written, files.length - left.length, left) };
   }
 
-  async #open([key, etag]: PlannedFile): Promise<AsyncIterable<Buffer>> {
-    return (await this.#source.store.open(key, etag)).stream();
+  #open([key, etag]: PlannedFile): Promise<ReadableFile> {
+    return this.#source.store.open(key, etag);
+  }
+
+  #onlyOne(key: string): WaybillError {
+    return new WaybillError(
+      'DEFINITION_INVALID',
+      `${key} holds more than one file, which cannot all become ${this.to}: leave out the sink's fileName, or set copyBehavior to MergeFiles.`,
+      { key },
+    );
+  }
+
+  #partTarget(key: string, target: string, within: string | undefined): string {
+    if (within === undefined || !isFolder(target)) return target;
+    const name = this.#behavior === 'flattenhierarchy' ? this.#made(`${key}!${within}`, within) : within;
+    return packedName(`${target}${name}`, this.#options.packs);
   }
 
   #skipOrThrow(key: string, error: unknown): void {
@@ -244,8 +273,15 @@ export class BinaryCopy {
       this.#source.fileName !== undefined
         ? key.slice(key.lastIndexOf('/') + 1)
         : pathBelow(this.#source, key);
-    if (this.#behavior === 'flattenhierarchy') return keyIn(folder, fileName ?? this.#made(key, key));
-    return keyIn(folder, fileName ?? path);
+    if (fileName !== undefined) return keyIn(folder, fileName);
+    const { unpacks, packs } = this.#options;
+    const flat = this.#behavior === 'flattenhierarchy';
+    if (unpacks.archive !== undefined) {
+      if (flat) return keyIn(folder, '');
+      return keyIn(folder, unpacks.namesFolder ? `${path}/` : path.slice(0, path.lastIndexOf('/') + 1));
+    }
+    const name = packedName(plainName(path, unpacks), packs);
+    return keyIn(folder, flat ? this.#made(key, name) : name);
   }
 
   /** A name that is made up, always the same for the same file of this copy; the ending stays. */
@@ -284,6 +320,9 @@ export class BinaryCopy {
 }
 
 const PUBLISHED = 'published.json';
+
+/** The target of an archive: "" is the container itself. */
+const isFolder = (target: string): boolean => target === '' || target.endsWith('/');
 
 /** A receipt with the files that were left out. */
 interface BinaryReceipt extends Receipt {

@@ -3,7 +3,7 @@ import { Readable, type Transform } from 'node:stream';
 import { createDeflateRaw, createGunzip, createGzip, createInflate, createInflateRaw } from 'node:zlib';
 import { WaybillError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { textSetting } from '../settings.ts';
+import { objectSetting, textSetting } from '../settings.ts';
 
 export interface Compression {
   readonly codec: 'none' | 'gzip' | 'deflate';
@@ -11,11 +11,23 @@ export interface Compression {
   readonly level: number;
 }
 
-/** ADF's compressionCodec and compressionLevel. Throws DEFINITION_UNSUPPORTED naming a codec there is none for. */
+/** What a dataset says of compression: DelimitedText's two properties, or the `compression` of Json, Excel and Binary. */
+export const saidCompression = (
+  dataset: JsonObject,
+): { readonly codec?: string | undefined; readonly level?: string | undefined } => {
+  const compression = objectSetting(dataset, 'compression');
+  return {
+    codec: textSetting(dataset, 'compressionCodec') ?? textSetting(compression, 'type'),
+    level: textSetting(dataset, 'compressionLevel') ?? textSetting(compression, 'level'),
+  };
+};
+
+/** How a dataset's files are compressed. Throws DEFINITION_UNSUPPORTED naming a codec there is none for. */
 export const compressionOf = (dataset: JsonObject): Compression => {
-  const codec = (textSetting(dataset, 'compressionCodec') ?? 'none').toLowerCase();
+  const said = saidCompression(dataset);
+  const codec = (said.codec ?? 'none').toLowerCase();
   // "Optimal" asks for small files, "Fastest", and who asks for nothing, for quick ones.
-  const level = (textSetting(dataset, 'compressionLevel') ?? '').toLowerCase() === 'optimal' ? 6 : 1;
+  const level = (said.level ?? '').toLowerCase() === 'optimal' ? 6 : 1;
   if (codec === 'none' || codec === 'gzip' || codec === 'deflate') return { codec, level };
   throw new WaybillError(
     'DEFINITION_UNSUPPORTED',
@@ -91,7 +103,7 @@ async function* inflated(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 /** Pipes do not carry a failure or an early end backwards: both are seen to here. */
-async function* through(bytes: AsyncIterable<Buffer>, transform: Transform): AsyncGenerator<Buffer> {
+export async function* through(bytes: AsyncIterable<Buffer>, transform: Transform): AsyncGenerator<Buffer> {
   const source = Readable.from(bytes, { objectMode: false });
   source.on('error', (error) => transform.destroy(error));
   source.pipe(transform);

@@ -133,6 +133,7 @@ export const totalsOf = (receipts: readonly Receipt[]): PublishResult => {
     receipts.reduce((total, { figures }) => total + pick(figures), 0);
   const add = (pick: (figures: ChunkFigures) => string): string =>
     receipts.reduce((total, { figures }) => total + BigInt(pick(figures) || '0'), 0n).toString();
+  const filesSkipped = sum((figures) => figures.filesSkipped ?? 0);
   const skipped = sum((figures) => figures.skipped ?? 0);
   return {
     rows: sum((figures) => figures.rows),
@@ -142,5 +143,6 @@ export const totalsOf = (receipts: readonly Receipt[]): PublishResult => {
     sinkChecksum: add((figures) => figures.sinkChecksum),
     files: receipts.reduce((total, { files }) => total + files.length, 0),
     ...(skipped > 0 ? { skipped } : {}),
+    ...(filesSkipped > 0 ? { filesSkipped } : {}),
   };
 };

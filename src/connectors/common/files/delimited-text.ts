@@ -14,6 +14,7 @@ import type { FrameBatch } from '../../connector.ts';
 import { booleanSetting, textSetting } from '../settings.ts';
 import { compressedExtension, compressionOf } from './compression.ts';
 import type { EncodedFile, FileFormat, ReadableFile } from './file-format.ts';
+import { headerColumns, headerNames, refuseOtherColumns } from './header-columns.ts';
 import { encodingOf } from './text-encoding.ts';
 import { encodedBytes, encodedText, type TextSettings, textOf } from './text-file.ts';
 
@@ -92,31 +93,14 @@ const delimited = (settings: DelimitedSettings): FileFormat => ({
   columns: (file) => columnsOf(file, settings),
   split: async () => [{ part: null }],
   columnsFor: (columns) => [...columns],
-  read: (file, columns, _split, planned) => rowsOf(file, columns, planned ?? columns, settings),
+  read: (file, columns, _split, planned, odd) => rowsOf(file, columns, planned ?? columns, settings, odd),
   encode: (columns, rows) => encode(columns, rows, settings),
 });
 
 async function columnsOf(file: ReadableFile, settings: DelimitedSettings): Promise<Column[]> {
   for await (const { rows } of records(file, settings)) {
     const [first = []] = rows;
-    const names = first.map((name, i) => (settings.header && name ? name : `Prop_${i}`));
-    const twice = names.find((name, i) => names.indexOf(name) !== i);
-    if (twice !== undefined)
-      throw new WaybillError('FILE_INVALID', `${file.name} has two columns named ${twice}.`, {
-        file: file.name,
-      });
-    const { header, schema } = settings;
-    // As in ADF, a header says which columns there are, whatever the dataset's author once saw.
-    if (!header && schema?.length === names.length) return [...schema];
-    return names.map(
-      (name): Column =>
-        (header ? schema?.find((column) => column.name === name) : undefined) ?? {
-          name,
-          type: 'String',
-          nullable: true,
-          native: 'text',
-        },
-    );
+    return headerColumns(file, first, settings.header, settings.schema);
   }
   throw new WaybillError('FILE_INVALID', `${file.name} is empty: it has not even a header.`, {
     file: file.name,
@@ -159,13 +143,14 @@ async function* rowsOf(
   columns: readonly Column[],
   planned: readonly Column[],
   settings: DelimitedSettings,
+  odd?: (row: Row, error: WaybillError) => void,
 ): AsyncGenerator<Row[]> {
   let names: readonly string[] | undefined = settings.header ? undefined : planned.map(({ name }) => name);
   let picks: number[] | undefined;
   let count = 0;
   for await (const { rows } of records(file, settings)) {
     if (names === undefined) {
-      names = (rows.shift() ?? []).map((name, i) => name || `Prop_${i}`);
+      names = headerNames(rows.shift() ?? []);
       refuseOtherColumns(file, names, planned);
     }
     const width = names.length;
@@ -181,33 +166,20 @@ async function* rowsOf(
           count--;
           continue;
         }
-        throw new WaybillError(
+        const error = new WaybillError(
           'FILE_INVALID',
           `Row ${count} of ${file.name} has ${row.length} fields, not ${width}.`,
           { file: file.name, row: count, fields: row.length, expected: width },
         );
+        if (odd === undefined) throw error;
+        odd(row, error);
+        continue;
       }
       batch.push(asIs ? row : picks.map((at) => row[at] ?? null));
     }
     if (batch.length > 0) yield batch;
   }
 }
-
-/** Columns may come in another order; a new, renamed or missing one is not passed over. */
-const refuseOtherColumns = (
-  file: ReadableFile,
-  names: readonly string[],
-  planned: readonly Column[],
-): void => {
-  const wanted = new Set(planned.map(({ name }) => name));
-  const missing = [...wanted].find((name) => !names.includes(name));
-  const more = names.find((name) => !wanted.has(name));
-  if (missing === undefined && more === undefined && names.length === wanted.size) return;
-  const why = missing !== undefined ? `has no column ${missing}` : `has a column ${more} more`;
-  throw new WaybillError('SOURCE_CHANGED', `${file.name} ${why} than the file this copy was planned with.`, {
-    file: file.name,
-  });
-};
 
 /** Rows of the file, the header among them. */
 async function* records(
@@ -232,15 +204,27 @@ async function* records(
   }
 }
 
-/** Leaves out the first lines, whatever they hold. */
+/** Leaves out the first lines, whatever they hold; a line ends with LF, CR or both. */
 async function* withoutLines(pieces: AsyncIterable<string>, count: number): AsyncGenerator<string> {
   let left = count;
+  /** The last line ended with a CR at the end of a piece: an LF may belong to it. */
+  let afterReturn = false;
   for await (const piece of pieces) {
     let text = piece;
+    if (afterReturn && text !== '') {
+      if (text.startsWith('\n')) text = text.slice(1);
+      afterReturn = false;
+    }
     while (left > 0 && text !== '') {
-      const end = text.indexOf('\n');
-      text = end < 0 ? '' : text.slice(end + 1);
-      if (end >= 0) left--;
+      const end = /\r\n|\r|\n/.exec(text);
+      if (end === null) {
+        text = '';
+        continue;
+      }
+      const after = end.index + end[0].length;
+      afterReturn = end[0] === '\r' && after === text.length;
+      text = text.slice(after);
+      left--;
     }
     if (text !== '') yield text;
   }

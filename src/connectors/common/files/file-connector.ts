@@ -14,7 +14,7 @@ export const fileConnector = (opener: FileOpener): Connector => ({
   async openSource(context) {
     const dataset = await openDataset(opener, context);
     refuseDeleting(dataset.storeSettings);
-    return new FilesSource(dataset);
+    return new FilesSource(dataset, context);
   },
   async *lookUp(context) {
     const dataset = await openDataset(opener, context);

@@ -1,4 +1,5 @@
 // What a file format offers to the stores that keep files: how rows become bytes, and bytes rows again.
+import type { WaybillError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Column, MappedColumn, Row } from '../../../core/types/column.ts';
 import type { FrameBatch, WireFormat } from '../../connector.ts';
@@ -49,6 +50,8 @@ export interface FileFormat {
   readonly contentType: string;
   /** True where every value is read as text, which the source then takes for what its columns say it is. */
   readonly givesText?: boolean;
+  /** True where the columns are those that the copy's mapping names, whatever a file has. */
+  readonly columnsAreMapped?: boolean;
   /** Columns of a file. Throws FILE_INVALID where it is not of this format. */
   columns(file: ReadableFile): Promise<Column[]>;
   /** Parts that can be read alone, each a sensible chunk. */
@@ -62,6 +65,8 @@ export interface FileFormat {
     columns: readonly Column[],
     split: FileSplit,
     planned?: readonly Column[],
+    /** Takes rows of another width than the file's, where such rows may be left out. */
+    odd?: (row: Row, error: WaybillError) => void,
   ): AsyncIterable<Row[]>;
   /** Whole objects, nested ones too, of a format that has them. */
   objects?(file: ReadableFile): AsyncIterable<JsonObject>;

@@ -8,7 +8,13 @@ import type { FileStore } from './file-store.ts';
 export interface OpenOptions {
   /** Bytes of one part of an upload, where the definition says so (`blockSizeInMB`). */
   readonly partSize?: number;
+  /** The dataset's location and the store settings, for stores that are asked by them. */
+  readonly location?: JsonObject;
+  readonly settings?: JsonObject;
 }
+
+/** The container for what a definition gives no path for, as Data Factory then makes one of its own. */
+export const OWN_CONTAINER = 'waybill';
 
 export interface FileOpener {
   /** "S3", "Azure Blob", "folder": begins the names of its ends of a copy. */
@@ -21,11 +27,17 @@ export interface FileOpener {
     signal: AbortSignal,
     options: OpenOptions,
   ): Promise<FileStore>;
+  /** Names of all containers, where the account can be asked for them. */
+  containers?(service: ConnectedLinkedService): Promise<string[]>;
+  /** Makes a container where there is none of that name; absent where waybill makes none. */
+  makeContainer?(service: ConnectedLinkedService, container: string): Promise<void>;
 }
 
 /** A folder of an open store. */
 export interface OpenFolder {
   readonly store: FileStore;
+  /** "" where the store has none. */
+  readonly container: string;
   /** Without slashes at its ends; "" for the container itself. */
   readonly folder: string;
 }
@@ -38,7 +50,10 @@ export const containerOf = (opener: FileOpener, location: JsonObject): string =>
   throw new WaybillError('DEFINITION_INVALID', `The dataset names no ${opener.containerKeys[0]}.`);
 };
 
-/** Opens the place that ADF writes as one path, such as logLocationSettings.path: "container/folder/below". */
+/**
+ * Opens the place that ADF writes as one path, such as logLocationSettings.path: "container/folder/below". Without a path
+ * it is OWN_CONTAINER, which is made if need be. Throws DEFINITION_INVALID where the store makes no containers.
+ */
 export const openFolder = async (
   opener: FileOpener,
   service: ConnectedLinkedService,
@@ -46,9 +61,12 @@ export const openFolder = async (
   signal: AbortSignal,
 ): Promise<OpenFolder> => {
   const parts = path.split('/').filter((part) => part !== '');
-  const container = opener.containerKeys.length === 0 ? '' : parts.shift();
+  let container = opener.containerKeys.length === 0 ? '' : parts.shift();
   if (container === undefined) {
-    throw new WaybillError('DEFINITION_INVALID', `The path "${path}" names no container.`, { path });
+    if (opener.makeContainer === undefined)
+      throw new WaybillError('DEFINITION_INVALID', `The path "${path}" names no container.`, { path });
+    container = OWN_CONTAINER;
+    await opener.makeContainer(service, container);
   }
-  return { store: await opener.open(service, container, signal, {}), folder: parts.join('/') };
+  return { store: await opener.open(service, container, signal, {}), container, folder: parts.join('/') };
 };

@@ -28,16 +28,22 @@ export const openFilesPlace = async (
   const location = objectSetting(dataset, 'location');
   const container = containerOf(opener, location);
   const folder = (textSetting(location, 'folderPath') ?? '').replace(/^\/+|\/+$/g, '');
-  const fileName = textSetting(location, 'fileName');
+  const fileName = textSetting(location, 'fileName') ?? nameInUrl(location);
   for (const name of [folder, fileName ?? '']) refuseOddName(name);
   const blockSize = Number(textSetting(storeSettings, 'blockSizeInMB') ?? 0);
-  const store = await opener.open(
-    service,
-    container,
-    signal,
-    blockSize > 0 ? { partSize: blockSize * MEBIBYTE } : {},
-  );
+  const store = await opener.open(service, container, signal, {
+    ...(blockSize > 0 ? { partSize: blockSize * MEBIBYTE } : {}),
+    location,
+    settings: storeSettings,
+  });
   return { store, container, folder, fileName, storeSettings };
+};
+
+/** The one file of an HTTP server that a location names: its address's path. */
+const nameInUrl = (location: JsonObject): string | undefined => {
+  if (textSetting(location, 'type')?.toLowerCase() !== 'httpserverlocation') return undefined;
+  const path = (textSetting(location, 'relativeUrl') ?? '').replace(/[?#].*$/s, '').replace(/^\/+|\/+$/g, '');
+  return path === '' ? 'response' : path;
 };
 
 /** Stores treat these as any name or not at all; what is between us and them may resolve them as paths. */

@@ -25,6 +25,7 @@ import { CopyLedger, numbered, type Receipt, totalsOf } from './copy-ledger.ts';
 import type { FileDataset } from './file-dataset.ts';
 import type { EncodedFigures, EncodedFile } from './file-format.ts';
 import type { StoredFile, WrittenFile } from './file-store.ts';
+import { areDocuments } from './json-text.ts';
 import { keyIn } from './keys.ts';
 import { MANIFEST, type Manifest, manifestKey, readManifest } from './manifest.ts';
 import { cutRows } from './row-cutter.ts';
@@ -134,6 +135,7 @@ export class FilesSink implements CopySink {
     return this.#commit(chunk, written, {
       rows: source.rows,
       ...(source.skipped === undefined ? {} : { skipped: source.skipped }),
+      ...(source.filesSkipped === undefined ? {} : { filesSkipped: source.filesSkipped }),
       bytesRead: source.bytes,
       bytesWritten: bytesOf(written),
       sourceChecksum: source.checksum,
@@ -339,7 +341,9 @@ export class FilesSink implements CopySink {
         })),
       ),
       rows: receipts.reduce((total, { figures }) => total + figures.rows, 0),
-      columns: plan.columns.map(({ sink }) => ({ name: sink.name, type: type(sink) })),
+      ...(areDocuments(plan.columns.map(({ sink }) => sink))
+        ? {}
+        : { columns: plan.columns.map(({ sink }) => ({ name: sink.name, type: type(sink) })) }),
     };
   }
 

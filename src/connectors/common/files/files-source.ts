@@ -4,7 +4,13 @@ import { WaybillError } from '../../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import type { Column, Row } from '../../../core/types/column.ts';
 import { conversionBetween } from '../../../core/types/conversion.ts';
-import type { CopySource, PlannedRanges } from '../../connector.ts';
+import type {
+  CopySource,
+  EndpointContext,
+  PlannedRanges,
+  RejectedInput,
+  SkippedFiles,
+} from '../../connector.ts';
 import { booleanSetting, textSetting } from '../settings.ts';
 import type { FileDataset } from './file-dataset.ts';
 import type { FileSplit } from './file-format.ts';
@@ -29,8 +35,22 @@ export class FilesSource implements CopySource {
   #found: FoundFiles | undefined;
   #reading: string | undefined;
 
-  constructor(dataset: FileDataset) {
+  readonly #skips: SkippedFiles | undefined;
+  readonly #skipRows: boolean;
+  #oddRows: { row: Row; error: WaybillError }[] = [];
+  #badFiles: { key: string; error: WaybillError }[] = [];
+
+  constructor(dataset: FileDataset, options: Pick<EndpointContext, 'skipFiles' | 'skipRows'> = {}) {
     this.#dataset = dataset;
+    this.#skips = options.skipFiles;
+    this.#skipRows = options.skipRows === true;
+  }
+
+  rejected(): RejectedInput {
+    const rejected = { rows: this.#oddRows, files: this.#badFiles };
+    this.#oddRows = [];
+    this.#badFiles = [];
+    return rejected;
   }
 
   get label(): string {
@@ -41,16 +61,30 @@ export class FilesSource implements CopySource {
   async columns(): Promise<Column[]> {
     const { store, format } = this.#dataset;
     const { files, manifest } = await this.#files();
-    const [first] = files;
+    let [first] = files;
     if (first === undefined)
       throw new WaybillError('OBJECT_MISSING', `There is no file under ${this.label}.`);
+    let firstColumns: Column[] | undefined;
+    const isNamed =
+      format.givesText === true && manifest?.columns !== undefined && format.columnsAreMapped !== true;
+    for (const file of isNamed ? [] : files) {
+      try {
+        firstColumns = await format.columns(await store.open(file.key, file.etag));
+        first = file;
+        break;
+      } catch (error) {
+        // The first that can be read says what the columns are.
+        if (!this.#mayLeaveOut(error) || file === files.at(-1)) throw error;
+      }
+    }
     const partitions = this.#partitioned ? partitionColumns(this.#pathBelowRoot(first.key)) : [];
     const named = manifest?.columns?.map(namedColumn);
-    const own =
-      format.givesText === true && named !== undefined
-        ? [...named]
-        : await format.columns(await store.open(first.key, first.etag));
-    return [...own, ...partitions];
+    if (format.givesText === true && named !== undefined && format.columnsAreMapped !== true)
+      return [...named, ...partitions];
+    const own = firstColumns ?? [];
+    if (format.columnsAreMapped !== true) return [...own, ...partitions];
+    // Of a folder that a copy wrote, the types are known.
+    return [...own.map((column) => named?.find(({ name }) => name === column.name) ?? column), ...partitions];
   }
 
   async plan(parallelCopies: number): Promise<PlannedRanges> {
@@ -114,7 +148,11 @@ export class FilesSource implements CopySource {
       bytes = 0;
     };
     for (const [i, file] of files.entries()) {
-      const splits = file.bytes > target ? await format.split(await store.open(file.key, file.etag)) : [];
+      // A file that may be left out is left out as a whole.
+      const splits =
+        file.bytes > target && this.#skips === undefined
+          ? await format.split(await store.open(file.key, file.etag))
+          : [];
       if (splits.length > 1) {
         flush(i);
         for (const { part } of splits) ranges.push({ lower: String(i), upper: `${PART}${part ?? ''}` });
@@ -162,22 +200,56 @@ export class FilesSource implements CopySource {
     const { store, format } = this.#dataset;
     const own = columns.filter((column) => !isPartitionColumn(column));
     const planned = plannedColumns(sourceState).filter((column) => !isPartitionColumn(column));
+    const all = planned.length === 0 ? own : planned;
+    if (this.#skips !== undefined && !(await this.#isSound([key, etag, expected], split, own, all))) return;
     const arrange = this.#arrangement(key, columns, own);
     let count = 0;
     const file = await store.open(key, etag);
-    for await (const batch of format.read(file, own, split, planned.length === 0 ? own : planned)) {
+    const odd = this.#skipRows
+      ? (row: Row, error: WaybillError): void => {
+          this.#oddRows.push({ row, error });
+        }
+      : undefined;
+    for await (const batch of format.read(file, own, split, all, odd)) {
       count += batch.length;
       if (arrange !== undefined) for (let r = 0; r < batch.length; r++) batch[r] = arrange(batch[r] ?? []);
       this.#reading = key;
       yield batch;
     }
-    if (expected !== null && split.part === null && expected !== count) {
-      throw new WaybillError('CHUNK_MISMATCH', `${key} has ${count} rows; its manifest says ${expected}.`, {
-        file: key,
-        expected,
-        found: count,
-      });
+    refuseOtherCount(key, split, expected, count);
+  }
+
+  /**
+   * Reads a file to its end before any of its rows is copied. One that may be left out is remembered with the reason; any
+   * other failure is thrown.
+   */
+  async #isSound(
+    [key, etag, expected]: PlannedFile,
+    split: FileSplit,
+    own: readonly Column[],
+    planned: readonly Column[],
+  ): Promise<boolean> {
+    const { store, format } = this.#dataset;
+    const ignore = this.#skipRows ? (): void => {} : undefined;
+    try {
+      let count = 0;
+      const file = await store.open(key, etag);
+      for await (const batch of format.read(file, own, split, planned, ignore)) count += batch.length;
+      refuseOtherCount(key, split, expected, count);
+      return true;
+    } catch (error) {
+      if (!this.#mayLeaveOut(error)) throw error;
+      this.#badFiles.push({ key, error });
+      return false;
     }
+  }
+
+  #mayLeaveOut(error: unknown): error is WaybillError {
+    if (this.#skips === undefined || !(error instanceof WaybillError)) return false;
+    const { missing, inconsistent, forbidden } = this.#skips;
+    if (error.code === 'OBJECT_MISSING') return missing;
+    if (error.code === 'AUTHENTICATION_FAILED') return forbidden;
+    return inconsistent && ['FILE_INVALID', 'SOURCE_CHANGED', 'CHUNK_MISMATCH'].includes(error.code);
   }
 
   /** What still happens to a row: typed columns are parsed from text, values of the path are put in. */
@@ -222,6 +294,15 @@ export class FilesSource implements CopySource {
     return this.#found;
   }
 }
+
+const refuseOtherCount = (key: string, { part }: FileSplit, expected: number | null, count: number): void => {
+  if (expected === null || part !== null || expected === count) return;
+  throw new WaybillError('CHUNK_MISMATCH', `${key} has ${count} rows; its manifest says ${expected}.`, {
+    file: key,
+    expected,
+    found: count,
+  });
+};
 
 const PART = 'part ';
 

@@ -14,6 +14,8 @@ export class JsonObjects {
   #at = 0;
   #depth = 0;
   #inText = false;
+  /** Within an array of objects. */
+  #inArray = false;
 
   push(piece: string): string[] {
     this.#rest += piece;
@@ -33,7 +35,9 @@ export class JsonObjects {
         if (code === OPEN) {
           start = at;
           this.#depth = 1;
-        } else if (!BETWEEN.includes(text[at] ?? '')) {
+        } else if (code === OPEN_ARRAY && !this.#inArray) this.#inArray = true;
+        else if (code === CLOSE_ARRAY && this.#inArray) this.#inArray = false;
+        else if (!BETWEEN.includes(text[at] ?? '')) {
           throw new CsvError(this.#line, 'there is something else than an object');
         }
       } else if (code === QUOTE) this.#inText = true;
@@ -55,11 +59,12 @@ export class JsonObjects {
 
   end(): void {
     if (this.#depth > 0) throw new CsvError(this.#line, 'the file ends inside an object');
+    if (this.#inArray) throw new CsvError(this.#line, 'the file ends inside an array');
   }
 }
 
 const [QUOTE, BACKSLASH, NEWLINE, OPEN, CLOSE, OPEN_ARRAY, CLOSE_ARRAY] = [34, 92, 10, 123, 125, 91, 93];
-const BETWEEN = ' \t\r\n,[]';
+const BETWEEN = ' \t\r\n,';
 
 const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*")|([-+\d.eE]+|true|false|null))/sy;
 

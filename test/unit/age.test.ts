@@ -1,7 +1,7 @@
 // `waybill sweep`: how old a copy must be.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAge } from '../../src/client/sweep.ts';
+import { parseAge } from '../../src/client/age.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 
 test('an age is a number and a unit', () => {

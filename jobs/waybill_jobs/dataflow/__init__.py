@@ -1,0 +1,1 @@
+"""Runs the program of a mapping data flow (docs/data-flows.md) as Spark DataFrames."""

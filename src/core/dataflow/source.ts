@@ -1,0 +1,158 @@
+// How a data flow's source comes to lie where Spark reads it: copies into a staging folder, by the copy engine.
+import { WaybillError } from '../errors.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import { constantOf, optionOf } from './options.ts';
+import { type FlowPlace, flagOption, textOption, textsOption } from './place.ts';
+import type { Stream } from './syntax.ts';
+
+export interface SourceReading {
+  /** Rows of text, workbooks and tables become Parquet; JSON and Parquet files are copied byte by byte, nested values and all. */
+  readonly kind: 'staged-parquet' | 'files';
+  readonly format?: 'json' | 'parquet';
+  readonly options: JsonObject;
+  /** Nothing there is no failure. */
+  readonly optional: boolean;
+  /** What is read, one copy each, in the words of a Copy activity's source. */
+  readonly reads: readonly {
+    readonly datasetType: string;
+    readonly dataset: JsonObject;
+    readonly settings: JsonObject;
+  }[];
+}
+
+/** Type of a Copy source, and the property that holds its query, by the dataset's type. */
+const SOURCES: Readonly<Record<string, readonly [string, string]>> = {
+  SqlServerTable: ['SqlServerSource', 'sqlReaderQuery'],
+  AzureSqlTable: ['AzureSqlSource', 'sqlReaderQuery'],
+  AzureSqlMITable: ['SqlMISource', 'sqlReaderQuery'],
+  SnowflakeTable: ['SnowflakeSource', 'query'],
+  SnowflakeV2Table: ['SnowflakeV2Source', 'query'],
+  PostgreSqlTable: ['PostgreSqlSource', 'query'],
+  PostgreSqlV2Table: ['PostgreSqlV2Source', 'query'],
+  AzurePostgreSqlTable: ['AzurePostgreSqlSource', 'query'],
+  MySqlTable: ['MySqlSource', 'query'],
+  AzureMySqlTable: ['AzureMySqlSource', 'query'],
+};
+
+/** Throws DEFINITION_UNSUPPORTED for options whose value only Spark could tell. */
+export function sourceReading(
+  stream: Stream,
+  place: FlowPlace,
+  parameters: Readonly<Record<string, JsonValue>>,
+): SourceReading {
+  const optional = flagOption(stream, 'ignoreNoFilesFound', parameters) === true;
+  if (place.kind === 'table') {
+    const [type, key] = SOURCES[place.datasetType] ?? ['', ''];
+    const query = textOption(stream, 'query', parameters);
+    const settings = { type, ...(query === undefined ? {} : { [key]: query }) };
+    const { datasetType, dataset } = place;
+    return {
+      kind: 'staged-parquet',
+      options: {},
+      optional: false,
+      reads: [{ datasetType, dataset, settings }],
+    };
+  }
+  const patterns = textsOption(stream, 'wildcardPaths', parameters);
+  const [first] = patterns.length === 0 ? [undefined] : patterns;
+  const reads = (first === undefined ? [undefined] : patterns).map((pattern) =>
+    filesRead(stream, place, pattern, parameters),
+  );
+  if (place.kind === 'delimited' || place.kind === 'excel')
+    return { kind: 'staged-parquet', options: {}, optional, reads };
+  const options: JsonObject = place.kind === 'json' ? { multiLine: isWholeDocument(stream, parameters) } : {};
+  return { kind: 'files', format: place.kind, options, optional, reads };
+}
+
+function filesRead(
+  stream: Stream,
+  place: FlowPlace,
+  pattern: string | undefined,
+  parameters: Readonly<Record<string, JsonValue>>,
+): SourceReading['reads'][number] {
+  const location = (place.dataset['location'] ?? {}) as JsonObject;
+  const storeSettings: JsonObject = {
+    type: String(location['type'] ?? '').replace(/Location$/, 'ReadSettings'),
+    recursive: true,
+  };
+  let own = location;
+  if (pattern !== undefined) {
+    const { folderPath: _, fileName: __, ...root } = location;
+    own = root;
+    const at = pattern.lastIndexOf('/');
+    const folder = pattern.slice(0, Math.max(at, 0)).replace(/^\/+/, '');
+    if (folder !== '') storeSettings['wildcardFolderPath'] = folder;
+    storeSettings['wildcardFileName'] = pattern.slice(at + 1) === '' ? '*' : pattern.slice(at + 1);
+  }
+  for (const [option, setting] of [
+    ['modifiedAfter', 'modifiedDatetimeStart'],
+    ['modifiedBefore', 'modifiedDatetimeEnd'],
+  ] as const) {
+    const moment = momentOption(stream, option, parameters);
+    if (moment !== undefined) storeSettings[setting] = moment;
+  }
+  const column = textOption(stream, 'rowUrlColumn', parameters);
+  if (place.kind === 'delimited' || place.kind === 'excel') {
+    const { datasetType, dataset } = place;
+    const settings: JsonObject = {
+      type: `${datasetType}Source`,
+      storeSettings,
+      ...(place.kind === 'delimited' ? { formatSettings: { type: 'DelimitedTextReadSettings' } } : {}),
+      ...(column === undefined ? {} : { additionalColumns: [{ name: column, value: '$$FILEPATH' }] }),
+    };
+    return { datasetType, dataset: withTexts({ ...dataset, location: own }), settings };
+  }
+  if (column !== undefined)
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `"rowUrlColumn" of "${stream.name}" is read from delimited text and workbooks only.`,
+      { key: 'rowUrlColumn' },
+    );
+  return {
+    datasetType: 'Binary',
+    dataset: { location: own },
+    settings: { type: 'BinarySource', storeSettings },
+  };
+}
+
+/** The types of a dataset's schema are not the data flow's: its source says what every column is. */
+function withTexts(dataset: JsonObject): JsonObject {
+  const { schema } = dataset;
+  if (!Array.isArray(schema)) return dataset;
+  const names = schema.flatMap((column): JsonObject[] =>
+    typeof column === 'object' &&
+    column !== null &&
+    !Array.isArray(column) &&
+    typeof column['name'] === 'string'
+      ? [{ name: column['name'], type: 'String' }]
+      : [],
+  );
+  return { ...dataset, schema: names };
+}
+
+/** Whether a JSON file is one document, or an array of them, and not a document for each line. */
+function isWholeDocument(stream: Stream, parameters: Readonly<Record<string, JsonValue>>): boolean {
+  if (flagOption(stream, 'singleDocument', parameters) === true) return true;
+  const form = textOption(stream, 'documentForm', parameters);
+  return form === 'singleDocument' || form === 'arrayOfDocuments';
+}
+
+/** A moment as ISO 8601: a text, or toTimestamp of a text or of milliseconds. */
+function momentOption(
+  stream: Stream,
+  name: string,
+  parameters: Readonly<Record<string, JsonValue>>,
+): string | undefined {
+  const node = optionOf(stream, name);
+  if (node === undefined) return undefined;
+  const [inner = node] = node.type === 'call' && node.name === 'toTimestamp' ? node.arguments : [node];
+  const value = constantOf(inner, parameters);
+  const isNumber = inner.type === 'literal' && (inner.kind === 'long' || inner.kind === 'integer');
+  const moment = isNumber ? Number(value) : Date.parse(String(value ?? ''));
+  if (Number.isFinite(moment)) return new Date(moment).toISOString();
+  throw new WaybillError(
+    'DEFINITION_UNSUPPORTED',
+    `"${name}" of "${stream.name}" must be a moment written out, or toTimestamp of one.`,
+    { key: name },
+  );
+}
