@@ -40,6 +40,7 @@ export function typeSettings(named: Named, { files, databricks }: Places): Recor
     SqlServer: sqlServer,
     AzureSqlDatabase: sqlServer,
     AzureSqlMI: sqlServer,
+    AmazonRdsForSqlServer: sqlServer,
     Snowflake: snowflake,
     SnowflakeV2: snowflake,
     PostgreSql: postgres,

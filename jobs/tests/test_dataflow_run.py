@@ -51,7 +51,9 @@ Run = Callable[..., dict[str, list[dict[str, Any]]]]
 def flow(spark: SparkSession, world: World, job: Callable[..., dict[str, Any]]) -> Run:
     """Stages `sources` (name: SQL of rows), runs the steps, gives each sink's rows and, as "", the result."""
 
-    def run(sources: dict[str, str], *steps: dict[str, Any], refused: bool = False) -> dict[str, Any]:
+    def run(
+        sources: dict[str, str], *steps: dict[str, Any], refused: bool = False, tables: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         staged = {}
         for name, sql in sources.items():
             path = world.uri(f"staged/{name}")
@@ -59,7 +61,7 @@ def flow(spark: SparkSession, world: World, job: Callable[..., dict[str, Any]]) 
             staged[name] = {"kind": "staged-parquet", "paths": [path]}
         allow = {"insert": True, "update": True, "upsert": True, "delete": True}
         sinks = {
-            s["name"]: {"path": world.uri(f"sinks/{s['name']}"), "allow": allow}
+            s["name"]: {"path": world.uri(f"sinks/{s['name']}"), "allow": allow, "table": s["name"] in tables}
             for s in steps
             if s["transformation"] == "sink"
         }
@@ -122,6 +124,21 @@ def test_a_lookup_splits_rows_into_inserts_and_updates(flow: Run) -> None:
     assert found["Out/change"] == [{"key": 2, "v": "b", "__waybill_row": "U"}]
     table = next(t for t in found[""]["tables"] if t["table"] == "sink:Out")
     assert (table["rows"], table["inserts"], table["updates"]) == (2, 1, 1)
+
+
+def test_a_lookup_picks_by_its_order(flow: Run) -> None:
+    same = call("==", col("id", "In"), col("id", "Old"))
+    order = [opt("multiple", False), call("asc", col("v"), lit(True))]
+    found = flow(
+        {"In": "SELECT 2 AS id", "Old": "SELECT * FROM VALUES (2,'b'),(2,'c'),(2,'a') AS t(id,v)"},
+        step("In", "source", [], call("output", typed("id", "integer"))),
+        step("Old", "source", [], call("output", typed("id", "integer"), typed("v", "string"))),
+        step("F", "lookup", ["In", "Old"], same, opt("pickup", "first"), *order),
+        step("L", "lookup", ["In", "Old"], same, opt("pickup", "last"), *order),
+        step("First", "sink", ["F"], call("mapColumn", col("v"))),
+        step("Last", "sink", ["L"], call("mapColumn", col("v"))),
+    )
+    assert (found["First"], found["Last"]) == ([{"v": "a"}], [{"v": "c"}])
 
 
 def test_groups_windows_and_existence(flow: Run) -> None:
@@ -201,6 +218,13 @@ def test_a_select_without_a_mapping_takes_all_columns_under_its_own_name(flow: R
         step("Out", "sink", ["D"]),
     )["Out"]
     assert rows == [{"k": 1, "v": "x", "copy": "x"}]
+
+
+def test_of_columns_whose_names_differ_by_case_a_table_gets_the_derived_one(flow: Run) -> None:
+    source = step("In", "source", [], call("output", typed("CODE", "string"), typed("n", "integer")))
+    derived = step("D", "derive", ["In"], put("code", call("lower", col("CODE"))))
+    rows = flow({"In": "SELECT 'X' AS CODE, 1 AS n"}, source, derived, step("Out", "sink", ["D"]), tables=("Out",))
+    assert rows["Out"] == [{"code": "x", "n": 1}]
 
 
 def test_what_is_not_run_is_refused_by_name(flow: Run) -> None:

@@ -222,7 +222,7 @@ async function planSink(
       ...rest,
       end: { ...end, datasetType: place.datasetType, dataset: place.dataset },
     },
-    plan: { path: `${staging.uri}/${folder}`, allow: { ...allow } },
+    plan: { path: `${staging.uri}/${folder}`, allow: { ...allow }, table: place.kind === 'table' },
   };
 }
 

@@ -17,6 +17,7 @@ export const CONNECTORS: Readonly<Record<string, () => Promise<Connector>>> = {
   SqlServer: sqlServer,
   AzureSqlDatabase: sqlServer,
   AzureSqlMI: sqlServer,
+  AmazonRdsForSqlServer: sqlServer,
   SnowflakeV2: snowflake,
   Snowflake: snowflake,
   AzurePostgreSql: postgres,

@@ -114,6 +114,26 @@ END`);
     }
   });
 
+  test('a system view is read by its name, and what is not there is missing', async () => {
+    const view = (schema: string, table: string): CopyEndpoint => ({
+      ...end(table),
+      dataset: { schema, table },
+    });
+    for (const [schema, table] of [
+      ['sys', 'objects'],
+      ['INFORMATION_SCHEMA', 'COLUMNS'],
+    ] as const) {
+      const into = end(`of_${schema}`, { tableOption: 'autoCreate' });
+      const { published } = await runner.copy(`system/${schema}`, view(schema, table), into);
+      assert.ok(published.rows > 0);
+      assert.equal(published.sourceChecksum, published.sinkChecksum);
+    }
+    await assert.rejects(
+      runner.copy('system/none', view('sys', 'no_such'), end('of_none', { tableOption: 'autoCreate' })),
+      coded('OBJECT_MISSING', /SQL Server sys\.no_such does not exist/),
+    );
+  });
+
   test('queries may have CTEs, comments, hints and an order', async () => {
     const queries = [
       'WITH big AS (SELECT id, name FROM dbo.many WHERE id > 2400), few AS (SELECT * FROM big) SELECT id, name FROM few ORDER BY id DESC OPTION (MAXDOP 1);',

@@ -17,6 +17,7 @@ import { parametersOf, queryOf } from './sql-activities.ts';
 import {
   dottedParts,
   needProcedure,
+  needProcedureRows,
   needStatement,
   type StatementNeeds,
   tableOfDataset,
@@ -246,12 +247,7 @@ function sourceNeeds(
       dottedParts(procedureName),
       parametersOf(source['storedProcedureParameters']),
     );
-    if (procedure.rows.length === 0)
-      procedure.rows.push(
-        ...[1, 2, 3].map((n) =>
-          Object.fromEntries(columns.map(({ name, kind }) => [name, valueOfKind(kind, name, n)])),
-        ),
-      );
+    needProcedureRows(procedure, columns);
     return [];
   }
   const table =
@@ -285,14 +281,6 @@ function sourceNeeds(
   if (typeof partition === 'string' && partition !== '')
     needColumn(table.columns, partition, 'integer', true);
   return isStar ? [table] : [];
-}
-
-/** A value for a row of a procedure's result. */
-function valueOfKind(kind: string, name: string, n: number): JsonValue {
-  if (kind === 'integer' || kind === 'number') return n;
-  if (kind === 'boolean') return true;
-  if (kind === 'date') return `2024-01-0${n}T00:00:00Z`;
-  return `${name}_${n}`;
 }
 
 function sinkNeeds(

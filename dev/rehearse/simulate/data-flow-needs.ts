@@ -15,7 +15,7 @@ import { FlowColumns, typedColumns } from '../infer/flow-columns.ts';
 import { type ColumnKind, isDatabase, needColumn, needTable, type StoreRef } from '../needs.ts';
 import { placeOf as filePlaceOf, fileSourceNeeds, needContainer } from './file-needs.ts';
 import type { EvaluatedDataset, Frame } from './frame.ts';
-import { needStatement, tableOfDataset } from './sql-needs.ts';
+import { dottedParts, needProcedure, needProcedureRows, needStatement, tableOfDataset } from './sql-needs.ts';
 
 /** A source or sink: where it lies in the local world, and in the words of its script. */
 interface End {
@@ -148,6 +148,11 @@ function sourceNeeds(
         settings,
         columns,
       );
+      continue;
+    }
+    const procedure = settings['sqlReaderStoredProcedureName'];
+    if (typeof procedure === 'string') {
+      needProcedureRows(needProcedure(frame, store, dottedParts(procedure), []), columns);
       continue;
     }
     const query = settings['query'] ?? settings['sqlReaderQuery'];

@@ -1,6 +1,6 @@
 // What a statement needs of the database it is sent to.
 import type { JsonValue } from '../../../src/core/json.ts';
-import { guessKind } from '../columns.ts';
+import { guessKind, type NamedColumn } from '../columns.ts';
 import {
   type ColumnKind,
   needColumn,
@@ -79,6 +79,22 @@ export function needProcedure(
       procedure.parameters.set(plain.name.toLowerCase(), plain);
   }
   return procedure;
+}
+
+/** Three rows for a procedure whose result is copied: of these columns, or of one that nobody named. */
+export function needProcedureRows(procedure: ProcedureNeed, columns: readonly NamedColumn[]): void {
+  if (procedure.rows.length > 0) return;
+  for (const n of [1, 2, 3]) {
+    const row = Object.fromEntries(columns.map(({ name, kind }) => [name, valueOfKind(kind, name, n)]));
+    procedure.rows.push(columns.length === 0 ? { result: n } : row);
+  }
+}
+
+function valueOfKind(kind: ColumnKind, name: string, n: number): JsonValue {
+  if (kind === 'integer' || kind === 'number') return n;
+  if (kind === 'boolean') return true;
+  if (kind === 'date') return `2024-01-0${n}T00:00:00Z`;
+  return `${name}_${n}`;
 }
 
 /** "[schema].[name]" in parts. */

@@ -21,11 +21,11 @@ _ACTIONS = {
 }
 
 
-def _columns(stream: Node, frame: Frame, scope: Scope) -> list[Mapped]:
+def _columns(stream: Node, frame: Frame, scope: Scope, table: bool) -> list[Mapped]:
     nodes = part(stream, "mapColumn")
     if nodes is None:
-        nodes = [{"type": "column", "name": c.name, "stream": None} for c in _first_by_name(frame)]
-        return [(c.name, c.physical, c.streams) for c in _first_by_name(frame)]
+        named = _last_in_any_case(frame) if table else _first_by_name(frame)
+        return [(c.name, c.physical, c.streams) for c in named]
     skips = (yes(option(stream, "skipDuplicateMapInputs")), yes(option(stream, "skipDuplicateMapOutputs")))
     return mapping(nodes, scope, *skips)
 
@@ -33,6 +33,14 @@ def _columns(stream: Node, frame: Frame, scope: Scope) -> list[Mapped]:
 def _first_by_name(frame: Frame) -> list[Any]:
     seen: set[str] = set()
     return [c for c in frame.columns if not (c.name in seen or seen.add(c.name))]  # type: ignore[func-returns-value]
+
+
+def _last_in_any_case(frame: Frame) -> list[Any]:
+    """A table has one column for GENDER, which was read, and gender, which was derived of it: the latter is meant."""
+    by_name: dict[str, Any] = {}
+    for column in _first_by_name(frame):
+        by_name[column.name.casefold()] = column
+    return list(by_name.values())
 
 
 def _plain(sql: str, kind: T.DataType) -> str:
@@ -45,7 +53,7 @@ def _plain(sql: str, kind: T.DataType) -> str:
 
 def write_sink(stream: Node, frame: Frame, plan: dict[str, Any], scope: Scope, files: int) -> dict[str, Any]:
     """Writes the folders anew; returns the figures, read back from the files' own footers."""
-    mapped = _columns(stream, frame, scope)
+    mapped = _columns(stream, frame, scope, plan.get("table") is True)
     texts = [f"{_plain(sql, scope.kind(sql))} AS {identifier(name)}" for name, sql, _ in mapped]
     kinds = [scope.kind(_plain(sql, scope.kind(sql))).simpleString() for _, sql, _ in mapped]
     path = plan["path"].rstrip("/")

@@ -56,13 +56,16 @@ export class SqlServerSource implements CopySource {
   async columns(): Promise<Column[]> {
     if (this.#source.kind === 'batch') return batchColumns(this.#connection, this.#source.text);
     if (this.#source.kind === 'table') {
-      const { table } = this.#source;
-      const columns = await tableColumns(this.#connection, table);
+      const columns = await tableColumns(this.#connection, this.#source.table);
       if (columns.length > 0) return columns;
-      throw new WaybillError('OBJECT_MISSING', `${this.label} does not exist.`, {
-        table: `${table.schema}.${table.name}`,
-      });
+      // System views and synonyms are read by name, too, and are not in INFORMATION_SCHEMA.
+      return this.#described().catch((error: unknown) => this.#missing(error));
     }
+    return this.#described();
+  }
+
+  /** The columns as the server describes the result. */
+  async #described(): Promise<Column[]> {
     const metadata = await this.#connection.describe(
       this.#select('TOP (0) *'),
       'reading the columns of the query',
@@ -80,6 +83,15 @@ export class SqlServerSource implements CopySource {
         scale: scale ?? null,
         nullable: column.nullable,
       });
+    });
+  }
+
+  #missing(error: unknown): never {
+    if (!(error instanceof WaybillError) || error.code !== 'OBJECT_MISSING' || this.#source.kind !== 'table')
+      throw error;
+    const { table } = this.#source;
+    throw new WaybillError('OBJECT_MISSING', `${this.label} does not exist.`, {
+      table: `${table.schema}.${table.name}`,
     });
   }
 

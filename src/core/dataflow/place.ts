@@ -102,11 +102,11 @@ export function placeOf(
 function inlinePlace(stream: Stream, linkedServiceType: string, parameters: Parameters): FlowPlace {
   const format = textOption(stream, 'format', parameters) ?? 'table';
   const option = (name: string): string | undefined => textOption(stream, name, parameters);
-  if (format === 'table' || format === 'query') {
+  if (format === 'table' || format === 'query' || format === 'procedure') {
     const datasetType = TABLE_OF[linkedServiceType];
     if (datasetType === undefined) throw noStore(stream, linkedServiceType);
     const [schema, table] = [option('schemaName'), option('tableName')];
-    if (table === undefined && optionOf(stream, 'query') === undefined)
+    if (table === undefined && format !== 'procedure' && optionOf(stream, 'query') === undefined)
       throw new WaybillError('DEFINITION_INVALID', `"${stream.name}" names no table ("tableName").`);
     return {
       kind: 'table',

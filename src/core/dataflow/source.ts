@@ -6,7 +6,7 @@ import { type FlowPlace, flagOption, textOption, textsOption } from './place.ts'
 import type { Stream } from './syntax.ts';
 
 export interface SourceReading {
-  /** Rows of text, workbooks and tables become Parquet; JSON and Parquet files are copied byte by byte, nested values and all. */
+  /** Rows of text, workbooks and tables become Parquet; JSON and Parquet files are copied byte by byte, nested values and all (JSON unpacked, where its dataset says so). */
   readonly kind: 'staged-parquet' | 'files';
   readonly format?: 'json' | 'parquet';
   readonly options: JsonObject;
@@ -43,9 +43,12 @@ export function sourceReading(
   const optional = flagOption(stream, 'ignoreNoFilesFound', parameters) === true;
   if (place.kind === 'table') {
     const [type, key] = SOURCES[place.datasetType] ?? ['', ''];
-    const query = textOption(stream, 'query', parameters);
-    const settings = { type, ...(query === undefined ? {} : { [key]: query }) };
     const { datasetType, dataset } = place;
+    const query = textOption(stream, 'query', parameters);
+    const settings =
+      textOption(stream, 'format', parameters) === 'procedure'
+        ? { type, sqlReaderStoredProcedureName: procedureName(stream, key, parameters) }
+        : { type, ...(query === undefined ? {} : { [key]: query }) };
     return {
       kind: 'staged-parquet',
       options: {},
@@ -62,6 +65,23 @@ export function sourceReading(
     return { kind: 'staged-parquet', options: {}, optional, reads };
   const options: JsonObject = place.kind === 'json' ? { multiLine: isWholeDocument(stream, parameters) } : {};
   return { kind: 'files', format: place.kind, options, optional, reads };
+}
+
+/** The procedure whose result is read, as SQL Server quotes it; `key` is what the store calls a query. */
+function procedureName(stream: Stream, key: string, parameters: Readonly<Record<string, JsonValue>>): string {
+  const said = (name: string): string | undefined => textOption(stream, name, parameters);
+  const name = said('procedureName');
+  if (name === undefined)
+    throw new WaybillError('DEFINITION_INVALID', `"${stream.name}" names no procedure ("procedureName").`);
+  if (key !== 'sqlReaderQuery' || flagOption(stream, 'resultSet', parameters) === false)
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `"${stream.name}" reads a procedure: that is done on SQL Server only, and by its result set.`,
+      { key: 'procedureName' },
+    );
+  return [said('schemaName'), name]
+    .flatMap((part) => (part === undefined ? [] : `[${part.replaceAll(']', ']]')}]`))
+    .join('.');
 }
 
 function filesRead(
@@ -108,9 +128,12 @@ function filesRead(
       `"rowUrlColumn" of "${stream.name}" is read from delimited text and workbooks only.`,
       { key: 'rowUrlColumn' },
     );
+  // Spark tells compressed JSON by its name only: what the dataset says is undone on the way.
+  const { compression } = place.dataset;
+  const packed = place.kind === 'json' && compression !== undefined ? { compression } : {};
   return {
     datasetType: 'Binary',
-    dataset: { location: own },
+    dataset: { location: own, ...packed },
     settings: { type: 'BinarySource', storeSettings },
   };
 }
