@@ -4,12 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CopySink, MeasuredRows } from '../../src/connectors/connector.ts';
 import { connectorFor } from '../../src/connectors/registry.ts';
 import type { CopyEndpoint } from '../../src/core/copy.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Row } from '../../src/core/types/column.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
 import { azurePlace, type FilePlace, folderPlace, s3Place } from '../support/file-places.ts';
 import { sharedWorld } from '../support/world.ts';
 import { CopyRunner } from './copy-runner.ts';
@@ -23,6 +25,19 @@ const places: FilePlace[] = [s3Place(CONTAINER), azurePlace(CONTAINER), folderPl
 /** Holds what is copied: a folder of this machine. */
 const origin = folderPlace();
 let runner: CopyRunner;
+
+/** Two rows of the columns of `many.csv`, for attempts made by hand. */
+const FEW: MeasuredRows = {
+  batches: {
+    async *[Symbol.asyncIterator]() {
+      yield [
+        ['1', 'a', '2'],
+        ['2', 'b', '3'],
+      ];
+    },
+  },
+  figures: () => ({ rows: 2, bytes: 10, checksum: '0' }),
+};
 
 const HARD = ['', 'a,b', '"quoted"', 'line\nbreak', '\\N', 'é 漢字 🙂', "'"];
 const textOf = (i: number): string => HARD[i % HARD.length] ?? '';
@@ -114,13 +129,15 @@ describe('copies of files', { timeout: 600_000 }, () => {
           await open.close();
         }
       };
-      const openSink = async (endpoint: CopyEndpoint, copyId: string): Promise<CopySink> =>
+      const openSink = async (
+        endpoint: CopyEndpoint,
+        copyId: string,
+        linkedService = place.service(),
+        signal = never,
+      ): Promise<CopySink> =>
         (await connectorFor(place.type)).openSink({
-          linkedService: place.service(),
-          endpoint,
-          copyId,
+          ...{ linkedService, endpoint, copyId, signal },
           workDirectory: runner.workDirectory,
-          signal: never,
         });
       const expected = Array.from({ length: ROWS }, (_, i) => [
         String(i),
@@ -228,7 +245,7 @@ describe('copies of files', { timeout: 600_000 }, () => {
             batches: (async function* () {})(),
             figures: () => ({ rows: 0, bytes: 0, checksum: '0' }),
           };
-          await late.writeChunk(0, 7, claim.plan, none);
+          await assert.rejects(late.writeChunk(0, 7, claim.plan, none), coded('CHUNK_FENCED'));
           const done = await runner.run('copyChunk', { copy: input, chunk: 0, epoch: plan.epoch });
           assert.equal(done.resumed, false);
           assert.equal(done.rows, ROWS);
@@ -240,6 +257,48 @@ describe('copies of files', { timeout: 600_000 }, () => {
           await late.close();
         }
       });
+
+      test('an attempt that outlives its cleaned-up copy leaves nothing', async () => {
+        const input = runner.input(id('gone'), MANY, endOf('gone'));
+        await runner.run('planCopy', input);
+        const late = await openSink(endOf('gone'), input.copyId);
+        try {
+          const claim = await late.claimChunk(0, 7);
+          assert.ok(claim.state === 'claimed');
+          await runner.run('cleanUpCopy', input);
+          await assert.rejects(late.writeChunk(0, 7, claim.plan, FEW), coded('CHUNK_FENCED'));
+          assert.deepEqual(await place.keys('gone/'), []);
+        } finally {
+          await late.close();
+        }
+      });
+
+      if (place.type !== 'FileServer')
+        test('an attempt that is cancelled while its file is put there removes it', async () => {
+          const input = runner.input(id('cut'), MANY, endOf('cut'));
+          await runner.run('planCopy', input);
+          const proxy = await startFaultProxy(place.address ?? '');
+          const cancel = new AbortController();
+          const service = place.service(proxy.endpoint);
+          const late = await openSink(endOf('cut'), input.copyId, service, cancel.signal);
+          try {
+            const claim = await late.claimChunk(0, 7);
+            assert.ok(claim.state === 'claimed');
+            const match = place.type === 'AmazonS3' ? /PUT .*part-/ : /PUT .*part-.*comp=blocklist/;
+            proxy.faults.push({ match, kind: 'late', times: 1 });
+            const written = late.writeChunk(0, 7, claim.plan, FEW);
+            const ends = assert.rejects(written);
+            while ((await visible('cut')).length === 0) await delay(20);
+            cancel.abort(new Error('cancelled'));
+            await ends;
+            assert.deepEqual(await visible('cut'), []);
+          } finally {
+            await late.close();
+            await proxy.stop();
+            await runner.run('cleanUpCopy', input);
+          }
+          assert.deepEqual(await place.keys('cut/'), []);
+        });
 
       test('a chunk that fails half-way is resumed by another; a published file that was touched is not published', async () => {
         const folder = 'resumed';

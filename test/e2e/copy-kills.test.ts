@@ -383,10 +383,10 @@ describe(`copies under death (WAYBILL_SEED=${seed})`, { timeout: 900_000 }, () =
       `${outlived.filter(Boolean).length} of its ${frozen.length} chunks were ended by others; its log says CHUNK_FENCED ${fenced.length} times`,
     );
     await checkNothingLeft(runs);
-    hire();
   });
 
   it('cancelled in the middle: the target is as it was, or the copy is whole', async (t) => {
+    if (workers.length === 0) hire();
     const runs = await start('cancelled');
     const moments = runs.map(() => (0.05 + 0.6 * random()) * calm);
     const statuses = await Promise.all(

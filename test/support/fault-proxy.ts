@@ -2,16 +2,18 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Fault {
   /** Tested against "METHOD path x-amz-target". */
   readonly match: RegExp;
   /**
-   * lost: carried out, then the connection is cut; stalled: carried out, never answered; refused: cut before;
+   * lost: carried out, then the connection is cut; stalled: carried out, never answered; late: answered a second
+   * after it was carried out; refused: cut before;
    * status: answered here, not carried out; truncated: half of the answer, then cut; corrupted: one byte of the
    * request is changed on its way.
    */
-  readonly kind: 'lost' | 'stalled' | 'refused' | 'status' | 'truncated' | 'corrupted';
+  readonly kind: 'lost' | 'stalled' | 'late' | 'refused' | 'status' | 'truncated' | 'corrupted';
   readonly status?: number;
   readonly body?: string;
   /** How many calls it hits. */
@@ -45,6 +47,7 @@ export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
       if (fault?.kind === 'corrupted') corrupt(body);
       const answer = await forward(upstream, incoming, body);
       if (fault?.kind === 'stalled') return undefined;
+      if (fault?.kind === 'late') await delay(1_000);
       if (fault?.kind === 'lost') return incoming.socket.destroy();
       outgoing.writeHead(answer.status, answer.headers);
       if (fault?.kind === 'truncated') {

@@ -10,6 +10,7 @@ import type {
   WriteOptions,
   WrittenFile,
 } from '../common/files/file-store.ts';
+import { GRACE_MS, outliving, tidying } from '../common/files/outliving.ts';
 import { partsOf, sendParts } from '../common/files/parts.ts';
 import { otherBytes } from '../common/files/read-back.ts';
 import { readExactly, readResumably } from '../common/files/resumable-read.ts';
@@ -27,17 +28,18 @@ const PARTS_AT_ONCE = 2;
 /** Bytes that Azure copies from an address while the caller waits. */
 const LARGEST_COPY = 256 * MEBIBYTE;
 const COPY_BLOCK = 100 * MEBIBYTE;
-/** Time that dropping a failed upload may take once nobody waits for it any more. */
-const ABORT_MS = 10_000;
 
 export class AzureBlobStore implements FileStore {
   readonly #container: AzureContainer;
   readonly #signal: AbortSignal;
+  /** For requests that make something visible. */
+  readonly #outliving: AbortSignal;
   readonly #partSize: number;
 
   constructor(container: AzureContainer, signal: AbortSignal, options: AzureBlobStoreOptions = {}) {
     this.#container = container;
     this.#signal = signal;
+    this.#outliving = outliving(signal);
     this.#partSize = options.partSize ?? 8 * MEBIBYTE;
   }
 
@@ -141,7 +143,7 @@ export class AzureBlobStore implements FileStore {
     try {
       return await this.#upload(key, bytes, options);
     } catch (error) {
-      await this.#dropBlocks(key, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
+      await this.#dropBlocks(key, AbortSignal.timeout(GRACE_MS)).catch(() => undefined);
       throw error;
     }
   }
@@ -163,10 +165,11 @@ export class AzureBlobStore implements FileStore {
       return { id, bytes: part.length };
     });
     const length = sent.reduce((total, block) => total + block.bytes, 0);
+    this.#signal.throwIfAborted();
     await this.#do(`completing the upload of ${key}`, () =>
       blob.commitBlockList(
         sent.flatMap(({ id }) => (id === undefined ? [] : [id])),
-        { abortSignal: this.#signal, blobHTTPHeaders: { blobContentType: options.contentType } },
+        { abortSignal: this.#outliving, blobHTTPHeaders: { blobContentType: options.contentType } },
       ),
     );
     const there = await this.head(key);
@@ -216,7 +219,8 @@ export class AzureBlobStore implements FileStore {
   }
 
   async remove(key: string): Promise<void> {
-    await this.#do(`removing ${key}`, () => this.#blob(key).deleteIfExists({ abortSignal: this.#signal }));
+    const abortSignal = tidying(this.#signal, this.#outliving);
+    await this.#do(`removing ${key}`, () => this.#blob(key).deleteIfExists({ abortSignal }));
   }
 
   async readJson(key: string): Promise<unknown> {
@@ -237,9 +241,10 @@ export class AzureBlobStore implements FileStore {
 
   async writeJson(key: string, value: unknown, once = false): Promise<boolean> {
     const body = Buffer.from(JSON.stringify(value));
+    this.#signal.throwIfAborted();
     try {
       await this.#blockBlob(key).upload(body, body.length, {
-        abortSignal: this.#signal,
+        abortSignal: this.#outliving,
         blobHTTPHeaders: { blobContentType: 'application/json' },
         ...(once ? { conditions: { ifNoneMatch: '*' } } : {}),
       });

@@ -206,6 +206,7 @@ export class FolderStore implements FileStore {
   }
 
   async writeJson(key: string, value: unknown, once = false): Promise<boolean> {
+    this.#signal.throwIfAborted();
     const path = await this.#path(key);
     const text = Buffer.from(JSON.stringify(value));
     if (!once) {

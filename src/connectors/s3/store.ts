@@ -24,6 +24,7 @@ import type {
   WriteOptions,
   WrittenFile,
 } from '../common/files/file-store.ts';
+import { GRACE_MS, outliving, tidying } from '../common/files/outliving.ts';
 import { partsOf, sendParts } from '../common/files/parts.ts';
 import { otherBytes, readBackCrc32 } from '../common/files/read-back.ts';
 import { readExactly, readResumably } from '../common/files/resumable-read.ts';
@@ -43,8 +44,6 @@ export interface S3StoreOptions {
 const MEBIBYTE = 1_048_576;
 const LARGEST_COPY = 5 * 1024 ** 3;
 const PARTS_AT_ONCE = 2;
-/** Time that aborting an upload may take once nobody waits for it any more. */
-const ABORT_MS = 10_000;
 
 interface SentPart {
   readonly etag: string;
@@ -56,6 +55,8 @@ export class S3Store implements FileStore {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #signal: AbortSignal;
+  /** For requests that make something visible. */
+  readonly #outliving: AbortSignal;
   readonly #partSize: number;
   readonly #largestCopy: number;
 
@@ -75,6 +76,7 @@ export class S3Store implements FileStore {
       );
     this.#bucket = bucket;
     this.#signal = signal;
+    this.#outliving = outliving(signal);
     this.#partSize = Math.max(5 * MEBIBYTE, options.partSize ?? 8 * MEBIBYTE);
     this.#largestCopy = options.largestCopy ?? LARGEST_COPY;
   }
@@ -147,7 +149,8 @@ export class S3Store implements FileStore {
   }
 
   async remove(key: string): Promise<void> {
-    await this.#do(`removing ${key}`, (abortSignal) =>
+    const abortSignal = tidying(this.#signal, this.#outliving);
+    await this.#do(`removing ${key}`, () =>
       this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }), { abortSignal }),
     );
   }
@@ -166,6 +169,7 @@ export class S3Store implements FileStore {
   }
 
   async writeJson(key: string, value: unknown, once = false): Promise<boolean> {
+    this.#signal.throwIfAborted();
     try {
       await this.#client.send(
         new PutObjectCommand({
@@ -175,7 +179,7 @@ export class S3Store implements FileStore {
           ContentType: 'application/json',
           ...(once ? { IfNoneMatch: '*' } : {}),
         }),
-        { abortSignal: this.#signal },
+        { abortSignal: this.#outliving },
       );
       return true;
     } catch (error) {
@@ -224,7 +228,8 @@ export class S3Store implements FileStore {
 
   async #putWhole(key: string, body: Buffer, options: WriteOptions): Promise<WrittenFile> {
     const crc = crc32(body);
-    const answer = await this.#do(`uploading ${key}`, (abortSignal) =>
+    this.#signal.throwIfAborted();
+    const answer = await this.#do(`uploading ${key}`, () =>
       this.#client.send(
         new PutObjectCommand({
           Bucket: this.#bucket,
@@ -233,7 +238,7 @@ export class S3Store implements FileStore {
           ContentType: options.contentType,
           ChecksumCRC32: base64Crc(crc),
         }),
-        { abortSignal },
+        { abortSignal: this.#outliving },
       ),
     );
     const file = { key, etag: answer.ETag ?? '', bytes: body.length };
@@ -282,7 +287,7 @@ export class S3Store implements FileStore {
         options.verify,
       );
     } catch (error) {
-      await this.#abortUpload(key, UploadId, AbortSignal.timeout(ABORT_MS)).catch(() => undefined);
+      await this.#abortUpload(key, UploadId, AbortSignal.timeout(GRACE_MS)).catch(() => undefined);
       throw error instanceof WaybillError ? error : s3Error(error, `uploading ${key}`);
     }
   }
@@ -311,6 +316,7 @@ export class S3Store implements FileStore {
     sent: readonly SentPart[],
     bytes: number,
   ): Promise<{ readonly etag: string; readonly checksum: string | undefined }> {
+    this.#signal.throwIfAborted();
     try {
       const answer = await this.#client.send(
         new CompleteMultipartUploadCommand({
@@ -325,7 +331,7 @@ export class S3Store implements FileStore {
             })),
           },
         }),
-        { abortSignal: this.#signal },
+        { abortSignal: this.#outliving },
       );
       return { etag: answer.ETag ?? '', checksum: answer.ChecksumCRC32 };
     } catch (error) {

@@ -91,9 +91,20 @@ export class CopyLedger {
     };
   }
 
-  /** Returns the receipt that counts: ours, or that of an attempt which was first. */
+  /**
+   * Returns the receipt that counts: ours, or that of an attempt which was first. Throws CHUNK_FENCED where the copy was
+   * given up and cleaned up while this attempt was away: then its receipt is taken back.
+   */
   async commit(chunk: number, receipt: Receipt): Promise<Receipt> {
-    if (await this.#store.writeJson(this.#receiptKey(chunk), receipt, true)) return receipt;
+    if (await this.#store.writeJson(this.#receiptKey(chunk), receipt, true)) {
+      const planId = this.#planId;
+      if ((await this.read()) !== undefined && this.#planId === planId) return receipt;
+      this.#planId = planId;
+      await this.#store.remove(this.#receiptKey(chunk));
+      throw new WaybillError('CHUNK_FENCED', `The copy into ${this.#label} has been cleaned up meanwhile.`, {
+        chunk,
+      });
+    }
     const theirs = await this.receipt(chunk);
     if (theirs !== undefined) return theirs;
     throw new WaybillError('STAGING_FAILED', `The receipt of chunk ${chunk} cannot be read.`, { chunk });

@@ -18,6 +18,8 @@ export interface FileDataset extends FilesPlace {
   readonly format: FileFormat;
   readonly formatSettings: JsonObject;
   readonly copyId: string;
+  /** Aborted when the attempt is cancelled, or was thought dead. */
+  readonly signal: AbortSignal;
 }
 
 /** Opens the store of a dataset. Throws DEFINITION_INVALID, DEFINITION_UNSUPPORTED, SETTINGS_INVALID. */
@@ -37,7 +39,7 @@ export const openDataset = async (opener: FileOpener, context: EndpointContext):
   );
   const format = archive === undefined ? inner : packedFormat(inner, archive);
   const place = await openFilesPlace(opener, context.linkedService, dataset, storeSettings, context.signal);
-  return { ...place, format, formatSettings, copyId: context.copyId };
+  return { ...place, format, formatSettings, copyId: context.copyId, signal: context.signal };
 };
 
 const formatOf = async (

@@ -51,6 +51,8 @@ export class FilesSink implements CopySink {
   readonly #single: boolean;
   /** Rows are read back and hashed, and not only bytes compared. */
   readonly #readsRows: boolean;
+  /** Files that this attempt began, and that no receipt names. */
+  readonly #begun = new Set<string>();
 
   constructor(dataset: FileDataset) {
     const { formatSettings, storeSettings, fileName } = dataset;
@@ -113,7 +115,11 @@ export class FilesSink implements CopySink {
     return { state: 'claimed', range, plan: ledger.plan };
   }
 
-  async writeChunk(
+  writeChunk(chunk: number, generation: number, plan: StoredPlan, rows: MeasuredRows): Promise<ChunkFigures> {
+    return this.#leavingNothing(() => this.#writeRows(chunk, generation, plan, rows));
+  }
+
+  async #writeRows(
     chunk: number,
     generation: number,
     plan: StoredPlan,
@@ -147,7 +153,16 @@ export class FilesSink implements CopySink {
     return !Number.isFinite(this.#rowsPerFile) && this.#dataset.format.acceptsFrames(format, columns);
   }
 
-  async writeFrames(
+  writeFrames(
+    chunk: number,
+    generation: number,
+    plan: StoredPlan,
+    frames: AsyncIterable<FrameBatch>,
+  ): Promise<ChunkFigures> {
+    return this.#leavingNothing(() => this.#writeBinary(chunk, generation, plan, frames));
+  }
+
+  async #writeBinary(
     chunk: number,
     generation: number,
     plan: StoredPlan,
@@ -224,8 +239,22 @@ export class FilesSink implements CopySink {
     await this.#dataset.store.close();
   }
 
+  /**
+   * An attempt that fails before its receipt removes its files, cancelled or not: after a copy has ended, nobody else
+   * looks for those of an attempt that was thought dead.
+   */
+  async #leavingNothing<T>(write: () => Promise<T>): Promise<T> {
+    try {
+      return await write();
+    } catch (error) {
+      for (const key of this.#begun) await this.#dataset.store.remove(key).catch(() => undefined);
+      throw error;
+    }
+  }
+
   async #write(key: string, encoded: EncodedFile, verify: boolean): Promise<ChunkFile> {
     const { store, format } = this.#dataset;
+    this.#begun.add(key);
     const file = await store.write(key, encoded.bytes, { contentType: format.contentType, verify });
     const figures = encoded.figures();
     if (file.bytes !== figures.bytes) {
@@ -300,7 +329,15 @@ export class FilesSink implements CopySink {
     const files = written.map(
       ({ file }): StoredFile => ({ key: file.key, bytes: file.bytes, etag: file.etag }),
     );
-    const counted = await this.#ledger.commit(chunk, { files, figures });
+    this.#dataset.signal.throwIfAborted();
+    const begun = [...this.#begun];
+    // From here on a receipt may name them, whether or not we learn of it.
+    this.#begun.clear();
+    const counted = await this.#ledger.commit(chunk, { files, figures }).catch((error: unknown) => {
+      if (error instanceof WaybillError && error.code === 'CHUNK_FENCED')
+        for (const key of begun) this.#begun.add(key);
+      throw error;
+    });
     // Another attempt's receipt was first: its files are the chunk, ours are nobody's.
     const theirs = new Set(counted.files.map(({ key }) => key));
     for (const { key } of files) if (!theirs.has(key)) await this.#dataset.store.remove(key);
