@@ -71,6 +71,9 @@ export interface ProcedureNeed {
   readonly rows: JsonObject[];
 }
 
+/** How a Delta table's first log is named, within its folder: as a file, a table is named by it. */
+export const DELTA_LOG = '_delta_log/00000000000000000000.json';
+
 export interface FileNeed {
   readonly store: StoreRef;
   readonly container: string;

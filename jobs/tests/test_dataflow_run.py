@@ -52,9 +52,13 @@ def flow(spark: SparkSession, world: World, job: Callable[..., dict[str, Any]]) 
     """Stages `sources` (name: SQL of rows), runs the steps, gives each sink's rows and, as "", the result."""
 
     def run(
-        sources: dict[str, str], *steps: dict[str, Any], refused: bool = False, tables: tuple[str, ...] = ()
+        sources: dict[str, str],
+        *steps: dict[str, Any],
+        refused: bool = False,
+        tables: tuple[str, ...] = (),
+        staged: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        staged = {}
+        staged = dict(staged or {})
         for name, sql in sources.items():
             path = world.uri(f"staged/{name}")
             spark.sql(sql).coalesce(1).write.mode("overwrite").parquet(path)
@@ -139,6 +143,21 @@ def test_a_lookup_picks_by_its_order(flow: Run) -> None:
         step("Last", "sink", ["L"], call("mapColumn", col("v"))),
     )
     assert (found["First"], found["Last"]) == ([{"v": "a"}], [{"v": "c"}])
+
+
+def test_a_delta_table_is_read_as_it_is_or_was(flow: Run, spark: SparkSession, world: World) -> None:
+    path = world.uri("table")
+    for n in (1, 2):
+        spark.sql(f"SELECT {n} AS n, array({n}) AS a").write.format("delta").mode("overwrite").save(path)
+    plan = {"kind": "files", "format": "delta", "paths": [path]}
+    for options, found in (({}, 2), ({"versionAsOf": "0"}, 1)):
+        rows = flow(
+            {},
+            step("In", "source", [], opt("allowSchemaDrift", True)),
+            step("Out", "sink", ["In"]),
+            staged={"In": {**plan, "options": options}},
+        )["Out"]
+        assert rows == [{"n": found, "a": f"[{found}]"}]
 
 
 def test_groups_windows_and_existence(flow: Run) -> None:

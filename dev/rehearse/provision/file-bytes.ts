@@ -10,6 +10,7 @@ import { isObject } from '../../../src/definitions/factory.ts';
 import type { ColumnKind, ColumnNeed, FileNeed } from '../needs.ts';
 import type { Cell } from '../rows.ts';
 import { archived } from './archive-bytes.ts';
+import { deltaColumn } from './delta-table.ts';
 import { workbookBytes } from './workbook-bytes.ts';
 
 /** Makes the file. Formats that hold no rows get a few words. */
@@ -28,6 +29,8 @@ async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): P
       return encoded(delimitedText(file.dataset, {}, undefined), columns, rows);
     case 'Parquet':
       return encoded(parquetFormat(codecOf(file.dataset)), columns, rows);
+    case 'Delta':
+      return encoded(parquetFormat({}), columns.map(deltaColumn), rows);
     case 'Json':
       return compressed(Buffer.from(jsonText(file, columns, rows)), file.dataset);
     case 'Excel':

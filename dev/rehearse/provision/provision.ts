@@ -11,6 +11,7 @@ import {
 } from '../needs.ts';
 import { makeRows } from '../rows.ts';
 import { Sessions } from './connections.ts';
+import { deltaTable } from './delta-table.ts';
 import { fileBytes } from './file-bytes.ts';
 import { FilePlaces } from './file-places.ts';
 import {
@@ -85,7 +86,9 @@ export class Provisioner {
     let files = 0;
     for (const file of needs.files.values()) {
       const made = await attempt(`file ${file.path}`, async () => {
-        await this.#places.put(file.store, file.container, file.path, await this.bytesOf(file));
+        const bytes = await this.bytesOf(file);
+        const parts = file.format === 'Delta' ? deltaTable(file, bytes) : [[file.path, bytes] as const];
+        for (const [path, part] of parts) await this.#places.put(file.store, file.container, path, part);
       });
       if (made) files++;
     }

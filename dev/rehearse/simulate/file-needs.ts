@@ -2,7 +2,7 @@
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import { isObject } from '../../../src/definitions/factory.ts';
 import { ANY_COLUMNS, type NamedColumn } from '../columns.ts';
-import { type FileNeed, needColumn, type StoreRef, storeKey } from '../needs.ts';
+import { DELTA_LOG, type FileNeed, needColumn, type StoreRef, storeKey } from '../needs.ts';
 import type { EvaluatedDataset, Frame } from './frame.ts';
 
 /** How many files stand in a folder of which no name is known, or match a pattern. */
@@ -99,6 +99,10 @@ export function fileSourceNeeds(
   const place = placeOf(dataset);
   const settings = isObject(source['storeSettings']) ? source['storeSettings'] : {};
   needContainer(frame, store, place.container);
+  if (dataset.type === 'Delta') {
+    const log = join(place.folder, DELTA_LOG);
+    return [needFile(frame, dataset, store, place.container, log, columns)];
+  }
   const folderPattern = textOf(settings['wildcardFolderPath']);
   const filePattern = textOf(settings['wildcardFileName']);
   const prefix = textOf(settings['prefix']);

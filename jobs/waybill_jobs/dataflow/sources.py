@@ -15,13 +15,17 @@ from waybill_jobs.dataflow.rows import cast_to
 from waybill_jobs.io import all_files
 
 
+#: What Spark says where there is nothing to read.
+_NOTHING = ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
+
+
 def read_staged(spark: SparkSession, plan: dict[str, Any], name: str) -> DataFrame | None:
     """The rows of all folders; None where an optional source has none."""
     kind = plan.get("kind")
     form = "parquet" if kind == "staged-parquet" else str(plan.get("format"))
     if kind not in ("staged-parquet", "files"):
         raise Unsupported("kind of source", str(kind))
-    if form not in ("parquet", "json"):
+    if form not in ("parquet", "json", "delta"):
         raise Unsupported("format of a source", form)
     found: DataFrame | None = None
     for path in plan.get("paths") or [plan["path"]]:
@@ -29,7 +33,7 @@ def read_staged(spark: SparkSession, plan: dict[str, Any], name: str) -> DataFra
             one = _read(spark, form, path, plan.get("options") or {})
         except AnalysisException as error:
             # No file at all: the source is empty, or, unless that is allowed, at fault.
-            if plan.get("optional") and error.getCondition() in ("PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA"):
+            if plan.get("optional") and error.getCondition() in _NOTHING:
                 continue
             raise Invalid(f"Source '{name}': {str(error).splitlines()[0][:300]}") from None
         found = one if found is None else found.unionByName(one, allowMissingColumns=True)
@@ -37,6 +41,8 @@ def read_staged(spark: SparkSession, plan: dict[str, Any], name: str) -> DataFra
 
 
 def _read(spark: SparkSession, form: str, path: str, options: dict[str, Any]) -> DataFrame:
+    if form == "delta":
+        return spark.read.format("delta").options(**options).load(path)
     reader = spark.read.option("recursiveFileLookup", "true")
     if form == "parquet":
         return reader.option("pathGlobFilter", "*.parquet").parquet(path)

@@ -18,7 +18,7 @@ export interface FlowEnd {
 
 /** A place in the words of a dataset. */
 export interface FlowPlace {
-  readonly kind: 'table' | 'delimited' | 'excel' | 'json' | 'parquet';
+  readonly kind: 'table' | 'delimited' | 'excel' | 'json' | 'parquet' | 'delta';
   readonly datasetType: string;
   readonly dataset: JsonObject;
 }
@@ -26,6 +26,8 @@ export interface FlowPlace {
 type Parameters = Readonly<Record<string, JsonValue>>;
 
 const FILES: Readonly<Record<string, FlowPlace['kind']>> = {
+  // No dataset's type: a Delta table is named by a linked service and a folder only.
+  Delta: 'delta',
   DelimitedText: 'delimited',
   Excel: 'excel',
   Json: 'json',
@@ -49,6 +51,7 @@ const TABLES = [
 const FORMATS: Readonly<Record<string, string>> = {
   delimited: 'DelimitedText',
   delimitedtext: 'DelimitedText',
+  delta: 'Delta',
   excel: 'Excel',
   json: 'Json',
   parquet: 'Parquet',

@@ -149,6 +149,8 @@ function fileWriting(
 ): Pick<SinkWriting, 'insert' | 'fresh'> {
   if (place.kind === 'excel')
     throw unsupported(stream, 'format', 'writes a workbook, which is only read, as in Data Factory');
+  if (place.kind === 'delta')
+    throw unsupported(stream, 'format', 'writes a Delta table, which data flows only read here');
   const names = textsOption(stream, 'partitionFileNames', parameters);
   if (names.length > 1)
     throw unsupported(stream, 'partitionFileNames', `names ${names.length} files; one is written`);

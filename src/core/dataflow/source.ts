@@ -6,9 +6,9 @@ import { type FlowPlace, flagOption, textOption, textsOption } from './place.ts'
 import type { Stream } from './syntax.ts';
 
 export interface SourceReading {
-  /** Rows of text, workbooks and tables become Parquet; JSON and Parquet files are copied byte by byte, nested values and all (JSON unpacked, where its dataset says so). */
+  /** Rows of text, workbooks and tables become Parquet; JSON and Parquet files and Delta tables are copied byte by byte, nested values and all (JSON unpacked, where its dataset says so). */
   readonly kind: 'staged-parquet' | 'files';
-  readonly format?: 'json' | 'parquet';
+  readonly format?: 'json' | 'parquet' | 'delta';
   readonly options: JsonObject;
   /** Nothing there is no failure. */
   readonly optional: boolean;
@@ -63,7 +63,12 @@ export function sourceReading(
   );
   if (place.kind === 'delimited' || place.kind === 'excel')
     return { kind: 'staged-parquet', options: {}, optional, reads };
-  const options: JsonObject = place.kind === 'json' ? { multiLine: isWholeDocument(stream, parameters) } : {};
+  const options: JsonObject =
+    place.kind === 'json'
+      ? { multiLine: isWholeDocument(stream, parameters) }
+      : place.kind === 'delta'
+        ? timeTravel(stream, parameters)
+        : {};
   return { kind: 'files', format: place.kind, options, optional, reads };
 }
 
@@ -158,6 +163,14 @@ function isWholeDocument(stream: Stream, parameters: Readonly<Record<string, Jso
   if (flagOption(stream, 'singleDocument', parameters) === true) return true;
   const form = textOption(stream, 'documentForm', parameters);
   return form === 'singleDocument' || form === 'arrayOfDocuments';
+}
+
+/** The version of a Delta table that is read; none is the newest. */
+function timeTravel(stream: Stream, parameters: Readonly<Record<string, JsonValue>>): JsonObject {
+  const version = textOption(stream, 'versionAsOf', parameters);
+  if (version !== undefined) return { versionAsOf: version };
+  const timestampAsOf = momentOption(stream, 'timestampAsOf', parameters);
+  return timestampAsOf === undefined ? {} : { timestampAsOf };
 }
 
 /** A moment as ISO 8601: a text, or toTimestamp of a text or of milliseconds. */
