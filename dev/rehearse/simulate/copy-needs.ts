@@ -19,6 +19,7 @@ import {
   needProcedure,
   needProcedureRows,
   needStatement,
+  outputColumns,
   type StatementNeeds,
   tableOfDataset,
 } from './sql-needs.ts';
@@ -256,18 +257,15 @@ function sourceNeeds(
       : statement.tables[0];
   if (table === undefined) return [];
   table.isRead = true;
-  const output = statement?.use.output ?? [];
   const isStar = statement === undefined || statement.use.star;
   for (const { name, kind, isKnown, holds } of columns) {
     const asked = holds === undefined ? {} : { holds };
-    const base = output.find((column) => same(column.name, name));
+    const base = statement === undefined ? undefined : outputColumns(statement, name);
     if (base !== undefined) {
-      if (base.column !== undefined)
-        for (const each of statement?.tables ?? []) {
-          const need = each.columns.get(base.column.toLowerCase());
-          if (need !== undefined && isKnown && !need.isKnown) Object.assign(need, { kind, isKnown });
-          if (need !== undefined) Object.assign(need, asked);
-        }
+      for (const need of base) {
+        if (isKnown && !need.isKnown) Object.assign(need, { kind, isKnown });
+        Object.assign(need, asked);
+      }
     } else if (isStar) Object.assign(needColumn(table.columns, name, kind, isKnown), asked);
   }
   if (isStar && pairs.length > 0)

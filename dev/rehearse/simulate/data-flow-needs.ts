@@ -15,7 +15,14 @@ import { FlowColumns, typedColumns } from '../infer/flow-columns.ts';
 import { type ColumnKind, isDatabase, needColumn, needTable, type StoreRef } from '../needs.ts';
 import { placeOf as filePlaceOf, fileSourceNeeds, needContainer } from './file-needs.ts';
 import type { EvaluatedDataset, Frame } from './frame.ts';
-import { dottedParts, needProcedure, needProcedureRows, needStatement, tableOfDataset } from './sql-needs.ts';
+import {
+  dottedParts,
+  needProcedure,
+  needProcedureRows,
+  needStatement,
+  outputColumns,
+  tableOfDataset,
+} from './sql-needs.ts';
 
 /** A source or sink: where it lies in the local world, and in the words of its script. */
 interface End {
@@ -161,6 +168,10 @@ function sourceNeeds(
     const table = statement === undefined ? path && needTable(frame.needs, store, path) : statement.tables[0];
     if (table === undefined) continue;
     table.isRead = true;
+    if (statement !== undefined)
+      for (const { name, kind, isKnown } of columns)
+        for (const need of outputColumns(statement, name) ?? [])
+          if (isKnown && !need.isKnown) Object.assign(need, { kind, isKnown });
     if (statement !== undefined && !statement.use.star) continue;
     const wanted: readonly NamedColumn[] = columns.length > 0 ? columns : [];
     // Beside its star a query may compute columns of its own: the table has none of those names.

@@ -3,6 +3,7 @@ import type { JsonValue } from '../../../src/core/json.ts';
 import { guessKind, type NamedColumn } from '../columns.ts';
 import {
   type ColumnKind,
+  type ColumnNeed,
   needColumn,
   needTable,
   type ProcedureNeed,
@@ -79,6 +80,14 @@ export function needProcedure(
       procedure.parameters.set(plain.name.toLowerCase(), plain);
   }
   return procedure;
+}
+
+/** A column of a statement's result: undefined where it has none of that name, else the tables' columns it may be. */
+export function outputColumns({ use, tables }: StatementNeeds, name: string): ColumnNeed[] | undefined {
+  const found = use.output?.find((each) => each.name.toLowerCase() === name.toLowerCase());
+  if (found === undefined) return undefined;
+  const { column } = found;
+  return column === undefined ? [] : tables.flatMap(({ columns }) => columns.get(column.toLowerCase()) ?? []);
 }
 
 /** Three rows for a procedure whose result is copied: of these columns, or of one that nobody named. */
