@@ -118,6 +118,15 @@ describe('statements on SQL Server', { timeout: 300_000 }, () => {
       (error: unknown) =>
         error instanceof WaybillError && error.code === 'PARAMETER_INVALID' && !/sesame/.test(error.message),
     );
+    await assert.rejects(
+      commands.run('SELECT @id AS id', [parameter('id', '9999', 'Guid')], all),
+      (error: unknown) =>
+        error instanceof WaybillError && error.code === 'PARAMETER_INVALID' && !/9999/.test(error.message),
+    );
+    for (const id of ['6f9619ff8b86d011b42d00c04fc964ff', '{6F9619FF-8B86-D011-B42D-00C04FC964FF}']) {
+      const { resultSets } = await commands.run('SELECT @id AS id', [parameter('id', id, 'Guid')], all);
+      assert.deepEqual(resultSets[0]?.rows, [{ id: '6f9619ff-8b86-d011-b42d-00c04fc964ff' }]);
+    }
   });
 
   test('output parameters come back, from a procedure and from a script', async () => {

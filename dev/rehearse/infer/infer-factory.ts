@@ -67,6 +67,12 @@ export function inferFactory(compiled: CompiledFactory): FactoryShapes {
   return builder;
 }
 
+/** Types of parameters that take no text. */
+const DECLARED: Readonly<Record<string, Shape['declared']>> = {
+  ...{ int: 'integer', integer: 'integer', float: 'integer', double: 'integer', number: 'integer' },
+  ...{ bool: 'boolean', boolean: 'boolean' },
+};
+
 class Builder implements FactoryShapes {
   readonly pipelines = new Map<string, PipelineShapes>();
   readonly datasets = new Map<string, Shape>();
@@ -106,9 +112,13 @@ class Builder implements FactoryShapes {
     }
   }
 
-  pipeline({ resource, snapshot }: CompiledPipeline): void {
+  pipeline({ resource, snapshot, parameters }: CompiledPipeline): void {
     const shapes = this.pipelines.get(resource.name.toLowerCase());
     if (snapshot === undefined || shapes === undefined) return;
+    for (const [name, { type }] of Object.entries(parameters)) {
+      const declared = DECLARED[type.toLowerCase()];
+      if (declared !== undefined) shapes.parameters.property(name).declared = declared;
+    }
     const own = new Shape('pipeline');
     own.alias('parameters', shapes.parameters);
     own.alias('globalParameters', this.globals);

@@ -41,6 +41,8 @@ export class Shape {
   readonly properties = new Map<string, Shape>();
   /** Characters that are read of it. */
   minLength = 0;
+  /** What it is declared to be: whatever its uses or its name suggest, another kind of value is refused. */
+  declared: 'integer' | 'boolean' | undefined;
   /** It is asked whether there is anything in it: nothing is a value too. */
   mayBeEmpty = false;
   #element: Shape | undefined;
@@ -118,6 +120,7 @@ export class Shape {
         this.splits.set(separator, Math.max(count, this.splits.get(separator) ?? 0));
       this.minLength = Math.max(this.minLength, goal.minLength);
       this.mayBeEmpty ||= goal.mayBeEmpty;
+      this.declared ??= goal.declared;
       for (const [, property] of goal.properties) this.property(property.name).flowsTo(property);
       if (goal.#element !== undefined) this.element().flowsTo(goal.#element);
       if (goal.#content !== undefined) this.content().flowsTo(goal.#content);
@@ -133,6 +136,7 @@ export class Shape {
       this.properties.size +
       this.minLength +
       (this.mayBeEmpty ? 1 : 0) +
+      (this.declared === undefined ? 0 : 1) +
       (this.#element ? 1 : 0) +
       (this.#content ? 1 : 0);
     for (const count of this.splits.values()) size += 1 + count;

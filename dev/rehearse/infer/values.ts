@@ -65,6 +65,7 @@ export function kindOf(
   shape: Shape,
 ): 'array' | 'object' | 'json' | 'date' | 'integer' | 'boolean' | 'text' | undefined {
   const { hints } = shape;
+  if (shape.declared !== undefined) return shape.declared;
   if (hints.has('json')) return 'json';
   if (hints.has('array')) return 'array';
   if (hints.has('object') || shape.properties.size > 0) return 'object';

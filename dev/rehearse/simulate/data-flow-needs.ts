@@ -62,8 +62,13 @@ export function dataFlowNeeds(frame: Frame, activity: ActivitySnapshot): JsonObj
   const columns = new FlowColumns(program, declared);
   const sinks = ends('sink');
   const asked = kindsAtSinks(columns, sinks);
+  // What the sinks' own declarations name: all that is known of a source whose schema drifts.
+  const wanted = sinks.flatMap(({ stream, dataset }) => [
+    ...typedColumns(partOf(stream, 'input')),
+    ...declaredColumns(dataset.schema),
+  ]);
   for (const source of sources)
-    sourceNeeds(frame, source, declared.get(source.stream.name) ?? [], values, asked);
+    sourceNeeds(frame, source, declared.get(source.stream.name) ?? [], values, asked, wanted);
   for (const sink of sinks) sinkNeeds(frame, program, sink, columns.written(sink.stream), values);
   const metrics = Object.fromEntries(
     streamsOf(program, 'sink').map(({ name }): [string, JsonValue] => [
@@ -136,6 +141,7 @@ function sourceNeeds(
   declared: readonly NamedColumn[],
   values: JsonObject,
   asked: ReadonlyMap<string, ColumnKind>,
+  wanted: readonly NamedColumn[],
 ): void {
   const output = typedColumns(partOf(stream, 'output'));
   // Every column of a text file is a text to Studio; what the table at the end takes tells what stands in it.
@@ -159,7 +165,10 @@ function sourceNeeds(
     }
     const procedure = settings['sqlReaderStoredProcedureName'];
     if (typeof procedure === 'string') {
-      needProcedureRows(needProcedure(frame, store, dottedParts(procedure), []), columns);
+      needProcedureRows(
+        needProcedure(frame, store, dottedParts(procedure), []),
+        columns.length > 0 ? columns : wanted,
+      );
       continue;
     }
     const query = settings['query'] ?? settings['sqlReaderQuery'];
@@ -173,14 +182,13 @@ function sourceNeeds(
         for (const need of outputColumns(statement, name) ?? [])
           if (isKnown && !need.isKnown) Object.assign(need, { kind, isKnown });
     if (statement !== undefined && !statement.use.star) continue;
-    const wanted: readonly NamedColumn[] = columns.length > 0 ? columns : [];
     // Beside its star a query may compute columns of its own: the table has none of those names.
     const isComputed = (name: string): boolean =>
       statement?.use.output?.some(
         (each) =>
           each.name.toLowerCase() === name.toLowerCase() && each.column?.toLowerCase() !== name.toLowerCase(),
       ) === true;
-    for (const { name, kind, isKnown } of wanted)
+    for (const { name, kind, isKnown } of columns)
       if (!isComputed(name)) needColumn(table.columns, name, kind, isKnown);
   }
 }

@@ -103,10 +103,7 @@ function typedValue(driver: Driver, parameter: SqlParameter): Typed {
       return given(driver.DateTimeOffset(7), fitting(moment));
     case 'guid':
     case 'uniqueidentifier':
-      return given(
-        driver.UniqueIdentifier,
-        fitting((text) => text.trim().replace(/^\{(.*)\}$/, '$1')),
-      );
+      return given(driver.UniqueIdentifier, fitting(guid));
     case 'byte[]':
     case 'bytearray':
     case 'binary':
@@ -122,6 +119,15 @@ function typedValue(driver: Driver, parameter: SqlParameter): Typed {
         fitting((text) => text),
       );
   }
+}
+
+/** As .NET reads one: with or without hyphens, in braces or parentheses. */
+function guid(text: string): string | undefined {
+  const digits = /^(?:\{(.*)\}|\((.*)\)|(.*))$/s.exec(text.trim());
+  const bare = digits?.[1] ?? digits?.[2] ?? digits?.[3] ?? '';
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(bare)) return bare;
+  const parts = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/i.exec(bare);
+  return parts?.slice(1).join('-');
 }
 
 /** The type as written; without one, what the JSON value is. */

@@ -38,6 +38,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EINVALIDSTATE: 'CONNECTION_FAILED',
   ECONNREFUSED: 'CONNECTION_FAILED',
   ECONNRESET: 'CONNECTION_FAILED',
+  EPARAM: 'PARAMETER_INVALID',
 };
 
 /** Messages quote values after a colon or in quotes ("duplicate key value is (..)", "value 'x'"); those go. */
@@ -88,7 +89,8 @@ export const sqlServerError = (error: unknown, doing: string): WaybillError => {
   const code =
     (transient ? 'CONNECTION_FAILED' : undefined) ??
     (raw.number === undefined ? undefined : NUMBERS.get(raw.number)) ??
-    CODES[raw.code ?? ''] ??
+    // The driver refused a value before it was sent.
+    (given.number === 'EPARAM' ? CODES['EPARAM'] : CODES[raw.code ?? '']) ??
     (broken ? 'CONNECTION_FAILED' : raw.number === undefined ? 'INTERNAL' : 'QUERY_FAILED');
   const where = raw.number === undefined ? (raw.code ?? 'error') : `error ${raw.number}`;
   return new WaybillError(code, `SQL Server, ${doing}: ${where}: ${withoutValues(raw.message ?? '')}`, {

@@ -63,6 +63,11 @@ export class ExpressionParser {
 
   /** The type behind `as`, for the column or parameter `name`. */
   typeOf(name: string): Typed {
+    return this.#nested(() => this.#formatted(this.#type(name)));
+  }
+
+  /** The type of a parameter: what stands behind it in parentheses is its default, and no format. */
+  parameterType(name: string): Typed {
     return this.#nested(() => this.#type(name));
   }
 
@@ -296,7 +301,8 @@ export class ExpressionParser {
     } else {
       as = scan.name() ?? '';
       if (as === '') throw scan.unexpected('a type');
-      as += scan.size();
+      // Only decimals have a size: behind another type of a parameter stands its default, `n as integer (1)`.
+      if (as.toLowerCase() === 'decimal') as += scan.size();
     }
     let array = false;
     while (scan.take('[')) {
@@ -305,10 +311,14 @@ export class ExpressionParser {
       array = true;
       if (as.length > MAX_TYPE) throw scan.unexpected('a type that ends');
     }
+    return { type: 'typed', name, as, format: null, fields, array };
+  }
+
+  #formatted(typed: Typed): Typed {
+    const scan = this.#scan;
     scan.space();
     const quoted = scan.text[scan.at] === "'" || scan.text[scan.at] === '"';
-    const format = quoted ? scan.quoted() : this.#formatInParentheses();
-    return { type: 'typed', name, as, format, fields, array };
+    return { ...typed, format: quoted ? scan.quoted() : this.#formatInParentheses() };
   }
 
   /** `date ('yyyy-MM-dd')`. */

@@ -50,7 +50,7 @@ function parameters(scan: Scanner, expressions: ExpressionParser): FlowParameter
   for (;;) {
     const name = scan.bracedOrName("a parameter's name");
     if (!scan.word('as')) throw scan.unexpected('"as" and the type of the parameter');
-    const { as, array } = expressions.typeOf(name);
+    const { as, array } = expressions.parameterType(name);
     const type = array ? `${as}[]` : as;
     let value: FlowParameter['default'] = null;
     if (scan.take('(')) {

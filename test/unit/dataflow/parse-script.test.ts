@@ -57,6 +57,21 @@ const column = (name: string, stream: string | null = null, output: string | nul
 });
 const call = (name: string, ...args: unknown[]) => ({ type: 'call', name, arguments: args });
 
+test('what stands in parentheses behind a parameter is its default, but the size of a decimal', () => {
+  const { parameters } =
+    parseScript(`parameters{ n as integer (1), rate as decimal(4,2) (0.5), s as string ('x') }
+source() ~> In
+In sink() ~> Out`);
+  assert.deepEqual(
+    parameters.map(({ type, default: value }) => [type, value?.type === 'literal' ? value.value : value]),
+    [
+      ['integer', 1],
+      ['decimal(4,2)', 0.5],
+      ['string', 'x'],
+    ],
+  );
+});
+
 test('a script becomes its parameters and streams, in order, with lines', () => {
   const { parameters, streams } = parseScript(SCRIPT);
   assert.deepEqual(
