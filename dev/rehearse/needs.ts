@@ -87,6 +87,8 @@ export interface FileNeed {
   readonly control: JsonObject[];
   /** Where in a JSON file the rows stand: the source's collectionReference. */
   collection?: string;
+  /** Lines before the header that its reader passes over: the source's skipLineCount. */
+  skipped?: number;
 }
 
 /** What a call to something outside is answered with. */

@@ -34,6 +34,11 @@ export interface SqlLimits {
    * they could be undone.
    */
   readonly stopEarly: boolean;
+  /**
+   * A column without a name stays without one, as in a Lookup's rows: pipelines read `substring(string(output.firstRow), 5, 10)`
+   * of `{"":"2024-01-01"}`. Otherwise it is "Column<n>".
+   */
+  readonly keepsNameless?: boolean;
 }
 
 export interface SqlResultSet {

@@ -129,6 +129,14 @@ describe('statements on SQL Server', { timeout: 300_000 }, () => {
     }
   });
 
+  test('columns without a name are numbered, or left as they are for a Lookup', async () => {
+    const query = 'SELECT MAX(n), MIN(n) FROM (VALUES (1), (2)) AS t(n)';
+    const numbered = await commands.run(query, [], all);
+    assert.deepEqual(numbered.resultSets[0]?.rows, [{ Column1: 2, Column2: 1 }]);
+    const left = await commands.run(query, [], { ...all, keepsNameless: true });
+    assert.deepEqual(left.resultSets[0]?.rows, [{ '': 2, '1': 1 }]);
+  });
+
   test('output parameters come back, from a procedure and from a script', async () => {
     const parameters: SqlParameter[] = [
       parameter('n', 21, 'Int32'),

@@ -26,7 +26,10 @@ async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): P
   const columns = [...file.columns.values()];
   switch (file.format) {
     case 'DelimitedText':
-      return encoded(delimitedText(file.dataset, {}, undefined), columns, rows);
+      return Buffer.concat([
+        skippedLines(file),
+        await encoded(delimitedText(file.dataset, {}, undefined), columns, rows),
+      ]);
     case 'Parquet':
       return encoded(parquetFormat(codecOf(file.dataset)), columns, rows);
     case 'Delta':
@@ -45,6 +48,12 @@ async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): P
       return compressed(Buffer.from(`A file of a rehearsal: ${file.path}\n`), file.dataset);
   }
 }
+
+/** A gzip file may have several members. */
+const skippedLines = ({ skipped = 0, dataset }: FileNeed): Buffer =>
+  skipped === 0
+    ? Buffer.alloc(0)
+    : compressed(Buffer.from('A line before the header\n'.repeat(skipped)), dataset);
 
 const codecOf = ({ compressionCodec }: JsonObject): { compressionCodec?: string } =>
   typeof compressionCodec === 'string' && compressionCodec !== '' ? { compressionCodec } : {};

@@ -120,6 +120,9 @@ export function fileSourceNeeds(
       for (const name of names) files.push(join(folder, clean(name)));
     }
   const made = files.map((path) => needFile(frame, dataset, store, place.container, path, columns, control));
+  const format = isObject(source['formatSettings']) ? source['formatSettings'] : {};
+  const skipped = Number(format['skipLineCount'] ?? 0);
+  if (skipped > 0) for (const file of made) file.skipped = skipped;
   const list = textOf(settings['fileListPath']);
   if (list !== undefined) {
     const plain = clean(list).replace(new RegExp(`^${place.container.replaceAll(/\W/g, '\\$&')}/`), '');

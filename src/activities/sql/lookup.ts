@@ -83,7 +83,7 @@ async function answerOf(
   source: JsonObject,
   most: number,
 ): Promise<SqlAnswer> {
-  const limits = (stopEarly: boolean): SqlLimits => ({ maxRows: most, stopEarly });
+  const limits = (stopEarly: boolean): SqlLimits => ({ maxRows: most, stopEarly, keepsNameless: true });
   const procedure = textSetting(source, 'sqlReaderStoredProcedureName');
   if (procedure !== undefined) {
     const parameters: SqlParameter[] = namedParameters(source['storedProcedureParameters']);

@@ -64,11 +64,14 @@ export const jsonValue = (column: Column, text: string | null): JsonValue => {
   }
 };
 
-/** Names for the members of a row: one that has none is "Column<n>", one that was there before is told apart by a number. */
-export const memberNames = (names: readonly string[]): string[] => {
+/**
+ * Names for the members of a row: one that has none is "Column<n>" unless it is to be kept so, one that was there before is
+ * told apart by a number.
+ */
+export const memberNames = (names: readonly string[], keepsNameless = false): string[] => {
   const used = new Set<string>();
   return names.map((given, i) => {
-    const wanted = given === '' ? `Column${i + 1}` : given;
+    const wanted = given === '' && !keepsNameless ? `Column${i + 1}` : given;
     let name = wanted;
     for (let n = 1; used.has(name); n++) name = `${wanted}${n}`;
     used.add(name);

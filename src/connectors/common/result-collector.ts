@@ -32,7 +32,10 @@ export class ResultCollector {
 
   /** A new result begins. */
   begin(columns: readonly ResultColumn[]): void {
-    const names = memberNames(columns.map(({ name }) => name));
+    const names = memberNames(
+      columns.map(({ name }) => name),
+      this.#limits.keepsNameless,
+    );
     this.#results.push({ names, columns, rows: [], rowCount: 0 });
   }
 

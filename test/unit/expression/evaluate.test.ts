@@ -137,6 +137,9 @@ const VECTORS: readonly (readonly [string, JsonValue])[] = [
   ["@float('10.333')", 10.333],
   ["@int('10')", 10],
   ["@json('[1, 2, 3]')", [1, 2, 3]],
+  [`@json('{"":5}')['']`, 5],
+  // Json.NET lets a comma behind the last element pass.
+  [`@json('[1, {"a": "x,]", "b": [2 , ],}, ]')`, [1, { a: 'x,]', b: [2] }]],
   ['@json(\'{"fullName": "Sophia Owen"}\').fullName', 'Sophia Owen'],
   ['@string(10)', '10'],
   ['@string(true)', 'True'],

@@ -27,10 +27,18 @@ export const packingOf = (dataset: JsonObject, formatSettings: JsonObject): Pack
     booleanSetting(settings, 'preserveZipFileNameAsFolder') ??
     booleanSetting(settings, 'preserveCompressionFileNameAsFolder') ??
     true;
-  const archive = archiveOf(dataset);
+  const said = packedAs(dataset);
+  const archive = archiveOf(said);
   if (archive !== undefined) return { compression: { codec: 'none', level: 1 }, archive, namesFolder };
-  return { compression: compressionOf(dataset), namesFolder };
+  return { compression: compressionOf(said), namesFolder };
 };
+
+/** `compressionCodec` is DelimitedText's: in a Binary dataset Data Factory passes over it, but for those made of older ones. */
+function packedAs(dataset: JsonObject): JsonObject {
+  if (dataset['formatless'] === true) return dataset;
+  const { compressionCodec: _, compressionLevel: __, ...said } = dataset;
+  return said;
+}
 
 /** What comes out of a file, one after another; each is read before the next is asked for. Throws FILE_INVALID. */
 export async function* unpacked(file: ReadableFile, packing: Packing): AsyncGenerator<UnpackedFile> {

@@ -50,6 +50,16 @@ function parseJson(value: JsonValue | undefined): JsonValue {
   try {
     return JSON.parse(value) as JsonValue;
   } catch {
+    return parseLoosely(value);
+  }
+}
+
+/** With a comma behind the last element, as Data Factory's parser (Json.NET) lets pass and people write. */
+function parseLoosely(value: string): JsonValue {
+  const strict = value.replace(/"(?:[^"\\]|\\.)*"|,(?=\s*[\]}])/gs, (part) => (part === ',' ? '' : part));
+  try {
+    return JSON.parse(strict) as JsonValue;
+  } catch {
     throw expressionError('json() was given a text that is not JSON');
   }
 }
