@@ -89,6 +89,8 @@ export interface FileNeed {
   collection?: string;
   /** Lines before the header that its reader passes over: the source's skipLineCount. */
   skipped?: number;
+  /** Which of several files that are read as one it is, from 0: their keys differ. */
+  place?: number;
 }
 
 /** What a call to something outside is answered with. */

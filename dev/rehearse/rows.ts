@@ -10,15 +10,18 @@ const HOUR = 3_600_000;
 /** The first moment in generated rows: after the one that generated watermarks hold. */
 export const FIRST_MOMENT = Date.UTC(2024, 0, 1);
 
-/** All rows of a table or file: those with a meaning, or else generated ones. */
+/** All rows of a table or file: those with a meaning, or else generated ones, numbered from `first` on. */
 export function makeRows(
   columns: readonly ColumnNeed[],
   control: readonly JsonObject[],
   seed: number,
   count = DATA_ROWS,
+  first = 0,
 ): Cell[][] {
   if (control.length === 0)
-    return Array.from({ length: count }, (_, row) => columns.map((column) => cell(column, row, seed)));
+    return Array.from({ length: count }, (_, row) =>
+      columns.map((column) => cell(column, first + row, seed)),
+    );
   return control.map((given, row) => {
     const byName = new Map(Object.entries(given).map(([key, value]) => [key.toLowerCase(), value]));
     return columns.map((column) => {

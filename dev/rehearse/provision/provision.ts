@@ -1,5 +1,6 @@
 // Puts what a pipeline needs into the local world: databases, tables with rows, procedures, files.
 import type { World } from '../../world/world.ts';
+import { DATA_ROWS } from '../infer/values.ts';
 import {
   type FileNeed,
   isDatabase,
@@ -97,7 +98,16 @@ export class Provisioner {
 
   /** The bytes of a made-up file. */
   bytesOf(file: FileNeed): Promise<Buffer> {
-    return fileBytes(file, makeRows([...file.columns.values()], file.control, this.#seed));
+    return fileBytes(
+      file,
+      makeRows(
+        [...file.columns.values()],
+        file.control,
+        this.#seed,
+        DATA_ROWS,
+        (file.place ?? 0) * DATA_ROWS,
+      ),
+    );
   }
 
   async close(): Promise<void> {

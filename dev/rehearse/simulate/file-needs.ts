@@ -119,7 +119,11 @@ export function fileSourceNeeds(
             : namesFor(`part_*${endingOf(dataset)}`);
       for (const name of names) files.push(join(folder, clean(name)));
     }
-  const made = files.map((path) => needFile(frame, dataset, store, place.container, path, columns, control));
+  const made = files.map((path, at) => {
+    const file = needFile(frame, dataset, store, place.container, path, columns, control);
+    file.place ??= at;
+    return file;
+  });
   const format = isObject(source['formatSettings']) ? source['formatSettings'] : {};
   const skipped = Number(format['skipLineCount'] ?? 0);
   if (skipped > 0) for (const file of made) file.skipped = skipped;
