@@ -28,7 +28,7 @@ async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): P
     case 'DelimitedText':
       return Buffer.concat([
         skippedLines(file),
-        await encoded(delimitedText(file.dataset, {}, undefined), columns, rows),
+        await encoded(delimitedText(writable(file.dataset), {}, undefined), columns, rows),
       ]);
     case 'Parquet':
       return encoded(parquetFormat(codecOf(file.dataset)), columns, rows);
@@ -48,6 +48,14 @@ async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): P
       return compressed(Buffer.from(`A file of a rehearsal: ${file.path}\n`), file.dataset);
   }
 }
+
+/** Encodings that are read only, and hold ASCII as UTF-8 does: what is made up has nothing else, but in its columns' names. */
+const READ_ONLY = /^(windows-|iso-8859|us-ascii|ascii|ibm|cp\d|koi8|macintosh|big5|gb|shift|euc)/i;
+
+const writable = (dataset: JsonObject): JsonObject => {
+  const { encodingName, ...others } = dataset;
+  return READ_ONLY.test(String(encodingName ?? '')) ? others : dataset;
+};
 
 /** A gzip file may have several members. */
 const skippedLines = ({ skipped = 0, dataset }: FileNeed): Buffer =>

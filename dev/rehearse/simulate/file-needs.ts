@@ -158,8 +158,10 @@ export function needFile(
   const wanted = columns.length > 0 || file.columns.size > 0 ? columns : ANY_COLUMNS;
   // Studio calls every column of a text file a String: that says nothing of what stands in it.
   const saysText = ['DelimitedText', 'Excel', 'Json'].includes(file.format);
-  for (const { name, kind, isKnown } of wanted)
-    needColumn(file.columns, name, kind, isKnown && !(saysText && kind === 'text'));
+  for (const { name, kind, isKnown, holds } of wanted) {
+    const need = needColumn(file.columns, name, kind, isKnown && !(saysText && kind === 'text'));
+    if (holds !== undefined) need.holds ??= holds;
+  }
   if (file.control.length === 0) file.control.push(...control);
   return file;
 }
