@@ -160,6 +160,8 @@ def rewrite(tree: exp.Expression, context: Mapping[str, Callable[[], str | None]
         if isinstance(node, exp.UnixToTime):
             return macro("sf_to_timestamp", node.this, node.args.get("scale") or exp.Literal.number(0))
         name = function_name(node)
+        if name in ("TRY_TO_TIMESTAMP", "TRY_TO_TIMESTAMP_NTZ") and isinstance(node, exp.Anonymous) and len(node.expressions) == 1:
+            return exp.TryCast(this=node.expressions[0], to=exp.DataType.build("TIMESTAMP", dialect="duckdb"))
         if name in ("TO_TIMESTAMP", "TO_TIMESTAMP_NTZ") and isinstance(node, exp.Anonymous):
             scale = node.expressions[1] if len(node.expressions) > 1 else exp.Literal.number(0)
             return macro("sf_to_timestamp", node.expressions[0], scale)

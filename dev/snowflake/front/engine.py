@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS {database}._fs_information_schema._front_streams (
     schema_name VARCHAR, name VARCHAR, table_schema VARCHAR, table_name VARCHAR, stream_offset BIGINT);
 """
 
+_PROCEDURES = """
+CREATE TABLE IF NOT EXISTS {database}._fs_information_schema._front_procedures (
+    schema_name VARCHAR, name VARCHAR, arguments VARCHAR[][], body VARCHAR);
+"""
+
 # fakesnow's view, with Snowflake's names for the types it passes through and the columns it leaves out.
 _INTEGERS = "columns.data_type in ('BIGINT', 'HUGEINT', 'INTEGER', 'SMALLINT', 'TINYINT', 'UBIGINT')"
 _VIEW_CHANGES = [
@@ -171,6 +176,7 @@ class Engine(FakeSnow):
         cursor.execute(macros.creation_sql(name))
         cursor.execute(_LOAD_HISTORY.format(database=name))
         cursor.execute(_STREAMS.format(database=name))
+        cursor.execute(_PROCEDURES.format(database=name))
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {name}.PUBLIC")
         # The log would be replayed at the next start before the account's catalog could be looked up.
         cursor.execute(f"CHECKPOINT {name}")

@@ -11,7 +11,7 @@ from fakesnow.dialect import parse_one
 from fakesnow.statement_type import statement_type_id
 from sqlglot import exp
 
-from . import binds, copy_into, ddl, dialect, dml, external_files, load_history, parameters, put_get, runner, show, stages, streams, tables, unload
+from . import binds, copy_into, ddl, dialect, dml, external_files, load_history, parameters, procedures, put_get, runner, show, stages, streams, tables, unload
 from .errors import unsupported
 from .results import Result, ResultStore, status
 from .sessions import Session
@@ -41,6 +41,8 @@ def execute(session: Session, store: ResultStore, request: Request) -> Result:
         lambda: put_get.transfer(session, sql, request.base_url, request.stage_token),
         lambda: stages.list_or_remove(session, sql),
         lambda: streams.define(session, sql),
+        lambda: procedures.define(session, sql),
+        lambda: procedures.call(session, request, lambda inner: execute(session, store, inner)),
         lambda: parameters.alter_session(session, sql),
     ):
         if result := special():
