@@ -97,7 +97,7 @@ describe('folders of files on S3', { timeout: 600_000 }, () => {
         batches: (async function* () {})(),
         figures: () => ({ rows: 0, bytes: 0, checksum: '0' }),
       };
-      await late.writeChunk(0, 7, claim.plan, none);
+      await assert.rejects(late.writeChunk(0, 7, claim.plan, none), /has been cleaned up meanwhile/);
       const done = await harness.run('copyChunk', { copy: input, chunk: 0, epoch: plan.epoch });
       assert.equal(done.resumed, false);
       assert.equal(done.rows, 2500);
