@@ -191,7 +191,8 @@ describe('queries', () => {
       ["SELECT 'abc'::TIMESTAMP_NTZ", '100035', '22007', /'abc'/],
       ['CREATE TABLE types (a INT)', '002002', '42710', /already exists/],
       ['CREATE WAREHOUSE w', '000002', '0A000', /CREATE WAREHOUSE/],
-      ['CALL something()', '000002', '0A000', /CALL/],
+      ['CALL something()', '002140', '42601', /Unknown user-defined function .*SOMETHING/],
+      ['EXECUTE TASK something', '000002', '0A000', /EXECUTE/],
       ['ALTER SESSION SET WEEK_START = 1', '000002', '0A000', /WEEK_START/],
       ['SELECT HASH_AGG(*) FROM types', '000002', '0A000', /HASH_AGG/],
     ];
