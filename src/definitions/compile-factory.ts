@@ -92,8 +92,9 @@ function compileDraft(resource: Resource, globals: readonly string[]): Draft {
   const parameters = specificationsOf(parsed?.parameters ?? {});
   const variables = specificationsOf(parsed?.variables ?? {});
   const list = (parsed?.activities ?? []) as JsonValue[];
-  const names: string[] = [];
-  collectNames(list, names);
+  const named: Named[] = [];
+  collectNames(list, named);
+  const names = named.map(({ name }) => name);
   const context: PipelineContext = {
     problems,
     variables: Object.keys(variables),
@@ -111,17 +112,7 @@ function compileDraft(resource: Resource, globals: readonly string[]): Draft {
     lakehouses: [],
     types: [],
   };
-  const seen = new Set<string>();
-  for (const name of names) {
-    if (seen.has(name.toLowerCase()))
-      problems.error(
-        [...path, 'activities'],
-        'DEFINITION_INVALID',
-        `Two activities are named "${name}".`,
-        'Activity names are unique within a pipeline, also across loops and branches.',
-      );
-    seen.add(name.toLowerCase());
-  }
+  checkNames(named, [...path, 'activities'], problems);
   if (parsed === undefined) return { resource, parameters, context };
   const activities = compileActivities(list, [...path, 'activities'], context);
   const concurrency = concurrencyOf(parsed.concurrency ?? null, path, problems);
@@ -153,19 +144,50 @@ function concurrencyOf(
 }
 
 /** The names of activities at every level: expressions may refer to any of them. */
-function collectNames(value: JsonValue, names: string[]): void {
+/** An activity's name, and the list of activities that it stands in. */
+interface Named {
+  readonly name: string;
+  readonly block: JsonValue;
+}
+
+/** Data Factory's editor keeps names apart by case, so a Copy "to dbo" may stand in a loop "TO DBO". */
+function checkNames(named: readonly Named[], path: readonly PropertyKey[], problems: Problems): void {
+  const seen = new Map<string, Named[]>();
+  for (const entry of named) {
+    const key = entry.name.toLowerCase();
+    const others = seen.get(key) ?? [];
+    seen.set(key, [...others, entry]);
+    if (others.some(({ name, block }) => name === entry.name || block === entry.block))
+      problems.error(
+        path,
+        'DEFINITION_INVALID',
+        `Two activities are named "${entry.name}".`,
+        'Activity names are unique within a pipeline, also across loops and branches.',
+      );
+    else if (others.length > 0)
+      problems.warn(
+        path,
+        'SHAPE_TOLERATED',
+        `Activities are named "${others[0]?.name}" and "${entry.name}", which differ by case only.`,
+        'Expressions find the one that ended last: rename one of them.',
+      );
+  }
+}
+
+function collectNames(value: JsonValue, named: Named[]): void {
   if (Array.isArray(value)) {
     for (const entry of value) {
       if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) continue;
-      if (typeof entry['name'] === 'string' && typeof entry['type'] === 'string') names.push(entry['name']);
+      if (typeof entry['name'] === 'string' && typeof entry['type'] === 'string')
+        named.push({ name: entry['name'], block: value });
       const inner = entry['typeProperties'];
       if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) continue;
       for (const block of ['activities', 'ifTrueActivities', 'ifFalseActivities', 'defaultActivities'])
-        collectNames(inner[block] ?? null, names);
+        collectNames(inner[block] ?? null, named);
       if (Array.isArray(inner['cases'])) {
         for (const branch of inner['cases'])
           if (typeof branch === 'object' && branch !== null && !Array.isArray(branch))
-            collectNames(branch['activities'] ?? null, names);
+            collectNames(branch['activities'] ?? null, named);
       }
     }
   }

@@ -226,6 +226,19 @@ test('loops: dependencies in a circle, a pipeline that calls itself, two activit
   assert.match(self.errors[0]?.reason ?? '', /calling itself/);
   const twice = one([copyOf('a', 'x'), copyOf('A', 'x')]);
   assert.match(twice.errors[0]?.reason ?? '', /Two activities are named/);
+  const around = (name: string, inner: string): object => ({
+    name,
+    type: 'ForEach',
+    typeProperties: {
+      items: { type: 'Expression', value: "@json('[1]')" },
+      activities: [copyOf(inner, 'x')],
+    },
+  });
+  const exact = one([around('to dbo', 'to dbo')]);
+  assert.match(exact.errors[0]?.reason ?? '', /Two activities are named/);
+  const byCase = one([around('TO DBO', 'to dbo')]);
+  assert.deepEqual(errorsOf(byCase), []);
+  assert.match(byCase.warnings[0]?.reason ?? '', /"TO DBO" and "to dbo", which differ by case only/);
 });
 
 test('parameters: one without a value is an error, one too many has no effect', () => {
