@@ -79,7 +79,7 @@ export interface FileNeed {
   readonly container: string;
   /** Path within the container, without a slash in front. */
   readonly path: string;
-  /** Dataset type: DelimitedText, Json, Parquet, Binary ... */
+  /** Dataset type: DelimitedText, Json, Parquet, Binary ... "Folder" for a folder with nothing in it. */
   readonly format: string;
   /** The dataset's evaluated typeProperties: delimiters, header, compression. */
   readonly dataset: JsonObject;
@@ -91,6 +91,10 @@ export interface FileNeed {
   skipped?: number;
   /** Which of several files that are read as one it is, from 0: their keys differ. */
   place?: number;
+  /** Columns, in lower case, that its readers add themselves, by additionalColumns: the file has none of these names. */
+  without?: Set<string>;
+  /** Further sheets of a workbook: what other datasets want of the same path. */
+  sheets?: FileNeed[];
 }
 
 /** What a call to something outside is answered with. */

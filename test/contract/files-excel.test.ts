@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { strToU8, zipSync } from 'fflate';
 import { projectPath } from '../../dev/cache.ts';
-import { workbookBytes } from '../../dev/rehearse/provision/workbook-bytes.ts';
+import { type SheetTable, workbookBytes } from '../../dev/rehearse/provision/workbook-bytes.ts';
 import { WaybillError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { type FolderCopies, folderCopies } from '../support/folder-copies.ts';
@@ -129,11 +129,27 @@ describe('Excel', { timeout: 120_000 }, () => {
       [2, null, false],
     ];
     const dataset = { sheetName: 'Orders <1>', sheetIndex: 2, range: 'AA5' };
-    const bytes = workbookBytes({ ...dataset, firstRowAsHeader: true }, ['id', 'text', 'flag'], rows);
+    const bytes = workbookBytes([
+      { settings: { ...dataset, firstRowAsHeader: true }, names: ['id', 'text', 'flag'], rows },
+    ]);
     await copies.put('made.xlsx', bytes);
     const expected = ['id,text,flag', '1,a & <b>,True', '2,,False'];
     assert.deepEqual(await lines('made.xlsx', dataset), expected);
     assert.deepEqual(await lines('made.xlsx', { sheetIndex: 2 }), expected);
+    const table = (settings: JsonObject, name: string): SheetTable => ({
+      settings: { ...settings, firstRowAsHeader: true },
+      names: [name],
+      rows: [[name]],
+    });
+    const several = [
+      table({ sheetName: 'A' }, 'a'),
+      table({ sheetName: 'B' }, 'b'),
+      table({ sheetIndex: 3 }, 'd'),
+    ];
+    await copies.put('several.xlsx', workbookBytes(several));
+    assert.deepEqual(await lines('several.xlsx', { sheetName: 'B' }), ['b', 'b']);
+    assert.deepEqual(await lines('several.xlsx', { sheetIndex: 0 }), ['a', 'a']);
+    assert.deepEqual(await lines('several.xlsx', { sheetIndex: 3 }), ['d', 'd']);
   });
 
   test('it is not written', async () => {

@@ -167,11 +167,13 @@ describe('a mapping data flow', { timeout: 900_000 }, () => {
     await s3.send(new CreateBucketCommand({ Bucket: BUCKET })).catch(() => undefined);
     const product = (id: number): string => `product ${id}, é`;
     const listed = `product_id,name\n${[1, 2, 3].map((id) => `${id},"${product(id)}"`).join('\n')}\n`;
-    const sheet = workbookBytes(
-      { sheetName: 'New products', range: 'B3', firstRowAsHeader: true },
-      ['product_id', 'name'],
-      [4, 5].map((id) => [id, product(id)]),
-    );
+    const sheet = workbookBytes([
+      {
+        settings: { sheetName: 'New products', range: 'B3', firstRowAsHeader: true },
+        names: ['product_id', 'name'],
+        rows: [4, 5].map((id) => [id, product(id)]),
+      },
+    ]);
     for (const [Key, Body] of [
       ['products/2024.csv', listed],
       ['products/2025.xlsx', sheet],

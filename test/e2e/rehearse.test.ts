@@ -31,6 +31,7 @@ test('every pipeline of the example is given what it needs and ends as it should
       PL_Incremental: 'ran',
       PL_Land_Files: 'ran',
       PL_Metadata_Copy: 'ran',
+      PL_Refresh: 'ran',
       PL_Rest: 'ran',
       PL_Unsupported: 'unsupported',
     },
@@ -42,6 +43,11 @@ test('every pipeline of the example is given what it needs and ends as it should
   // All hundred rows are newer than the old watermark and none is newer than the new one.
   assert.equal(by['PL_Incremental']?.figures.rowsIn, 100);
   assert.equal(by['PL_Land_Files']?.figures.rowsOut, 300);
+  // Two sheets of one workbook, and a status with which the loop that polls for it ends at once.
+  const polled =
+    by['PL_Refresh']?.calls.map(({ method, url }) => `${method} ${decodeURIComponent(url)}`) ?? [];
+  assert.equal(polled.length, 2, polled.join('\n'));
+  assert.match(polled[0] ?? '', /^POST \S+\/ModelName_1\/refreshes\?owner=OwnerName_1$/);
   assert.match(by['PL_Guard']?.reasons[0] ?? '', /Fail activity "Refuse".*No kind other/);
   assert.match(by['PL_Unsupported']?.reasons.join(' ') ?? '', /AzureMLExecutePipeline/);
   const [call] = by['PL_Framework_Stage']?.calls ?? [];
@@ -58,5 +64,5 @@ test('every pipeline of the example is given what it needs and ends as it should
     asked?.notes.join(' ') ?? '',
     /"Load orders" read one page of made-up rows from a recording endpoint/,
   );
-  assert.equal(summaryOf(report).right, 7);
+  assert.equal(summaryOf(report).right, 8);
 });

@@ -2,6 +2,7 @@
 import { parseTemplate } from '../../../src/core/expression/parse.ts';
 import { type Expression, Float } from '../../../src/core/expression/syntax.ts';
 import type { JsonValue } from '../../../src/core/json.ts';
+import { isObject } from '../../../src/definitions/factory.ts';
 import { type Hint, Shape } from './shape.ts';
 
 /** The scopes an expression can read, as shapes. */
@@ -110,6 +111,32 @@ export function inferDeep(value: JsonValue | undefined, scope: ShapeScope): Shap
     return inferDeep(value['value'], scope);
   for (const [key, entry] of Object.entries(value)) inferDeep(entry, scope).flowsTo(result.property(key));
   return result;
+}
+
+/** Infers the condition of an Until: what it compares with ends the loop, or keeps it going. */
+export function inferUntil(condition: JsonValue | undefined, scope: ShapeScope): Shape {
+  const text = isObject(condition) ? condition['value'] : condition;
+  try {
+    const template = typeof text === 'string' ? parseTemplate(text) : undefined;
+    if (template?.kind === 'expression') inferEnd(template.expression, true, scope);
+  } catch {
+    // Validation has told of it.
+  }
+  return inferDeep(condition, scope);
+}
+
+function inferEnd(expression: Expression, ends: boolean, scope: ShapeScope): void {
+  if (expression.kind !== 'call') return;
+  const { args } = expression;
+  const key = expression.name.toLowerCase();
+  if (key === 'not' || key === 'and' || key === 'or')
+    for (const arg of args) inferEnd(arg, key === 'not' ? !ends : ends, scope);
+  if (key !== 'equals') return;
+  for (const [value, other] of [args, [...args].reverse()]) {
+    if (value?.kind !== 'literal' || other === undefined || value.value instanceof Float) continue;
+    const shape = infer(other, scope);
+    (ends ? shape.endsLoop : shape.keepsLoop).add(value.value as JsonValue);
+  }
 }
 
 function infer(expression: Expression, scope: ShapeScope): Shape {

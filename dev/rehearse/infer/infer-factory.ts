@@ -6,7 +6,7 @@ import { usesCaller } from '../../../src/definitions/check-expressions.ts';
 import type { CompiledFactory, CompiledPipeline } from '../../../src/definitions/compile-factory.ts';
 import { isObject } from '../../../src/definitions/factory.ts';
 import { kindOfType } from '../columns.ts';
-import { inferDeep, type ShapeScope } from './infer-expression.ts';
+import { inferDeep, inferUntil, type ShapeScope } from './infer-expression.ts';
 import { type Hint, Shape, settle } from './shape.ts';
 
 /** The shapes of one pipeline. */
@@ -161,8 +161,10 @@ class Builder implements FactoryShapes {
         break;
       }
       case 'IfCondition':
-      case 'Until':
         inferDeep(properties['expression'], scope).hints.add('boolean');
+        break;
+      case 'Until':
+        inferUntil(properties['expression'], scope).hints.add('boolean');
         break;
       case 'Switch': {
         const on = inferDeep(properties['on'], scope);

@@ -32,6 +32,9 @@ export class Shape {
   readonly hints = new Set<Hint>();
   /** Values it is compared with. */
   readonly literals = new Set<JsonValue>();
+  /** Of these, the values with which a loop that polls for it ends, and those with which it goes on. */
+  readonly endsLoop = new Set<JsonValue>();
+  readonly keepsLoop = new Set<JsonValue>();
   /** Texts that must occur in it, and those it begins or ends with. */
   readonly contains = new Set<string>();
   readonly starts = new Set<string>();
@@ -113,6 +116,8 @@ export class Shape {
       const before = this.#size();
       for (const hint of goal.hints) this.hints.add(hint);
       for (const literal of goal.literals) this.literals.add(literal);
+      for (const literal of goal.endsLoop) this.endsLoop.add(literal);
+      for (const literal of goal.keepsLoop) this.keepsLoop.add(literal);
       for (const text of goal.contains) this.contains.add(text);
       for (const text of goal.starts) this.starts.add(text);
       for (const text of goal.ends) this.ends.add(text);
@@ -134,6 +139,8 @@ export class Shape {
     let size = this.hints.size + this.literals.size + this.contains.size + this.starts.size + this.ends.size;
     size +=
       this.properties.size +
+      this.endsLoop.size +
+      this.keepsLoop.size +
       this.minLength +
       (this.mayBeEmpty ? 1 : 0) +
       (this.declared === undefined ? 0 : 1) +

@@ -167,7 +167,7 @@ function contentFor(shape: Shape, name: string, context: ValueContext): JsonValu
 }
 
 function integerFor(shape: Shape, name: string, { index }: ValueContext): number {
-  for (const literal of shape.literals) {
+  for (const literal of preferred(shape)) {
     const number = Number(literal);
     if (literal !== '' && Number.isInteger(number)) return number;
   }
@@ -175,8 +175,21 @@ function integerFor(shape: Shape, name: string, { index }: ValueContext): number
   return index + 1;
 }
 
+/** Failing, too, ends most loops that poll. */
+const MISFORTUNE = /fail|error|cancel|abort|stop|timed|kill/i;
+
+/** The values that a shape is compared with. Those that keep a loop going are left out, those that end it well come first. */
+function preferred({ literals, endsLoop, keepsLoop }: Shape): JsonValue[] {
+  if (endsLoop.size === 0 && keepsLoop.size === 0) return [...literals];
+  const good = [...endsLoop].filter((value) => !MISFORTUNE.test(String(value)));
+  if (good.length > 0 || endsLoop.size > 0) return good.length > 0 ? good : [...endsLoop];
+  return [...literals].filter((value) => !keepsLoop.has(value) && !MISFORTUNE.test(String(value)));
+}
+
 function booleanFor(shape: Shape): boolean {
-  for (const literal of shape.literals) {
+  const { endsLoop, keepsLoop } = shape;
+  if (endsLoop.size === 0 && [true, false].some((value) => keepsLoop.has(value))) return !keepsLoop.has(true);
+  for (const literal of preferred(shape)) {
     if (typeof literal === 'boolean') return literal;
     if (/^(true|false)$/i.test(String(literal))) return String(literal).toLowerCase() === 'true';
   }
@@ -210,7 +223,7 @@ const TEXTS: readonly (readonly [RegExp, string])[] = [
 ];
 
 function textFor(shape: Shape, name: string, { index }: ValueContext): string {
-  const strings = [...shape.literals].filter(
+  const strings = preferred(shape).filter(
     (value): value is string => typeof value === 'string' && value !== '',
   );
   const { hints } = shape;

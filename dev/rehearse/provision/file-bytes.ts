@@ -13,16 +13,29 @@ import { archived } from './archive-bytes.ts';
 import { deltaColumn } from './delta-table.ts';
 import { workbookBytes } from './workbook-bytes.ts';
 
-/** Makes the file. Formats that hold no rows get a few words. */
-export async function fileBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): Promise<Buffer> {
-  const archive = file.format === 'Parquet' || file.format === 'Excel' ? undefined : archiveOf(file.dataset);
+type Rows = readonly (readonly Cell[])[];
+
+/** Makes the file of the rows that are made up for it. Formats that hold no rows get a few words. */
+export async function fileBytes(file: FileNeed, rowsOf: (need: FileNeed) => Rows): Promise<Buffer> {
+  if (file.format === 'Excel') {
+    const sheets = [file, ...(file.sheets ?? [])];
+    return workbookBytes(
+      sheets.map((sheet) => ({
+        settings: sheet.dataset,
+        names: [...sheet.columns.values()].map(({ name }) => name),
+        rows: rowsOf(sheet),
+      })),
+    );
+  }
+  const rows = rowsOf(file);
+  const archive = file.format === 'Parquet' ? undefined : archiveOf(file.dataset);
   if (archive === undefined) return plainBytes(file, rows);
   const name = (file.path.split('/').at(-1) ?? 'file').replace(/(\.tar\.gz|\.tgz|\.tar|\.zip)$/i, '');
   const bytes = await plainBytes({ ...file, dataset: unpackedDataset(file.dataset) }, rows);
   return archived(bytes, /\.\w+$/.test(name) ? name : `${name}.csv`, archive);
 }
 
-async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): Promise<Buffer> {
+async function plainBytes(file: FileNeed, rows: Rows): Promise<Buffer> {
   const columns = [...file.columns.values()];
   switch (file.format) {
     case 'DelimitedText':
@@ -36,12 +49,6 @@ async function plainBytes(file: FileNeed, rows: readonly (readonly Cell[])[]): P
       return encoded(parquetFormat({}), columns.map(deltaColumn), rows);
     case 'Json':
       return compressed(Buffer.from(jsonText(file, columns, rows)), file.dataset);
-    case 'Excel':
-      return workbookBytes(
-        file.dataset,
-        columns.map(({ name }) => name),
-        rows,
-      );
     case 'Text':
       return Buffer.from(String(file.dataset['content'] ?? ''));
     default:
@@ -66,11 +73,7 @@ const skippedLines = ({ skipped = 0, dataset }: FileNeed): Buffer =>
 const codecOf = ({ compressionCodec }: JsonObject): { compressionCodec?: string } =>
   typeof compressionCodec === 'string' && compressionCodec !== '' ? { compressionCodec } : {};
 
-async function encoded(
-  format: FileFormat,
-  needs: readonly ColumnNeed[],
-  rows: readonly (readonly Cell[])[],
-): Promise<Buffer> {
+async function encoded(format: FileFormat, needs: readonly ColumnNeed[], rows: Rows): Promise<Buffer> {
   const columns = needs.map(columnOf);
   const texts = rows.map((row) => row.map((value, at) => interimText(value, (needs[at] as ColumnNeed).kind)));
   const file = format.encode(
@@ -105,11 +108,7 @@ function interimText(value: Cell, kind: ColumnKind): string | null {
   return String(value);
 }
 
-function jsonText(
-  file: FileNeed,
-  columns: readonly ColumnNeed[],
-  rows: readonly (readonly Cell[])[],
-): string {
+function jsonText(file: FileNeed, columns: readonly ColumnNeed[], rows: Rows): string {
   const absolute = columns.filter(({ name }) => name.startsWith('$'));
   const inRow =
     file.collection === undefined ? columns : columns.filter((column) => !absolute.includes(column));

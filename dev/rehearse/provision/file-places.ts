@@ -72,6 +72,18 @@ export class FilePlaces {
     }
   }
 
+  /** Makes a folder with nothing in it, as the store keeps such a thing. */
+  async folder(store: StoreRef, container: string, path: string): Promise<void> {
+    await this.container(store, container);
+    if (store.kind === 'azure-blob')
+      await this.#blobs(container)
+        .getBlockBlobClient(path)
+        .upload('', 0, { metadata: { hdi_isfolder: 'true' } });
+    else if (store.kind === 's3')
+      await this.#client().send(new PutObjectCommand({ Bucket: container, Key: `${path}/` }));
+    else await mkdir(join(folderOf(this.#files, store.linkedService), container, path), { recursive: true });
+  }
+
   #blobs(container: string): ContainerClient {
     const { endpoint, accountKeyEnv } = this.#world.azureBlob;
     const credential = new StorageSharedKeyCredential(azureAccount, this.#world.env[accountKeyEnv] ?? '');

@@ -87,6 +87,7 @@ export class Provisioner {
     let files = 0;
     for (const file of needs.files.values()) {
       const made = await attempt(`file ${file.path}`, async () => {
+        if (file.format === 'Folder') return this.#places.folder(file.store, file.container, file.path);
         const bytes = await this.bytesOf(file);
         const parts = file.format === 'Delta' ? deltaTable(file, bytes) : [[file.path, bytes] as const];
         for (const [path, part] of parts) await this.#places.put(file.store, file.container, path, part);
@@ -98,15 +99,8 @@ export class Provisioner {
 
   /** The bytes of a made-up file. */
   bytesOf(file: FileNeed): Promise<Buffer> {
-    return fileBytes(
-      file,
-      makeRows(
-        [...file.columns.values()],
-        file.control,
-        this.#seed,
-        DATA_ROWS,
-        (file.place ?? 0) * DATA_ROWS,
-      ),
+    return fileBytes(file, ({ columns, control, place = 0 }) =>
+      makeRows([...columns.values()], control, this.#seed, DATA_ROWS, place * DATA_ROWS),
     );
   }
 

@@ -1,4 +1,4 @@
-// A made-up Excel workbook: one sheet with a table where its dataset says that one is.
+// A made-up Excel workbook: sheets with tables where datasets say that they are.
 import { strToU8, zipSync } from 'fflate';
 import type { JsonObject } from '../../../src/core/json.ts';
 import type { Cell } from '../rows.ts';
@@ -9,31 +9,33 @@ const escaped = (text: string): string =>
 const letters = (index: number): string =>
   index < 26 ? String.fromCharCode(65 + index) : letters(Math.floor(index / 26) - 1) + letters(index % 26);
 
-/** Settings are those of an Excel dataset: sheetName, sheetIndex, range, firstRowAsHeader. */
-export function workbookBytes(
-  settings: JsonObject,
-  names: readonly string[],
-  rows: readonly (readonly Cell[])[],
-): Buffer {
-  const [, column = 'A', row = '1'] = /^\$?([A-Za-z]+)\$?(\d+)/.exec(String(settings['range'] ?? '')) ?? [];
-  const left =
-    [...column.toUpperCase()].reduce((index, letter) => index * 26 + letter.charCodeAt(0) - 64, 0) - 1;
-  const table = settings['firstRowAsHeader'] === true ? [names, ...rows] : rows;
-  const lines = table.map((cells, line) => {
-    const at = Number(row) + line;
-    const written = cells.map((value, index) => cell(value, `${letters(left + index)}${at}`));
-    return `<row r="${at}">${written.join('')}</row>`;
-  });
-  const index = Math.min(Number(settings['sheetIndex'] ?? 0) || 0, 50);
-  const own =
-    typeof settings['sheetName'] === 'string' && settings['sheetName'] !== ''
-      ? settings['sheetName']
-      : 'Sheet1';
-  // The sheets before it are empty.
-  const sheets = Array.from({ length: index + 1 }, (_, place) => ({
-    name: place === index ? own : `Empty${place + 1}`,
+/** A table, and where it stands: the settings are those of an Excel dataset (sheetName, sheetIndex, range, firstRowAsHeader). */
+export interface SheetTable {
+  readonly settings: JsonObject;
+  readonly names: readonly string[];
+  readonly rows: readonly (readonly Cell[])[];
+}
+
+interface Sheet {
+  readonly name: string;
+  readonly data: string;
+}
+
+/** A sheet per table. Sheets that only stand before one that is asked for by its index are empty. */
+export function workbookBytes(tables: readonly SheetTable[]): Buffer {
+  const placed: Sheet[] = [];
+  for (const { settings, names, rows } of tables) {
+    const { sheetName, sheetIndex, range, firstRowAsHeader } = settings;
+    const free = Array.from({ length: placed.length + 1 }).findIndex((_, at) => placed[at] === undefined);
+    const wanted = sheetIndex === undefined ? free : Math.min(Number(sheetIndex) || 0, 50);
+    const place = placed[wanted] === undefined ? wanted : free;
+    const table = firstRowAsHeader === true ? [names, ...rows] : rows;
+    const name = typeof sheetName === 'string' && sheetName !== '' ? sheetName : `Sheet${place + 1}`;
+    placed[place] = { name, data: linesOf(table, String(range ?? '')) };
+  }
+  const sheets = Array.from({ length: placed.length }, (_, place) => ({
+    ...(placed[place] ?? { name: `Empty${place + 1}`, data: '' }),
     file: `worksheets/sheet${place + 1}.xml`,
-    data: place === index ? lines.join('') : '',
   }));
   const head = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>';
   const main = 'http://schemas.openxmlformats.org/spreadsheetml/2006/main';
@@ -68,6 +70,19 @@ export function workbookBytes(
   return Buffer.from(
     zipSync(Object.fromEntries(Object.entries(parts).map(([name, text]) => [name, strToU8(head + text)]))),
   );
+}
+
+/** The rows in XML, from the first cell of the range on. */
+function linesOf(table: readonly (readonly Cell[])[], range: string): string {
+  const [, column = 'A', row = '1'] = /^\$?([A-Za-z]+)\$?(\d+)/.exec(range) ?? [];
+  const left =
+    [...column.toUpperCase()].reduce((index, letter) => index * 26 + letter.charCodeAt(0) - 64, 0) - 1;
+  const lines = table.map((cells, line) => {
+    const at = Number(row) + line;
+    const written = cells.map((value, index) => cell(value, `${letters(left + index)}${at}`));
+    return `<row r="${at}">${written.join('')}</row>`;
+  });
+  return lines.join('');
 }
 
 function cell(value: Cell, at: string): string {

@@ -238,6 +238,9 @@ function sourceNeeds(
   if (!isDatabase(store.kind)) {
     const made = fileSourceNeeds(frame, from, store, source, columns);
     if (collection !== undefined) for (const file of made) file.collection = collection;
+    for (const file of made)
+      for (const name of additionalNames(source))
+        file.without = (file.without ?? new Set()).add(name.toLowerCase());
     return from.properties['firstRowAsHeader'] === false ? [] : made;
   }
   const procedureName = source['sqlReaderStoredProcedureName'];

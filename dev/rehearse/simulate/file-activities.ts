@@ -108,6 +108,10 @@ function childNames(frame: Frame, activity: ActivitySnapshot, dataset: Evaluated
   });
 }
 
+/** Whether a Validation waits for a folder with nothing in it. */
+const isEmptyWanted = (frame: Frame, { typeProperties }: ActivitySnapshot): boolean =>
+  String(frame.evaluate(typeProperties['childItems'] ?? null)).toLowerCase() === 'false';
+
 /** Validation waits for what is there already. */
 export function validation(frame: Frame, activity: ActivitySnapshot): JsonObject {
   const dataset = datasetOf(frame, activity);
@@ -116,6 +120,11 @@ export function validation(frame: Frame, activity: ActivitySnapshot): JsonObject
     const table = needTable(frame.needs, dataset.store, tableOfDataset(dataset.properties) ?? []);
     if (table !== undefined)
       for (const { name, kind, isKnown } of ANY_COLUMNS) needColumn(table.columns, name, kind, isKnown);
+  } else if (isEmptyWanted(frame, activity) && placeOf(dataset).fileName === undefined) {
+    const { container, folder } = placeOf(dataset);
+    needContainer(frame, dataset.store, container);
+    if (folder !== '')
+      needFile(frame, { type: 'Folder', properties: {} }, dataset.store, container, folder, []);
   } else fileSourceNeeds(frame, dataset, dataset.store, {}, declaredColumns(dataset.schema));
   return {};
 }

@@ -137,7 +137,22 @@ export function fileSourceNeeds(
   return made;
 }
 
-/** Notes one file. */
+/** The need of the sheet that a dataset names: the workbook's own, or one more. */
+function sheetOf(workbook: FileNeed, dataset: JsonObject): FileNeed {
+  const isAsked = ({ dataset: { sheetName, sheetIndex } }: FileNeed): boolean =>
+    (sheetName ?? null) === (dataset['sheetName'] ?? null) &&
+    (sheetIndex ?? null) === (dataset['sheetIndex'] ?? null);
+  workbook.sheets ??= [];
+  let sheet = [workbook, ...workbook.sheets].find(isAsked);
+  if (sheet === undefined) {
+    const { store, container, path, format } = workbook;
+    sheet = { store, container, path, format, dataset, columns: new Map(), control: [] };
+    workbook.sheets.push(sheet);
+  }
+  return sheet;
+}
+
+/** Notes one file, or one sheet of a workbook. */
 export function needFile(
   frame: Frame,
   dataset: Pick<EvaluatedDataset, 'type' | 'properties'>,
@@ -155,6 +170,7 @@ export function needFile(
     file = { store, container, path, format, dataset: properties, columns: new Map(), control: [] };
     frame.needs.files.set(key, file);
   }
+  if (file.format === 'Excel' && dataset.type === 'Excel') file = sheetOf(file, dataset.properties);
   const wanted = columns.length > 0 || file.columns.size > 0 ? columns : ANY_COLUMNS;
   // Studio calls every column of a text file a String: that says nothing of what stands in it.
   const saysText = ['DelimitedText', 'Excel', 'Json'].includes(file.format);

@@ -23,6 +23,8 @@ export function levelRows(needs: Needs): void {
 /** Files that lie side by side get the same columns, and sinks every column of what is copied into them. */
 export function levelColumns(needs: Needs): void {
   levelFolders(needs);
+  for (const { columns, without = [] } of needs.files.values())
+    for (const name of without) columns.delete(name);
   for (let round = 0; round < LONGEST_CHAIN; round++) {
     let grew = false;
     for (const { from, to } of needs.flows) {

@@ -41,6 +41,10 @@ test('files of which nothing is known get the columns of those beside them', () 
   levelColumns(needs);
   assert.deepEqual([...beside.columns.keys()], ['orderid', 'amount']);
   assert.deepEqual([...elsewhere.columns.keys()], any);
+  // What a copy adds itself, by additionalColumns, is in no file already.
+  beside.without = new Set(['amount']);
+  levelColumns(needs);
+  assert.deepEqual([...beside.columns.keys()], ['orderid']);
 });
 
 test('a table whose changes are read has a key', () => {
