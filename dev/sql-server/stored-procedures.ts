@@ -117,7 +117,7 @@ export async function saveProcedure(
   }
   const held = [heldName(schema), heldName(name), shown, JSON.stringify(parameters), body].map(quoteText);
   await postgres.simple(
-    `INSERT INTO tsql.procedures VALUES (${held.join(', ')}) ON CONFLICT (schema, name) DO UPDATE SET shown = excluded.shown, parameters = excluded.parameters, body = excluded.body`,
+    `INSERT INTO tsql.procedures VALUES (${held.join(', ')}) ON CONFLICT (schema, name) DO UPDATE SET shown = excluded.shown, parameters = excluded.parameters, body = excluded.body, modified = excluded.modified`,
   );
 }
 

@@ -226,6 +226,34 @@ describe('the catalog', () => {
   });
 });
 
+test('sys.objects knows tables, views and procedures, and when they were made and changed', async () => {
+  const began = Date.now();
+  await query('CREATE TABLE dbo.Older (a int)');
+  await query('SELECT 1 AS a INTO dbo.Newer');
+  await query('CREATE VIEW dbo.Viewed AS SELECT a FROM dbo.Older');
+  await query('CREATE PROCEDURE dbo.Doing AS SELECT 1 AS a');
+  const made = await rows(
+    "SELECT name, type, type_desc, create_date, modify_date FROM sys.objects WHERE name IN ('Older', 'Newer', 'Viewed', 'Doing') ORDER BY create_date",
+  );
+  assert.deepEqual(
+    made.map(({ name, type, type_desc }) => `${name} ${String(type).trim()} ${type_desc}`),
+    ['Older U USER_TABLE', 'Newer U USER_TABLE', 'Viewed V VIEW', 'Doing P SQL_STORED_PROCEDURE'],
+  );
+  for (const { create_date } of made)
+    assert.ok(create_date instanceof Date && Math.abs(create_date.getTime() - began) < 60_000);
+  await query('ALTER TABLE dbo.Older ADD b int');
+  const [newest] = await rows('SELECT TOP 1 name FROM sys.tables ORDER BY modify_date DESC');
+  assert.equal(newest?.['name'], 'Older');
+  assert.equal(await value('SELECT TOP 1 name FROM sys.tables ORDER BY create_date DESC'), 'Newer');
+  // As a source of many rows: a calendar of months.
+  const months = await rows(`DECLARE @first date = '2024-01-01', @last date = '2026-12-01';
+    SELECT TOP (DATEDIFF(MONTH, @first, @last) + 1) month = EOMONTH(DATEADD(MONTH, ROW_NUMBER() OVER (ORDER BY a.object_id) - 1, @first))
+    FROM sys.all_objects a CROSS JOIN sys.all_objects b`);
+  assert.equal(months.length, 36);
+  assert.equal(await value("SELECT COUNT(*) FROM sys.objects WHERE name = 'all_objects'"), 0);
+  await query('DROP PROCEDURE dbo.Doing; DROP VIEW dbo.Viewed; DROP TABLE dbo.Older; DROP TABLE dbo.Newer');
+});
+
 test('a query describes its columns, also through a derived table', async () => {
   const text = `SELECT TOP (0) * FROM (SELECT CAST(1.5 AS decimal(20,4)) AS d, CAST(N'x' AS nvarchar(7)) AS t, CAST(NULL AS datetime2(3)) AS m) AS q`;
   const columns = Object.values((await query(text)).recordset.columns) as unknown as Record<

@@ -92,6 +92,10 @@ const TYPES: readonly [name: string, id: number, bytes: number, precision: numbe
   ['nchar', 239, 8000, 0, 0],
 ];
 
+/** The columns of sys.objects, which sys.tables, sys.views and sys.procedures have too. */
+const OBJECT = `name, object_id, null::int as principal_id, schema_id, 0 as parent_object_id, type, type_desc,
+  created as create_date, modified as modify_date, is_ms_shipped, 0::tsql.bit as is_published, 0::tsql.bit as is_schema_published`;
+
 const SYS = `
 create table if not exists tsql.types (name text primary key, id int, bytes int, precision int, scale int);
 insert into tsql.types values ${TYPES.map(([name, ...numbers]) => `('${name}', ${numbers.join(', ')})`).join(', ')} on conflict do nothing;
@@ -109,14 +113,26 @@ select coalesce(shobj_description(oid, 'pg_database')::json ->> 'name', datname:
   1::tsql.tinyint as snapshot_isolation_state, 1::tsql.bit as is_read_committed_snapshot_on, 'Latin1_General_100_BIN2_UTF8' as collation_name,
   (datname = current_database() and to_regnamespace('cdc') is not null)::int::tsql.bit as is_cdc_enabled
 from pg_database where not datistemplate and datname not in ('postgres');
-create or replace view sys.objects as
+create or replace function tsql.note_made() returns event_trigger language plpgsql as $$
+begin
+  insert into tsql.made (object_id) select distinct objid from pg_event_trigger_ddl_commands() where object_type in ('table', 'view') and schema_name !~ '^pg_'
+  on conflict (object_id) do update set modified = excluded.modified;
+end $$;
+drop event trigger if exists tsql_made;
+create event trigger tsql_made on ddl_command_end when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW', 'ALTER TABLE') execute function tsql.note_made();
+create or replace view tsql.objects as
 select tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate tsql.ci as name, c.oid::int as object_id, tsql.schema_id(n.nspname::text) as schema_id,
-  case c.relkind when 'r' then 'U ' else 'V ' end as type, case c.relkind when 'r' then 'USER_TABLE' else 'VIEW' end as type_desc, (n.nspname = 'cdc')::int::tsql.bit as is_ms_shipped
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_information_schema', 'tsql_tracking', 'tsql_cdc', 'tsql_types', 'sys', 'public') and not (n.nspname = 'cdc' and c.relkind = 'v');
-create or replace view sys.tables as select name, object_id, schema_id, type, type_desc, is_ms_shipped,
-  exists (select from tsql_cdc.instances i where i.relation::int = object_id)::int::tsql.bit as is_tracked_by_cdc from sys.objects where type = 'U ';
-create or replace view sys.views as select name, object_id, schema_id, type, type_desc, is_ms_shipped from sys.objects where type = 'V ';
+  case c.relkind when 'r' then 'U ' else 'V ' end as type, case c.relkind when 'r' then 'USER_TABLE' else 'VIEW' end as type_desc, m.created, m.modified, (n.nspname in ('cdc', 'sys', 'tsql_information_schema'))::int::tsql.bit as is_ms_shipped, n.nspname
+from pg_class c join pg_namespace n on n.oid = c.relnamespace left join tsql.made m on m.object_id = c.oid
+where c.relkind in ('r', 'v') and n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'tsql', 'tsql_tracking', 'tsql_cdc', 'tsql_types', 'public') and not (n.nspname = 'cdc' and c.relkind = 'v')
+union all
+select shown collate tsql.ci, hashtext(schema || '.' || name), tsql.schema_id(schema), 'P ', 'SQL_STORED_PROCEDURE', created, modified, 0::tsql.bit, schema from tsql.procedures;
+create or replace view sys.objects as select ${OBJECT} from tsql.objects where nspname not in ('sys', 'tsql_information_schema');
+create or replace view sys.all_objects as select ${OBJECT} from tsql.objects
+union all select proname collate tsql.ci, oid::int, null, 4, 0, 'FN', 'SQL_SCALAR_FUNCTION', null, null, 1::tsql.bit, 0::tsql.bit, 0::tsql.bit from pg_proc where pronamespace = 'tsql'::regnamespace;
+create or replace view sys.tables as select o.*, 0::tsql.tinyint as temporal_type, 'NON_TEMPORAL_TABLE' as temporal_type_desc, 0::tsql.bit as is_external,
+  exists (select from tsql_cdc.instances i where i.relation::int = object_id)::int::tsql.bit as is_tracked_by_cdc from sys.objects o where type = 'U ';
+create or replace view sys.views as select * from sys.objects where type = 'V ';
 create or replace view sys.types as select name, id::tsql.tinyint as system_type_id, id as user_type_id, 4 as schema_id, bytes::smallint as max_length, precision::tsql.tinyint as precision, scale::tsql.tinyint as scale, 1::tsql.bit as is_nullable from tsql.types;
 create or replace view sys.columns as
 select d.relation::int as object_id, d.column_name collate tsql.ci as name, d.ordinal as column_id, t.id::tsql.tinyint as system_type_id, t.id as user_type_id,
@@ -137,8 +153,7 @@ join tsql.declared_columns d on d.relation = p.indrelid and d.attnum = u.attnum;
 create or replace view sys.table_types as
 select substr(d.name, strpos(d.name, '.') + 1) collate tsql.ci as name, tsql.schema_id(split_part(d.name, '.', 1)) as schema_id, d.relation as type_table_object_id, 1::tsql.bit as is_user_defined, 1::tsql.bit as is_table_type
 from (select c.oid::int as relation, tsql.declared_name(obj_description(c.oid, 'pg_class'), c.relname) collate "C" as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'tsql_types' and c.relkind = 'r') d;
-create or replace view sys.procedures as
-select shown collate tsql.ci as name, hashtext(schema || '.' || name) as object_id, tsql.schema_id(schema) as schema_id, 'P ' as type, 'SQL_STORED_PROCEDURE' as type_desc from tsql.procedures;
+create or replace view sys.procedures as select * from sys.objects where type = 'P ';
 create or replace view sys.partition_functions as
 select shown collate tsql.ci as name, id as function_id, boundary_right::int::tsql.bit as boundary_value_on_right, cardinality(boundaries) + 1 as fanout from tsql.partition_functions;
 create or replace view sys.partition_schemes as select shown collate tsql.ci as name, id as data_space_id, function_id from tsql.partition_schemes;

@@ -16,6 +16,8 @@ create table if not exists tsql.partition_functions (id int primary key generate
 create table if not exists tsql.partition_schemes (id int primary key generated always as identity (start with 65601), name text unique, shown text not null, function_id int not null);
 create table if not exists tsql.partitioned (relation oid primary key, scheme_id int not null, column_name text not null);
 create table if not exists tsql.procedures (schema text, name text, shown text not null, parameters text not null, body text not null, primary key (schema, name));
+alter table tsql.procedures add column if not exists created timestamp not null default timezone('utc', clock_timestamp()), add column if not exists modified timestamp not null default timezone('utc', clock_timestamp());
+create table if not exists tsql.made (object_id oid primary key, created timestamp not null default timezone('utc', clock_timestamp()), modified timestamp not null default timezone('utc', clock_timestamp()));
 create table if not exists tsql_tracking.started (yes bool);
 create table if not exists tsql_tracking.tables (relation oid primary key, from_version bigint not null);
 `;
