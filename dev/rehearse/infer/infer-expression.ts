@@ -230,7 +230,9 @@ function inferText1(
       for (const arg of args) arg.flowsTo(result.element());
       return result;
     case 'array':
-      first.flowsTo(result.element());
+      // An array stays one: of what activities give, these are.
+      if (first.hints.has('array') || /^(value|childItems)$/i.test(first.name)) first.flowsTo(result);
+      else first.flowsTo(result.element());
       return result;
     case 'split': {
       const separator = second ?? ',';

@@ -19,6 +19,13 @@ test('what is read of an element of array(row) must be in the row', () => {
   assert.ok(output.property('output').property('firstRow').properties.has('tenantid'));
 });
 
+test('what is read of an element of array(rows) must be in a row', () => {
+  const { output, scope } = scoped();
+  inferText("@array(activity('Months').output.value)", scope).element().property('year');
+  settle([output]);
+  assert.ok(output.property('output').property('value').element().properties.has('year'));
+});
+
 test('what a statement sets without quotes is a number, whatever its name; what it quotes need not be', () => {
   const { output, scope } = scoped();
   inferText("update t set a=@{activity('A').output.load_time}, b='@{activity('A').output.note}'", scope);

@@ -91,7 +91,8 @@ function dataUriText(name: string, value: JsonValue | undefined): string {
 }
 
 export const CONVERSION: FunctionEntry[] = [
-  plain('array', 1, 1, ([a]) => [a as JsonValue]),
+  // An array stays as it is, as in templates of Azure (PSRule.Rules.Azure, issue 1027), whose language this is.
+  plain('array', 1, 1, ([a]) => (Array.isArray(a) ? a : [a as JsonValue])),
   plain('createArray', 0, MANY, (args) => args),
   plain('base64', 1, 1, ([a]) => base64Encode(text('base64', a))),
   plain('base64ToString', 1, 1, ([a]) => base64Decode(text('base64ToString', a))),
