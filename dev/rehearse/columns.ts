@@ -38,11 +38,12 @@ export interface NamedColumn {
   readonly holds?: ColumnKind;
 }
 
+/** What Studio once took from a file that was none: names no store can have. A header of a sheet may have two lines. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const NO_NAME = /[\u0000-\u0008\u000b-\u001f\ufffd]/;
+
 const named = (name: JsonValue | undefined, type: JsonValue | undefined): NamedColumn | undefined => {
-  // What Studio once took from a file that was none: names no store can have.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (typeof name !== 'string' || name === '' || name.length > 120 || /[\u0000-\u001f\ufffd]/.test(name))
-    return undefined;
+  if (typeof name !== 'string' || name === '' || name.length > 120 || NO_NAME.test(name)) return undefined;
   return typeof type === 'string' && type !== ''
     ? { name, kind: kindOfType(type), isKnown: true }
     : { name, kind: guessKind(name), isKnown: false };

@@ -82,7 +82,7 @@ export interface FileNeed {
   /** Dataset type: DelimitedText, Json, Parquet, Binary ... "Folder" for a folder with nothing in it. */
   readonly format: string;
   /** The dataset's evaluated typeProperties: delimiters, header, compression. */
-  readonly dataset: JsonObject;
+  dataset: JsonObject;
   readonly columns: Map<string, ColumnNeed>;
   readonly control: JsonObject[];
   /** Where in a JSON file the rows stand: the source's collectionReference. */

@@ -157,6 +157,8 @@ export function askedFailure(
   const why = (run: (typeof runs)[number]): string | undefined => {
     if (run.activityType === 'Fail') return 'Fail activity';
     if (isMissingParameter(run.error)) return `${run.activityType} without a parameter that has to be given`;
+    if (isNeverGiven(run.error))
+      return `${run.activityType} of an output that the activity before is not asked for`;
     if (CONTAINERS.has(run.activityType)) return undefined;
     if (isResultless(run)) return `${run.activityType} of a statement that gives no result`;
     if (raises(run)) return `${run.activityType} raising an error`;
@@ -191,6 +193,21 @@ const isResultless = ({
   !/\b(select|exec|execute|call|\w*storedprocedure\w*|with|returning|output)\b/i.test(
     JSON.stringify(input['source'] ?? input),
   );
+
+/** Fields that Get Metadata gives where its fieldList names them. */
+const FIELDS =
+  /^(itemName|itemType|size|created|lastModified|childItems|contentMD5|structure|columnCount|exists)$/i;
+
+/** The first row or all rows of a Lookup, and the fields of a Get Metadata, are chosen by their definitions, whatever the data. */
+function isNeverGiven(error: ActivityRun['error']): boolean {
+  const [, name = '', list = ''] =
+    /^There is no property "(\w+)"\. Available: (.*?) \(at character/.exec(error?.message ?? '') ?? [];
+  if (error?.errorCode !== 'EXPRESSION_INVALID' || list === '') return false;
+  const given = list.split(', ');
+  if (/^(value|count)$/i.test(name)) return given.includes('firstRow');
+  if (/^firstRow$/i.test(name)) return given.includes('value') && given.includes('count');
+  return FIELDS.test(name) && given.some((each) => FIELDS.test(each)) && given.includes('billingReference');
+}
 
 /** Which parameters are given stands in the definition: one that is left out is left out in every run. */
 const isMissingParameter = (error: ActivityRun['error']): boolean =>

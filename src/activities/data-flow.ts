@@ -42,7 +42,7 @@ export const createDataFlowActivities = (dependencies: DataFlowDependencies): Da
 
 /** What planning every end needs. */
 interface Planning {
-  readonly input: DataFlowInput;
+  readonly input: DataFlowInput & { readonly now: string };
   readonly values: JsonObject;
   readonly staging: Staging;
   /** Type of the end's linked service; asked for only where the script says what lies there. */
@@ -165,13 +165,19 @@ async function planSource(
   const { values, staging } = planning;
   const end = endOf(planning, stream);
   const place = placeOf(stream, end, await planning.typeOf(end), values);
-  const { kind, format, options, optional, reads } = sourceReading(stream, place, values);
+  const { kind, format, options, optional, purge, reads } = sourceReading(
+    stream,
+    place,
+    values,
+    planning.input.now,
+  );
   const folders = reads.map((_, index) => `sources/${stream.name}/${index}`);
   const staged = kind === 'files' ? 'Binary' : 'Parquet';
   return {
     staged: {
       name: stream.name,
       optional,
+      ...(purge ? { purge } : {}),
       copies: reads.map((read, index) => ({
         source: endpoint(end, read),
         sink: staging.end(folders[index] ?? '', staged, 'Sink'),

@@ -76,6 +76,8 @@ class DataFlow {
   readonly #started = Date.now();
   /** Rows by source and sink, for the details of the run. */
   readonly #rows: [string, number][] = [];
+  /** What was read and is to be deleted. */
+  readonly #read: { readonly name: string; readonly source: CopyInput['source'] }[] = [];
   #doing = 'planning';
 
   constructor(input: DataFlowInput) {
@@ -109,6 +111,7 @@ class DataFlow {
           )),
         );
       }
+      await inTurns(this.#read, (read) => this.#purge(read));
       this.#show('done');
       return dataFlowOutput({
         result,
@@ -130,11 +133,12 @@ class DataFlow {
 
   /** Every source's rows or files into the staging folder. */
   async #stage(sources: readonly StagedSource[]): Promise<[string, CopyOutput[]][]> {
-    return inTurns(sources, async ({ name, optional, copies }) => {
+    return inTurns(sources, async ({ name, optional, copies, purge }) => {
       const outputs: CopyOutput[] = [];
       for (const [index, part] of copies.entries()) {
         try {
           outputs.push(await this.#copy(`source/${name}/${index}`, part, `stage ${name}`));
+          if (purge) this.#read.push({ name: `${name}/${index}`, source: part.source });
         } catch (error) {
           if (!optional || codeOf(error) !== 'OBJECT_MISSING') throw error;
         }
@@ -201,22 +205,31 @@ class DataFlow {
     const { end } = sink;
     const location = end.dataset['location'] as JsonObject;
     const { fileName: _, ...folder } = location;
-    const dataset = {
-      name: sink.name,
-      type: 'Binary',
-      typeProperties: { location: folder },
-      linkedService: serviceOf(end),
-    };
+    const type = String(location['type'] ?? '').replace(/Location$/, 'ReadSettings');
+    await this.#delete(sink.name, 'fresh', end, folder, { type, recursive: true });
+  }
+
+  /** Deletes what a source was staged from: by the same names and moments, so that nothing goes that was not read. */
+  async #purge({ name, source }: { name: string; source: CopyInput['source'] }): Promise<void> {
+    this.#show('deleting the files that were read');
+    const location = source.dataset['location'] as JsonObject;
+    await this.#delete(name, 'purge', source, location, source.settings['storeSettings'] as JsonObject);
+  }
+
+  async #delete(
+    name: string,
+    step: string,
+    end: Pick<LoadedSink['end'], 'linkedService' | 'linkedServiceParameters'>,
+    location: JsonObject,
+    storeSettings: JsonObject,
+  ): Promise<void> {
+    const linkedService = serviceOf(end);
+    const dataset = { name, type: 'Binary', typeProperties: { location }, linkedService };
     await repeatable
       .performDelete({
-        ...this.#task(sink, 'fresh'),
+        ...this.#task(name, step),
         type: 'Delete',
-        typeProperties: {
-          storeSettings: {
-            type: String(location['type'] ?? '').replace(/Location$/, 'ReadSettings'),
-            recursive: true,
-          },
-        },
+        typeProperties: { storeSettings },
         datasets: { dataset },
       })
       .catch((error: unknown) => {
@@ -225,19 +238,19 @@ class DataFlow {
       });
   }
 
-  #task(sink: LoadedSink, step: string): Omit<TaskInput, 'type' | 'typeProperties' | 'datasets'> {
+  #task(name: string, step: string): Omit<TaskInput, 'type' | 'typeProperties' | 'datasets'> {
     const { flowId, pipeline, activity, run } = this.#input;
     return {
       ...run,
       pipeline,
       activity,
-      attemptKey: `${flowId}/${workflowInfo().runId}/${sink.name}/${step}`,
+      attemptKey: `${flowId}/${workflowInfo().runId}/${name}/${step}`,
     };
   }
 
   #script(sink: LoadedSink, statements: readonly string[], step: string): TaskInput {
     return {
-      ...this.#task(sink, step),
+      ...this.#task(sink.name, step),
       type: 'Script',
       typeProperties: { scripts: statements.map((text) => ({ type: 'NonQuery', text })) },
       datasets: {},
@@ -314,7 +327,9 @@ async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>)
 const serviceOf = ({
   linkedService: name,
   linkedServiceParameters: parameters,
-}: LoadedSink['end']): NonNullable<TaskInput['linkedService']> => ({
+}: Pick<LoadedSink['end'], 'linkedService' | 'linkedServiceParameters'>): NonNullable<
+  TaskInput['linkedService']
+> => ({
   name,
   ...(parameters === undefined ? {} : { parameters }),
 });

@@ -57,6 +57,7 @@ source(output(
 	format: 'excel',
 	sheetName: 'New products',
 	range: 'B3',
+	purgeFiles: true,
 	firstRowAsHeader: true) ~> Sheet
 Listed, Sheet union(byName: true) ~> Products
 Orders derive(amount = quantity * price) ~> Amounts
@@ -98,6 +99,8 @@ describe('a mapping data flow', { timeout: 900_000 }, () => {
   let client: Client;
   let database: pg.Client;
   let s3: S3Client;
+  /** Puts the workbook where the flow finds it: each run deletes it. */
+  let putSheet: () => Promise<void>;
 
   before(async () => {
     world = await sharedWorld(['temporal', 'postgres', 's3', 'emr']);
@@ -174,11 +177,10 @@ describe('a mapping data flow', { timeout: 900_000 }, () => {
         rows: [4, 5].map((id) => [id, product(id)]),
       },
     ]);
-    for (const [Key, Body] of [
-      ['products/2024.csv', listed],
-      ['products/2025.xlsx', sheet],
-    ] as const)
-      await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body }));
+    await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'products/2024.csv', Body: listed }));
+    putSheet = async () => {
+      await s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: 'products/2025.xlsx', Body: sheet }));
+    };
     const { host, port, user, database: name } = world.postgres;
     database = new pg.Client({ host, port, user, database: name });
     await database.connect();
@@ -245,6 +247,7 @@ describe('a mapping data flow', { timeout: 900_000 }, () => {
 
   it('joins, aggregates and upserts into a table, and writes files; done twice it is the same', async () => {
     for (const key of ['first', 'second']) {
+      await putSheet();
       const metrics = await run(key);
       const { rows } = await database.query(
         'SELECT customer, total, orders, loaded_by FROM flow_totals ORDER BY customer',
@@ -262,6 +265,8 @@ describe('a mapping data flow', { timeout: 900_000 }, () => {
         lines.slice(1).sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
         ['6,6', '7,0', '13,6', '14,0', '20,6', '21,0', '27,6', '28,0', '34,6', '35,0'],
       );
+      // The workbook is deleted once it has been loaded.
+      assert.deepEqual(await keys(BUCKET, 'products/'), ['products/2024.csv']);
       // Emptied before it is written: one run's file.
       const parquet = (await keys(BUCKET, 'lines/')).filter((name) => name.endsWith('.parquet'));
       assert.equal(parquet.length, 1, parquet.join());

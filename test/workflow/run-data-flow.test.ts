@@ -61,6 +61,7 @@ describe('runDataFlow', () => {
   /** What was done to the outside, in order. */
   let events: string[];
   let copies: CopyInput[];
+  let deleted: { location: unknown; storeSettings: unknown }[];
   /** Codes with which copies fail, by their summary. */
   let failures: Record<string, string>;
   /** The plan of the Spark job, as it was when the job began. */
@@ -86,6 +87,7 @@ describe('runDataFlow', () => {
     number += 1;
     events = [];
     copies = [];
+    deleted = [];
     failures = {};
     plan = {};
     lake = new MemoryLake();
@@ -107,6 +109,8 @@ describe('runDataFlow', () => {
   const task = (type: string) => async (input: TaskInput) => {
     const scripts = input.typeProperties['scripts'] as { text: string }[] | undefined;
     events.push(scripts === undefined ? type : scripts.map(({ text }) => text).join());
+    const location = input.datasets['dataset']?.typeProperties['location'];
+    if (type === 'Delete') deleted.push({ location, storeSettings: input.typeProperties['storeSettings'] });
     return { output: {} };
   };
 
@@ -208,6 +212,29 @@ describe('runDataFlow', () => {
       arguments: [{ type: 'literal', value: '2024-01-01', kind: 'string' }],
       line: 1,
     });
+  });
+
+  it('deletes files when the sinks have their rows, and those only that it read', async () => {
+    const script = SCRIPT.replace('ignoreNoFilesFound: true,', 'ignoreNoFilesFound: true, purgeFiles: true,');
+    // Of one of the two patterns nothing is there.
+    failures['Late/1'] = 'OBJECT_MISSING';
+    await withWorker(
+      async (handle) => {
+        await handle.result();
+      },
+      { script },
+    );
+    assert.deepEqual(events.slice(-2), ['insert into log values (1)', 'Delete']);
+    const [read] = copies.filter(({ copyId }) => copyId.endsWith('Late/0'));
+    const settings = read?.source.settings['storeSettings'] as JsonObject;
+    assert.match(String(settings['modifiedDatetimeEnd']), /^\d{4}-\d\d-\d\dT/);
+    assert.deepEqual(deleted, [{ location: read?.source.dataset['location'], storeSettings: settings }]);
+    // Where rows are missing in a sink, nothing goes.
+    deleted = [];
+    number += 1;
+    failures = { 'load Last': 'QUERY_FAILED' };
+    await withWorker(async (handle) => assert.equal(await codeOf(handle), 'QUERY_FAILED'), { script });
+    assert.deepEqual(deleted, []);
   });
 
   it('goes on without files that need not be there', async () => {

@@ -51,7 +51,7 @@ export function getMetadata(frame: Frame, activity: ActivitySnapshot): JsonObjec
   for (const name of names)
     needFile(
       frame,
-      { ...dataset, type: name.includes('.') ? formatOf(name) : 'Folder' },
+      { ...dataset, type: formatOf(name) },
       store,
       place.container,
       path(place.folder, name),
@@ -83,6 +83,7 @@ const path = (folder: string, name: string): string => (folder === '' ? name : `
 function formatOf(name: string): string {
   if (/\.parquet$/i.test(name)) return 'Parquet';
   if (/\.json$/i.test(name)) return 'Json';
+  if (/\.xlsx$/i.test(name)) return 'Excel';
   return /\.(csv|txt|tsv)$/i.test(name) ? 'DelimitedText' : 'Binary';
 }
 
@@ -94,7 +95,7 @@ function childNames(frame: Frame, activity: ActivitySnapshot, dataset: Evaluated
   const kind = item?.properties.get('type');
   const wantsFolders =
     kind !== undefined && [...kind.literals].some((value) => String(value).toLowerCase() === 'folder');
-  const ending = { Parquet: '.parquet', Json: '.json' }[dataset.type] ?? '.csv';
+  const ending = { Parquet: '.parquet', Json: '.json', Excel: '.xlsx' }[dataset.type] ?? '.csv';
   const goal = new Shape('file');
   shape.flowsTo(goal);
   return Array.from({ length: CONTROL_ROWS }, (_, index): string => {

@@ -137,8 +137,17 @@ export function fileSourceNeeds(
   return made;
 }
 
-/** The need of the sheet that a dataset names: the workbook's own, or one more. */
+/** Whether a dataset takes whatever sheet is the first. */
+const isFirst = ({ sheetName, sheetIndex }: JsonObject): boolean =>
+  textOf(sheetName) === undefined && Number(sheetIndex ?? 0) === 0;
+
+/** The need of the sheet that a dataset names: the workbook's own, which is the first, or one more. */
 function sheetOf(workbook: FileNeed, dataset: JsonObject): FileNeed {
+  if (isFirst(dataset)) return workbook;
+  if (isFirst(workbook.dataset)) {
+    workbook.dataset = dataset;
+    return workbook;
+  }
   const isAsked = ({ dataset: { sheetName, sheetIndex } }: FileNeed): boolean =>
     (sheetName ?? null) === (dataset['sheetName'] ?? null) &&
     (sheetIndex ?? null) === (dataset['sheetIndex'] ?? null);

@@ -29,6 +29,8 @@ export interface StagedSource {
   readonly name: string;
   readonly optional: boolean;
   readonly copies: readonly Pick<CopyInput, 'source' | 'sink' | 'options'>[];
+  /** Whether the files that were read are deleted once every sink has its rows. */
+  readonly purge?: true;
 }
 
 /** One sink's rows on their way from the staging folder. */

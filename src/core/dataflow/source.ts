@@ -12,6 +12,8 @@ export interface SourceReading {
   readonly options: JsonObject;
   /** Nothing there is no failure. */
   readonly optional: boolean;
+  /** The files that are read are deleted once the sinks have their rows. */
+  readonly purge: boolean;
   /** What is read, one copy each, in the words of a Copy activity's source. */
   readonly reads: readonly {
     readonly datasetType: string;
@@ -34,11 +36,15 @@ const SOURCES: Readonly<Record<string, readonly [string, string]>> = {
   AzureMySqlTable: ['AzureMySqlSource', 'query'],
 };
 
-/** Throws DEFINITION_UNSUPPORTED for options whose value only Spark could tell. */
+/**
+ * `now` (ISO 8601) is when the run began, absent where nothing is read: files that are to be deleted afterwards are those from before it, so that none
+ * is deleted unread and none read twice. Throws DEFINITION_UNSUPPORTED for options whose value only Spark could tell.
+ */
 export function sourceReading(
   stream: Stream,
   place: FlowPlace,
   parameters: Readonly<Record<string, JsonValue>>,
+  now?: string,
 ): SourceReading {
   const optional = flagOption(stream, 'ignoreNoFilesFound', parameters) === true;
   if (place.kind === 'table') {
@@ -53,23 +59,31 @@ export function sourceReading(
       kind: 'staged-parquet',
       options: {},
       optional: false,
+      purge: false,
       reads: [{ datasetType, dataset, settings }],
     };
   }
   const patterns = textsOption(stream, 'wildcardPaths', parameters);
   const [first] = patterns.length === 0 ? [undefined] : patterns;
+  const purge = flagOption(stream, 'purgeFiles', parameters) === true;
+  if (purge && place.kind === 'delta')
+    throw new WaybillError(
+      'DEFINITION_UNSUPPORTED',
+      `"${stream.name}" reads a Delta table, whose files are not its own to delete ("purgeFiles").`,
+      { key: 'purgeFiles' },
+    );
   const reads = (first === undefined ? [undefined] : patterns).map((pattern) =>
-    filesRead(stream, place, pattern, parameters),
+    filesRead(stream, place, pattern, parameters, purge ? now : undefined),
   );
   if (place.kind === 'delimited' || place.kind === 'excel')
-    return { kind: 'staged-parquet', options: {}, optional, reads };
+    return { kind: 'staged-parquet', options: {}, optional, purge, reads };
   const options: JsonObject =
     place.kind === 'json'
       ? { multiLine: isWholeDocument(stream, parameters) }
       : place.kind === 'delta'
         ? timeTravel(stream, parameters)
         : {};
-  return { kind: 'files', format: place.kind, options, optional, reads };
+  return { kind: 'files', format: place.kind, options, optional, purge, reads };
 }
 
 /** The procedure whose result is read, as SQL Server quotes it; `key` is what the store calls a query. */
@@ -94,6 +108,7 @@ function filesRead(
   place: FlowPlace,
   pattern: string | undefined,
   parameters: Readonly<Record<string, JsonValue>>,
+  before: string | undefined,
 ): SourceReading['reads'][number] {
   const location = (place.dataset['location'] ?? {}) as JsonObject;
   const storeSettings: JsonObject = {
@@ -116,13 +131,16 @@ function filesRead(
     const moment = momentOption(stream, option, parameters);
     if (moment !== undefined) storeSettings[setting] = moment;
   }
+  const end = storeSettings['modifiedDatetimeEnd'];
+  if (before !== undefined && (typeof end !== 'string' || before < end))
+    storeSettings['modifiedDatetimeEnd'] = before;
   const column = textOption(stream, 'rowUrlColumn', parameters);
   if (place.kind === 'delimited' || place.kind === 'excel') {
     const { datasetType, dataset } = place;
     const settings: JsonObject = {
       type: `${datasetType}Source`,
       storeSettings,
-      ...(place.kind === 'delimited' ? { formatSettings: { type: 'DelimitedTextReadSettings' } } : {}),
+      ...(place.kind === 'delimited' ? { formatSettings: readSettings(stream, parameters) } : {}),
       ...(column === undefined ? {} : { additionalColumns: [{ name: column, value: '$$FILEPATH' }] }),
     };
     return { datasetType, dataset: withTexts({ ...dataset, location: own }), settings };
@@ -140,6 +158,14 @@ function filesRead(
     datasetType: 'Binary',
     dataset: { location: own, ...packed },
     settings: { type: 'BinarySource', storeSettings },
+  };
+}
+
+function readSettings(stream: Stream, parameters: Readonly<Record<string, JsonValue>>): JsonObject {
+  const skipped = textOption(stream, 'skipLines', parameters);
+  return {
+    type: 'DelimitedTextReadSettings',
+    ...(skipped === undefined ? {} : { skipLineCount: Number(skipped) }),
   };
 }
 

@@ -321,6 +321,8 @@ export const OPTIONS: Readonly<Record<string, readonly string[]>> = {
     'singleDocument',
     'modifiedAfter',
     'modifiedBefore',
+    'purgeFiles',
+    'skipLines',
     'rowUrlColumn',
     'versionAsOf',
     'timestampAsOf',

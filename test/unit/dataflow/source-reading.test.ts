@@ -13,11 +13,12 @@ function read(
   datasetType: string | undefined,
   dataset: JsonObject,
   service?: string,
+  now?: string,
 ): ReturnType<typeof sourceReading>['reads'][number] | undefined {
   const [stream] = parseScript(`source(${options}) ~> In`).streams;
   assert.ok(stream !== undefined);
   const end = datasetType === undefined ? { dataset } : { datasetType, dataset };
-  return sourceReading(stream, placeOf(stream, end, service, {}), {}).reads[0];
+  return sourceReading(stream, placeOf(stream, end, service, {}), {}, now).reads[0];
 }
 
 test('compressed JSON is unpacked on its way to Spark, which tells compression by the name only', () => {
@@ -46,6 +47,26 @@ test('a procedure is read by its result set, on SQL Server', () => {
       error instanceof WaybillError && error.code === code;
   assert.throws(() => read(options, 'MySqlTable', {}), refused('DEFINITION_UNSUPPORTED'));
   assert.throws(() => read("format: 'procedure'", 'SqlServerTable', {}), refused('DEFINITION_INVALID'));
+});
+
+test('lines before the header are passed over; files to be deleted are those from before the run', () => {
+  const location = { type: 'AzureBlobStorageLocation', container: 'in' };
+  assert.deepEqual(read('skipLines: 7', 'DelimitedText', { location })?.settings['formatSettings'], {
+    type: 'DelimitedTextReadSettings',
+    skipLineCount: 7,
+  });
+  const settings = (options: string): unknown =>
+    read(options, 'DelimitedText', { location }, undefined, '2026-02-01T00:00:00Z')?.settings[
+      'storeSettings'
+    ];
+  const type = 'AzureBlobStorageReadSettings';
+  assert.deepEqual(settings('purgeFiles: false'), { type, recursive: true });
+  const modifiedDatetimeEnd = '2026-02-01T00:00:00Z';
+  assert.deepEqual(settings('purgeFiles: true'), { type, recursive: true, modifiedDatetimeEnd });
+  assert.deepEqual(settings("purgeFiles: true, modifiedBefore: (toTimestamp('2026-01-01T00:00:00Z'))"), {
+    ...{ type, recursive: true },
+    modifiedDatetimeEnd: '2026-01-01T00:00:00.000Z',
+  });
 });
 
 test('a lookup may order what it picks from', () => {

@@ -25,6 +25,7 @@ test('a workbook is read where its dataset or the script says, with its columns 
     kind: 'staged-parquet',
     options: {},
     optional: false,
+    purge: false,
     reads: [
       {
         datasetType: 'Excel',

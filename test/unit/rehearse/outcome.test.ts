@@ -42,6 +42,29 @@ test('a literal that the variable does not take fails whatever the data is; a va
     );
 });
 
+test('what a Lookup or Get Metadata is not asked for is missing in every run', () => {
+  const reads = (name: string, available: string, type = 'ForEach') =>
+    askedFailure(
+      [
+        failed(
+          'Each',
+          type,
+          'EXPRESSION_INVALID',
+          `There is no property "${name}". Available: ${available} (at character 3): @x`,
+        ),
+      ],
+      isLiteral,
+    );
+  const runtime = 'effectiveIntegrationRuntime, billingReference, durationInQueue';
+  assert.match(reads('value', `firstRow, ${runtime}`) ?? '', /^ForEach of an output .* "Each": There is no/);
+  assert.match(reads('firstRow', `count, value, ${runtime}`, 'SetVariable') ?? '', /^SetVariable of/);
+  assert.match(reads('childitems', `itemName, ${runtime}`) ?? '', /^ForEach of/);
+  // What a row or an answer lacks is of the data.
+  assert.equal(reads('value', 'id, name'), undefined);
+  assert.equal(reads('size', 'exists, name'), undefined);
+  assert.equal(reads('childItems', 'none'), undefined);
+});
+
 test('a parameter that the definition leaves out is missing in every run, also of a pipeline that is called', () => {
   const missing = failed(
     'Call',
