@@ -93,11 +93,14 @@ export class Frame {
       DataFactory: this.stage.dataFactory,
       RunId: '00000000-0000-4000-8000-000000000000',
       GroupId: '00000000-0000-4000-8000-000000000000',
+      TriggerId: 'rehearsal',
       TriggerName: 'rehearsal',
       TriggerType: 'Manual',
       TriggerTime: new Date(this.stage.now).toISOString(),
       parameters: this.parameters,
       globalParameters: this.stage.globals,
+      TriggeredByPipelineName: null,
+      TriggeredByPipelineRunId: null,
     };
     const { trigger, item } = this;
     const outputs = trigger['outputs'] as JsonObject | undefined;

@@ -91,10 +91,14 @@ function rowsOf(
       parametersOf(source['storedProcedureParameters']),
     );
     const rows = made(frame, row, [], count);
+    // It has one answer, wherever it is called: what this call reads of it besides is added to the rows there are.
+    procedure.rows.forEach((there, at) => {
+      for (const [name, value] of Object.entries(rows[at] ?? {})) there[name] ??= value;
+    });
     if (procedure.rows.length === 0)
       // Without a row the Lookup would fail, whether or not anything is read of it.
       procedure.rows.push(...rows.map((each) => (Object.keys(each).length > 0 ? each : { result: 1 })));
-    return rows;
+    return procedure.rows.slice(0, count);
   }
   const query = queryOf(source);
   if (query !== undefined) return queryRows(frame, needStatement(frame, store, query), row, count);
