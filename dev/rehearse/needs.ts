@@ -112,6 +112,12 @@ export interface Needs {
   readonly files: Map<string, FileNeed>;
   /** Copies that take over whatever columns their source has. */
   readonly flows: { readonly from: TableNeed | FileNeed; readonly to: TableNeed }[];
+  /** Copies into tables: which of the sink's columns, in lower case, takes each of the source's; undefined for those of the same names. */
+  readonly passages: {
+    readonly from: TableNeed | FileNeed;
+    readonly to: TableNeed;
+    readonly names?: ReadonlyMap<string, string>;
+  }[];
   /** "container" per store of files, so that sinks find theirs. */
   readonly containers: Map<string, { readonly store: StoreRef; readonly container: string }>;
   readonly stores: Map<string, StoreRef>;
@@ -129,6 +135,7 @@ export const noNeeds = (): Needs => ({
   procedures: new Map(),
   files: new Map(),
   flows: [],
+  passages: [],
   containers: new Map(),
   stores: new Map(),
   stubs: new Map(),

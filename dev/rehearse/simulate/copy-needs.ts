@@ -53,8 +53,11 @@ export function copyNeeds(frame: Frame, activity: ActivitySnapshot): JsonObject 
     pairs,
   );
   const into = sinkNeeds(frame, to, sink, columns.sink);
-  if (into !== undefined && pairs.length === 0)
-    for (const each of taken) frame.needs.flows.push({ from: each, to: into });
+  if (into !== undefined) {
+    if (pairs.length === 0) for (const each of taken) frame.needs.flows.push({ from: each, to: into });
+    const names = pairs.length === 0 ? {} : { names: passedNames(pairs) };
+    for (const each of taken) frame.needs.passages.push({ from: each, to: into, ...names });
+  }
   stagingNeeds(frame, typeProperties);
   return {
     ...{
@@ -80,6 +83,15 @@ export function copyNeeds(frame: Frame, activity: ActivitySnapshot): JsonObject 
     },
   };
 }
+
+const passedNames = (pairs: readonly ColumnPair[]): Map<string, string> =>
+  new Map(
+    pairs.flatMap(({ source, sink }): [string, string][] =>
+      source === undefined || sink === undefined
+        ? []
+        : [[source.name.toLowerCase(), sink.name.toLowerCase()]],
+    ),
+  );
 
 const side = (frame: Frame, value: JsonValue | undefined): JsonObject =>
   isObject(value) ? frame.evaluateEach(value) : {};

@@ -40,6 +40,21 @@ export function levelColumns(needs: Needs): void {
   }
 }
 
+/** Texts that a later copy reads as numbers or moments are such from the first source on. */
+export function levelHoldings(needs: Needs): void {
+  for (let round = 0; round < LONGEST_CHAIN; round++) {
+    let grew = false;
+    for (const { from, to, names } of needs.passages)
+      for (const [key, column] of from.columns) {
+        const { holds } = to.columns.get(names === undefined ? key : (names.get(key) ?? '')) ?? {};
+        if (holds === undefined || column.kind !== 'text' || column.holds !== undefined) continue;
+        column.holds = holds;
+        grew = true;
+      }
+    if (!grew) return;
+  }
+}
+
 const ANY = new Set(ANY_COLUMNS.map(({ name }) => name));
 
 /** Columns of which nothing was known. */

@@ -12,7 +12,7 @@ import { dataFlowNeeds } from './data-flow-needs.ts';
 import { getMetadata, validation, wipe } from './file-activities.ts';
 import { needContainer } from './file-needs.ts';
 import { Frame, type Stage } from './frame.ts';
-import { levelColumns, levelRows } from './level-columns.ts';
+import { levelColumns, levelHoldings, levelRows } from './level-columns.ts';
 import { lookup, procedure, script } from './sql-activities.ts';
 import { stubOf } from './stubs.ts';
 import { triggerContext } from './triggers.ts';
@@ -40,6 +40,7 @@ export function simulate(stage: Stage, pipeline: CompiledPipeline): Simulation {
   const { values, derived } = parametersFor(stage, pipeline, trigger);
   runFrame(stage, pipeline, needs, values, trigger, 0);
   levelColumns(needs);
+  levelHoldings(needs);
   levelRows(needs);
   return { needs, parameters: values, derived, trigger: trigger.context };
 }

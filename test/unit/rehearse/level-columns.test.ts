@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { ANY_COLUMNS } from '../../../dev/rehearse/columns.ts';
 import { type FileNeed, needColumn, needTable, noNeeds, type StoreRef } from '../../../dev/rehearse/needs.ts';
 import { createTable, trackedKey, withLsns } from '../../../dev/rehearse/provision/sql-types.ts';
-import { levelColumns, levelRows } from '../../../dev/rehearse/simulate/level-columns.ts';
+import { levelColumns, levelHoldings, levelRows } from '../../../dev/rehearse/simulate/level-columns.ts';
 
 const store: StoreRef = { kind: 'sql-server', linkedService: 'ls', database: 'db', schema: 'dbo' };
 
@@ -21,6 +21,23 @@ test('a sink has the columns that its source turns out to have, down a chain of 
   needColumn(a.columns, 'More', 'text', true);
   levelColumns(needs);
   assert.deepEqual([...c.columns.keys()], ['modifieddate']);
+});
+
+test('a text that the last of several copies reads as a number is one in the first source, whatever it is called', () => {
+  const needs = noNeeds();
+  const [raw, staged, out] = ['raw', 'staged', 'out'].map((name) => needTable(needs, store, [name]));
+  assert.ok(raw && staged && out);
+  const first = needColumn(raw.columns, 'Electric Range', 'text', true);
+  const other = needColumn(raw.columns, 'Make', 'text', true);
+  const second = needColumn(staged.columns, 'Range', 'text', true);
+  second.holds = 'integer';
+  needColumn(out.columns, 'Range', 'integer', true);
+  needs.passages.push(
+    { from: staged, to: out },
+    { from: raw, to: staged, names: new Map([['electric range', 'range']]) },
+  );
+  levelHoldings(needs);
+  assert.deepEqual([first.holds, other.holds], ['integer', undefined]);
 });
 
 test('files of which nothing is known get the columns of those beside them', () => {
