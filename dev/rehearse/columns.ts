@@ -53,6 +53,11 @@ const named = (name: JsonValue | undefined, type: JsonValue | undefined): NamedC
 export function declaredColumns(schema: JsonValue | undefined): NamedColumn[] {
   if (Array.isArray(schema))
     return schema.flatMap((entry) => (isObject(entry) ? (named(entry['name'], entry['type']) ?? []) : []));
+  // Avro datasets hold Avro's own schema.
+  if (isObject(schema) && Array.isArray(schema['fields']))
+    return schema['fields'].flatMap((field) =>
+      isObject(field) ? (named(field['name'], avroKind(field['type'])) ?? []) : [],
+    );
   // Json datasets hold a JSON Schema.
   const properties = isObject(schema) ? jsonProperties(schema) : undefined;
   if (properties === undefined) return [];
@@ -61,6 +66,16 @@ export function declaredColumns(schema: JsonValue | undefined): NamedColumn[] {
     if (type === 'object' || type === 'array') return [];
     return [{ name, kind: type === 'boolean' ? 'boolean' : kindOfType(type), isKnown: type !== '' }];
   });
+}
+
+/** The name of a field's type, without null; "" for one of several. */
+function avroKind(type: JsonValue | undefined): string {
+  const [only, ...others] = (Array.isArray(type) ? type : [type]).filter((each) => each !== 'null');
+  if (others.length > 0 || only === undefined || only === null) return '';
+  if (!isObject(only)) return String(only);
+  const logical = String(only['logicalType'] ?? '');
+  if (/date|timestamp/.test(logical)) return 'datetime';
+  return logical === 'decimal' ? 'decimal' : String(only['type']);
 }
 
 function jsonProperties(schema: JsonObject): JsonObject | undefined {

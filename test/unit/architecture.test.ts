@@ -44,6 +44,7 @@ const RULES: Record<string, Rule> = {
       '@azure/',
       'mysql2',
       'hyparquet',
+      'avsc',
       'hyparquet-compressors',
       'sax',
       '@toondepauw/node-zstd',

@@ -84,6 +84,7 @@ function formatOf(name: string): string {
   if (/\.parquet$/i.test(name)) return 'Parquet';
   if (/\.json$/i.test(name)) return 'Json';
   if (/\.xlsx$/i.test(name)) return 'Excel';
+  if (/\.avro$/i.test(name)) return 'Avro';
   return /\.(csv|txt|tsv)$/i.test(name) ? 'DelimitedText' : 'Binary';
 }
 
@@ -95,7 +96,8 @@ function childNames(frame: Frame, activity: ActivitySnapshot, dataset: Evaluated
   const kind = item?.properties.get('type');
   const wantsFolders =
     kind !== undefined && [...kind.literals].some((value) => String(value).toLowerCase() === 'folder');
-  const ending = { Parquet: '.parquet', Json: '.json', Excel: '.xlsx' }[dataset.type] ?? '.csv';
+  const ending =
+    { Parquet: '.parquet', Json: '.json', Excel: '.xlsx', Avro: '.avro' }[dataset.type] ?? '.csv';
   const goal = new Shape('file');
   shape.flowsTo(goal);
   return Array.from({ length: CONTROL_ROWS }, (_, index): string => {

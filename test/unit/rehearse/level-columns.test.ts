@@ -1,10 +1,11 @@
 // Columns that only all activities together tell: of folders, and of copies without a mapping.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ANY_COLUMNS } from '../../../dev/rehearse/columns.ts';
+import { ANY_COLUMNS, declaredColumns } from '../../../dev/rehearse/columns.ts';
 import { type FileNeed, needColumn, needTable, noNeeds, type StoreRef } from '../../../dev/rehearse/needs.ts';
 import { createTable, trackedKey, withLsns } from '../../../dev/rehearse/provision/sql-types.ts';
 import { levelColumns, levelHoldings, levelRows } from '../../../dev/rehearse/simulate/level-columns.ts';
+import type { JsonValue } from '../../../src/core/json.ts';
 
 const store: StoreRef = { kind: 'sql-server', linkedService: 'ls', database: 'db', schema: 'dbo' };
 
@@ -62,6 +63,22 @@ test('files of which nothing is known get the columns of those beside them', () 
   beside.without = new Set(['amount']);
   levelColumns(needs);
   assert.deepEqual([...beside.columns.keys()], ['orderid']);
+});
+
+test("an Avro dataset's schema says what its columns hold", () => {
+  const type = (logicalType: string): object => ({ type: 'long', logicalType });
+  const fields = [
+    { name: 'Id', type: 'long' },
+    { name: 'At', type: ['null', type('timestamp-micros')] },
+    { name: 'Note', type: ['null', 'string'] },
+    { name: 'Flag', type: 'boolean' },
+    { name: 'Any', type: ['null', 'string', 'long'] },
+  ] as unknown as JsonValue;
+  const columns = declaredColumns({ type: 'record', name: 'Line', fields });
+  assert.deepEqual(
+    columns.map(({ name, kind, isKnown }) => `${name} ${kind} ${isKnown}`),
+    ['Id integer true', 'At date true', 'Note text true', 'Flag boolean true', 'Any text false'],
+  );
 });
 
 test('a table whose changes are read has a key', () => {

@@ -29,7 +29,7 @@ export const openDataset = async (opener: FileOpener, context: EndpointContext):
   const storeSettings = objectSetting(settings, 'storeSettings');
   const formatSettings = objectSetting(settings, 'formatSettings');
   const schema = schemaOf(dataset['schema']);
-  const archive = datasetType === 'Parquet' ? undefined : archiveOf(dataset);
+  const archive = datasetType === 'Parquet' || datasetType === 'Avro' ? undefined : archiveOf(dataset);
   const inner = await formatOf(
     datasetType,
     archive === undefined ? dataset : unpackedDataset(dataset),
@@ -65,6 +65,10 @@ const formatOf = async (
       ...(compressionCodec === undefined ? {} : { compressionCodec }),
       timesAsText: booleanSetting(dataset, 'timesAsText') === true,
     });
+  }
+  if (type === 'Avro') {
+    const { avroFormat } = await import('../avro/avro-format.ts');
+    return avroFormat(dataset, settings);
   }
   if (type === 'Excel') {
     const { excelFormat } = await import('../excel/excel-format.ts');

@@ -13,7 +13,7 @@ type ToText = (value: never) => string;
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /** "-1.50" of -150 and scale 2. */
-const decimalText = (units: string, scale: number): string => {
+export const decimalText = (units: string, scale: number): string => {
   if (scale === 0) return units;
   const negative = units.startsWith('-');
   const digits = (negative ? units.slice(1) : units).padStart(scale + 1, '0');
@@ -21,7 +21,7 @@ const decimalText = (units: string, scale: number): string => {
 };
 
 /** Two's complement, most significant byte first, of any length. */
-const bigIntOf = (bytes: Uint8Array): bigint => {
+export const bigIntOf = (bytes: Uint8Array): bigint => {
   if (bytes.length === 0) return 0n;
   return BigInt.asIntN(bytes.length * 8, BigInt(`0x${asBuffer(bytes).toString('hex')}`));
 };
@@ -91,10 +91,10 @@ const timeSpanText = (column: Column, element: SchemaElement): ((value: number |
   };
 };
 
-const doubleText = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));
+export const doubleText = (value: number): string => (Object.is(value, -0) ? '-0' : String(value));
 
 /** The fewest digits that read back to the same single-precision number. */
-const singleText = (value: number): string => {
+export const singleText = (value: number): string => {
   // Six digits always tell normal numbers apart; the smallest ones have fewer bits.
   for (let digits = Math.abs(value) < 2 ** -126 ? 1 : 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
