@@ -72,10 +72,10 @@ export function declaredColumns(schema: JsonValue | undefined): NamedColumn[] {
 function avroKind(type: JsonValue | undefined): string {
   const [only, ...others] = (Array.isArray(type) ? type : [type]).filter((each) => each !== 'null');
   if (others.length > 0 || only === undefined || only === null) return '';
-  if (!isObject(only)) return String(only);
+  if (!isObject(only)) return only === 'long' ? 'int64' : String(only);
   const logical = String(only['logicalType'] ?? '');
   if (/date|timestamp/.test(logical)) return 'datetime';
-  return logical === 'decimal' ? 'decimal' : String(only['type']);
+  return logical === 'decimal' ? 'decimal' : avroKind(only['type']);
 }
 
 function jsonProperties(schema: JsonObject): JsonObject | undefined {
