@@ -631,6 +631,9 @@ class Scanner {
     const operator = this.#tokens[after]?.lower ?? '';
     if (before === '*' || before === '/' || operator === '*' || operator === '/') use.kind ??= 'number';
     const value = this.#tokens[after + 1];
+    // What stands for a NULL is what the column holds.
+    if (before === '(' && operator === ',' && /^(isnull|ifnull|coalesce|nvl)$/.test(caller))
+      this.#compare(use, operator, value);
     if (['=', '<', '>', '<=', '>=', '<>', '!=', 'between'].includes(operator))
       this.#compare(use, operator, value);
     if (operator === 'in' && value?.text === '(') {

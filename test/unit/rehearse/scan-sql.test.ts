@@ -24,6 +24,12 @@ test('conditions tell values and kinds', () => {
   assert.deepEqual(table?.columns.get('enabled'), { name: 'Enabled', equals: [1], kind: 'integer' });
   assert.deepEqual(table?.columns.get('name')?.equals, ['a', 'b']);
   assert.equal(table?.columns.get('changed')?.kind, 'date');
+  const [filled] = scanSql(
+    "SELECT ISNULL(likes_by_date, 0) + COALESCE(c.Note, ''), ISNULL(x, y) FROM c",
+  ).tables;
+  const kinds = ['likes_by_date', 'note', 'x'].map((name) => filled?.columns.get(name)?.kind);
+  assert.deepEqual(kinds, ['integer', 'text', undefined]);
+  assert.deepEqual(filled?.columns.get('likes_by_date')?.equals, []);
 });
 
 test('what the list shows, and which column it is of', () => {
