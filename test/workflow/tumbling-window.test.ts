@@ -315,7 +315,8 @@ test('stopped it begins nothing and lets what runs end; started again it goes on
       await environment.sleep('1 hour');
       assert.equal(runs.length, 0);
       await handle.signal(CONFIGURE, { started: true });
-      await until(handle, ({ windows }) => windows.some(({ status }) => status === 'Running'));
+      // Both: the second may not have begun when the first is seen.
+      await until(handle, ({ windows }) => windows.filter(({ status }) => status === 'Running').length === 2);
       await handle.signal(CONFIGURE, { started: false });
       await environment.sleep('2 hours');
       const stopped = await view(handle);
