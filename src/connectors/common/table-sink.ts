@@ -284,9 +284,16 @@ export class TableSink implements CopySink {
     });
   }
 
-  /** Never drops a staging table that is there: it may hold the chunks of a faster attempt. */
+  /**
+   * Never drops a staging table that is there: it may hold the chunks of a faster attempt. Tried twice: of two attempts
+   * at the same moment, IF NOT EXISTS may fail the second (PostgreSQL by the name of the table's row type); it is there then.
+   */
   async #createStaging(plan: StoredPlan): Promise<void> {
     if (this.#options.direct !== undefined) return;
+    await this.#makeStaging(plan).catch(() => this.#makeStaging(plan));
+  }
+
+  async #makeStaging(plan: StoredPlan): Promise<void> {
     const { dialect } = this.#store;
     const chunkColumn = dialect.own(CHUNK_COLUMN);
     if (this.#store.createStaging !== undefined) {
